@@ -1,1 +1,6 @@
-export {};
+export * from './db-replication.ts';
+export * from './define-message.ts';
+export * from './health-monitor.ts';
+export * from './heartbeat.ts';
+export * from './service-health.ts';
+export * from './vocabulary.ts';

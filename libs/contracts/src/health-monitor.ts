@@ -1,0 +1,227 @@
+import { z } from 'zod';
+import { defineEvent, defineRequest } from './define-message.ts';
+import { EpochSchema, FailoverTypeSchema, PeerIdentitySchema, ServerRoleSchema } from './vocabulary.ts';
+
+/** One supervised process of the application, as status shows it. */
+export const ProcessViewSchema = z.object({
+  name: z.string(),
+  adapter: z.enum(['exec', 'systemd', 'docker']),
+  state: z.enum(['running', 'starting', 'stopped', 'failed', 'disabled']),
+  pid: z.int().nullable(),
+  since: z.iso.datetime().nullable(),
+  restarts: z.int(),
+  critical: z.boolean(),
+  reason: z.string(),
+});
+export type ProcessView = z.infer<typeof ProcessViewSchema>;
+
+/** Names of operator actions, as in availableActions. */
+export const OPERATOR_ACTIONS = [
+  'register',
+  'failover',
+  'forced-failover',
+  'failback',
+  'activate-alone',
+  'remove',
+  'cancel',
+  'change-configuration',
+] as const;
+export type OperatorAction = (typeof OPERATOR_ACTIONS)[number];
+
+/** Body of GET /api/v1/ha/status. States are the specification's labels, e.g. "Primary Active". */
+export const StatusViewSchema = z.object({
+  node: z.object({ name: z.string(), address: z.string(), homeRole: ServerRoleSchema, version: z.string() }),
+  state: z.string(),
+  stateReason: z.string(),
+  currentRole: z.enum(['active', 'standby', 'none']),
+  configurationMode: z.string(),
+  failoverType: FailoverTypeSchema,
+  epoch: EpochSchema,
+  since: z.iso.datetime(),
+  peer: z
+    .object({
+      name: z.string(),
+      address: z.string(),
+      state: z.string().nullable(),
+      reachable: z.boolean(),
+      lastHeartbeatAt: z.iso.datetime().nullable(),
+      roundTripMs: z.number().nullable(),
+    })
+    .nullable(),
+  virtualIp: z.object({ ipv4: z.string().nullable(), ipv6: z.string().nullable(), held: z.boolean() }),
+  database: z.object({
+    role: z.string(),
+    timeline: z.int().nullable(),
+    lsn: z.string().nullable(),
+    lagBytes: z.number().nullable(),
+    lagSeconds: z.number().nullable(),
+    replication: z.enum(['async', 'sync']),
+    protected: z.boolean(),
+    retentionRemainingSeconds: z.number().nullable(),
+    running: z.boolean(),
+    usable: z.boolean(),
+    streaming: z.boolean(),
+  }),
+  fileSync: z.object({
+    lastRunAt: z.iso.datetime().nullable(),
+    pending: z.int().nullable(),
+    errors: z.int().nullable(),
+  }),
+  processes: z.array(ProcessViewSchema),
+  availableActions: z.array(z.string()),
+  unavailableActions: z.array(z.object({ action: z.string(), reason: z.string() })),
+  automaticFailover: z.object({ armed: z.boolean(), reason: z.string() }),
+  operation: z
+    .object({ id: z.string(), kind: z.string(), step: z.string(), progressPercent: z.number().nullable() })
+    .nullable(),
+});
+export type StatusView = z.infer<typeof StatusViewSchema>;
+
+/** One line of the event list. `id` grows by one per server. */
+export const EventViewSchema = z.object({
+  id: z.int(),
+  at: z.iso.datetime(),
+  server: z.string(),
+  severity: z.enum(['info', 'warning', 'critical']),
+  code: z.string(),
+  message: z.string(),
+  state: z.string().nullable(),
+  previousState: z.string().nullable(),
+  rule: z.string().nullable(),
+  epoch: EpochSchema.nullable(),
+});
+export type EventView = z.infer<typeof EventViewSchema>;
+
+/** Long work. GET /api/v1/operations/{id}. */
+export const OperationViewSchema = z.object({
+  id: z.string(),
+  kind: z.string(),
+  state: z.enum(['running', 'succeeded', 'failed', 'cancelled']),
+  step: z.string(),
+  progressPercent: z.number().nullable(),
+  startedAt: z.iso.datetime(),
+  finishedAt: z.iso.datetime().nullable(),
+  error: z.string().nullable(),
+});
+export type OperationView = z.infer<typeof OperationViewSchema>;
+
+/** The HA configuration, GET /api/v1/ha/configuration. */
+export const HaConfigurationViewSchema = z.object({
+  configured: z.boolean(),
+  secondaryAddress: z.string().nullable(),
+  primaryAddress: z.string().nullable(),
+  failoverType: FailoverTypeSchema,
+  emailAddresses: z.array(z.string()),
+  virtualIp: z.object({ ipv4: z.string().nullable(), ipv6: z.string().nullable() }),
+  pairId: z.string().nullable(),
+});
+export type HaConfigurationView = z.infer<typeof HaConfigurationViewSchema>;
+
+const Started = z.object({ operationId: z.string() });
+const command = <D extends z.ZodType, R extends z.ZodType>(name: string, data: D, reply: R) =>
+  defineRequest({ reach: 'local', service: 'health-monitor', kind: 'command', name, data, reply });
+const query = <D extends z.ZodType, R extends z.ZodType>(name: string, data: D, reply: R) =>
+  defineRequest({ reach: 'local', service: 'health-monitor', kind: 'query', name, data, reply });
+
+/** Refused with codes: `wrong-server`, `already-configured`, `operation-running`, `invalid-input`. Everything later is the operation's error. */
+export const Register = command(
+  'register',
+  z.object({
+    secondaryAddress: z.string(),
+    authenticationKey: z.string(),
+    emailAddresses: z.array(z.string()),
+    failoverType: FailoverTypeSchema,
+    virtualIp: z.object({ ipv4: z.string().optional(), ipv6: z.string().optional() }).optional(),
+  }),
+  Started,
+);
+/** Operator commands are refused with code `not-allowed` and the failing condition with its value, or `wrong-server`, `operation-running`, `data-loss-not-accepted`. */
+export const Failover = command('failover', z.object({ acceptDataLoss: z.boolean() }), Started);
+export const ForcedFailover = command('forced-failover', z.object({}), Started);
+export const Failback = command('failback', z.object({ force: z.boolean(), acceptDataLoss: z.boolean() }), Started);
+/** `confirm` must be the peer's name, else `invalid-input`. */
+export const ActivateAlone = command('activate-alone', z.object({ confirm: z.string() }), Started);
+export const RemoveHa = command('remove', z.object({}), Started);
+/** Refused with `not-found`, `past-point-of-no-return`, `already-finished`. */
+export const CancelOperation = command('cancel-operation', z.object({ operationId: z.string() }), z.object({}));
+export const ChangeConfiguration = command(
+  'change-configuration',
+  z.object({ failoverType: FailoverTypeSchema.optional(), emailAddresses: z.array(z.string()).optional() }),
+  HaConfigurationViewSchema,
+);
+/** Checks an authentication key; the gateway keeps the delays. `configured: false`: no key has been set on this server yet. */
+export const VerifyAuthenticationKey = command(
+  'verify-authentication-key',
+  z.object({ authenticationKey: z.string() }),
+  z.object({ configured: z.boolean(), valid: z.boolean() }),
+);
+
+export const StatusQuery = query('status', z.object({}), StatusViewSchema);
+/** Newest first; `since` is an event id (exclusive). */
+export const EventsQuery = query(
+  'events',
+  z.object({ since: z.int().nullable(), limit: z.int().min(1).max(1000) }),
+  z.object({ events: z.array(EventViewSchema) }),
+);
+export const OperationsQuery = query(
+  'operations',
+  z.object({}),
+  z.object({ operations: z.array(OperationViewSchema) }),
+);
+export const ConfigurationQuery = query('configuration', z.object({}), HaConfigurationViewSchema);
+
+/** Every new line of the event list. */
+export const EventLogged = defineEvent({
+  reach: 'local',
+  service: 'health-monitor',
+  name: 'event-logged',
+  data: EventViewSchema,
+});
+
+/** What the primary tells the secondary first, over HTTPS, before anything is proven. Binary values are base64url. */
+export const RegistrationHelloSchema = z.object({
+  protocol: z.literal(1),
+  version: z.string(),
+  name: z.string(),
+  role: ServerRoleSchema,
+  address: z.string(),
+  ports: PeerIdentitySchema.shape.ports,
+  certificatePem: z.string().max(8192),
+  nonce: z.string().min(20).max(100),
+  pairId: z.string().max(100),
+  failoverType: FailoverTypeSchema,
+  emailAddresses: z.array(z.string()),
+  databaseVersion: z.string(),
+});
+export type RegistrationHello = z.infer<typeof RegistrationHelloSchema>;
+export const RegistrationChallengeSchema = z.object({
+  protocol: z.literal(1),
+  version: z.string(),
+  name: z.string(),
+  role: ServerRoleSchema,
+  address: z.string(),
+  ports: PeerIdentitySchema.shape.ports,
+  certificatePem: z.string().max(8192),
+  nonce: z.string(),
+  salt: z.string(),
+  databaseVersion: z.string(),
+});
+export type RegistrationChallenge = z.infer<typeof RegistrationChallengeSchema>;
+/** The gateway of the secondary passes the three steps of registration through to its health-monitor. Refusals: `wrong-role`, `wrong-version`, `already-paired`, `wrong-key`, `too-many-attempts`, `same-name`, `expired`. */
+export const RegistrationHelloCommand = command(
+  'registration-hello',
+  RegistrationHelloSchema,
+  RegistrationChallengeSchema,
+);
+/** `proof` = HMAC over both transcripts by the stretched key; the reply proves the same the other way and pins the primary. */
+export const RegistrationProveCommand = command(
+  'registration-prove',
+  z.object({ nonce: z.string(), proof: z.string() }),
+  z.object({ proof: z.string() }),
+);
+/** The primary's word that the registration is abandoned; authenticated by an HMAC over the pairId with the session key. */
+export const RegistrationAbandonCommand = command(
+  'registration-abandon',
+  z.object({ pairId: z.string(), proof: z.string() }),
+  z.object({}),
+);

@@ -1,0 +1,144 @@
+import { z } from 'zod';
+import { defineEvent, defineRequest } from './define-message.ts';
+import {
+  EpochSchema,
+  FailoverTypeSchema,
+  HaStateSchema,
+  LsnSchema,
+  PeerIdentitySchema,
+  ServerRoleSchema,
+} from './vocabulary.ts';
+
+/** What a server tells its peer about itself in the answer to each beat. */
+export const ServerStatusSchema = z.object({
+  pairId: z.string().nullable(),
+  name: z.string(),
+  role: ServerRoleSchema,
+  state: HaStateSchema,
+  /** The run of the server (`node run`): a new one means it was booted. */
+  runId: z.string(),
+  failoverType: FailoverTypeSchema,
+  /** Highest epoch it knows of. */
+  epoch: EpochSchema,
+  /** Epoch under which it owns the active role; 0 = it does not own it. */
+  hold: EpochSchema,
+  /** Epoch of the owner whose data its database last followed or wrote. */
+  lineage: EpochSchema,
+  /** It serves the application: owns the role and its effects have run. */
+  serving: z.boolean(),
+  /** Its database copy is whole. */
+  complete: z.boolean(),
+  /** The owner has stopped for a hand-over: everything is closed cleanly and ends at `finalLsn`. */
+  finalLsn: LsnSchema.nullable(),
+  lsn: LsnSchema.nullable(),
+  timeline: z.int().nullable(),
+  /** Its database streams with the peer (as source or as standby). */
+  streaming: z.boolean(),
+  databaseUsable: z.boolean(),
+  processesOk: z.boolean(),
+  /** The pair's running operation, as this server knows it. */
+  operation: z.object({ id: z.string(), kind: z.string() }).nullable(),
+  version: z.string(),
+});
+
+/** What a server tells its peer about itself. */
+export type ServerStatus = z.infer<typeof ServerStatusSchema>;
+
+/** heartbeat asks its own health-monitor for the status to answer a beat with; a silent health-monitor means no answer to the peer. */
+export const OwnStatusQuery = defineRequest({
+  reach: 'local',
+  service: 'health-monitor',
+  kind: 'query',
+  name: 'own-status',
+  data: z.object({}),
+  reply: ServerStatusSchema,
+});
+
+/**
+ * One beat: the peer's heartbeat must answer with the same nonce. Only an answer to a nonce sent a short while ago, on our own
+ * monotonic clock, is a sign of life: NATS may deliver messages many seconds old after a freeze.
+ */
+export const Beat = defineRequest({
+  reach: 'pair',
+  service: 'heartbeat',
+  kind: 'query',
+  name: 'beat',
+  data: z.object({ nonce: z.string(), sequence: z.int(), pairId: z.string() }),
+  reply: z.object({ nonce: z.string(), status: ServerStatusSchema }),
+});
+
+/** Hint that the named server's status has changed: the other one beats at once. No evidence of anything. */
+export const StatusChangedHint = defineEvent({
+  reach: 'pair',
+  service: 'heartbeat',
+  name: 'status-changed',
+  data: z.object({}),
+});
+
+/** health-monitor says whom to watch (null: nobody); published at a change and every 5 s. */
+export const WatchPeer = defineEvent({
+  reach: 'local',
+  service: 'health-monitor',
+  name: 'watch-peer',
+  data: z.object({ peer: PeerIdentitySchema.nullable() }),
+});
+
+/** health-monitor's own status changed: heartbeat passes the hint to the peer. */
+export const OwnStatusChanged = defineEvent({
+  reach: 'local',
+  service: 'health-monitor',
+  name: 'own-status-changed',
+  data: z.object({ state: HaStateSchema, epoch: EpochSchema }),
+});
+
+/** A fresh answer of the peer. */
+export const PeerHeard = defineEvent({
+  reach: 'local',
+  service: 'heartbeat',
+  name: 'peer-heard',
+  data: z.object({ status: ServerStatusSchema, roundTripMs: z.number() }),
+});
+
+/** No answer for `missedLimit` intervals. Repeated every interval while it lasts. Spec: 3 missed heartbeats. */
+export const PeerLost = defineEvent({
+  reach: 'local',
+  service: 'heartbeat',
+  name: 'peer-lost',
+  data: z.object({ silentMs: z.number() }),
+});
+
+/** Lost, the grace time is over and the peer's Health Monitor URL did not answer either. Repeated every interval while it lasts. */
+export const PeerConfirmedLost = defineEvent({
+  reach: 'local',
+  service: 'heartbeat',
+  name: 'peer-confirmed-lost',
+  data: z.object({ silentMs: z.number(), probe: z.string() }),
+});
+
+/** Lost by beats, yet its Health Monitor URL answers: the server lives, only its beat is gone. */
+export const PeerAnsweredProbe = defineEvent({
+  reach: 'local',
+  service: 'heartbeat',
+  name: 'peer-answered-probe',
+  data: z.object({ silentMs: z.number() }),
+});
+
+/** Request of consent to own the active role, answered by the peer's health-monitor. */
+export const RequestConsent = defineRequest({
+  reach: 'pair',
+  service: 'health-monitor',
+  kind: 'command',
+  name: 'consent',
+  data: z.object({ pairId: z.string(), nonce: z.string(), epoch: EpochSchema }),
+  reply: z.object({ nonce: z.string(), granted: z.boolean(), reason: z.string(), status: ServerStatusSchema }),
+});
+
+/** Request to give up the active role in an orderly way; the progress is seen in the status. */
+export const RequestHandover = defineRequest({
+  reach: 'pair',
+  service: 'health-monitor',
+  kind: 'command',
+  name: 'hand-over',
+  data: z.object({ pairId: z.string(), operationId: z.string(), epoch: EpochSchema }),
+  reply: z.object({ accepted: z.boolean(), reason: z.string() }),
+});
