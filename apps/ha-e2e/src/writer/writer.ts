@@ -1,0 +1,60 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { monotonicMs, until } from '../real-pair/deadline.ts';
+import type { Host } from '../real-pair/host.ts';
+import { nodeBinary, siblingScript } from '../real-pair/node-scripts.ts';
+import { WriteLog } from './write-log.ts';
+
+/** Makes the table that writers write to. For the active server, once. */
+export const CREATE_WRITER_TABLE = `create table if not exists understudy_e2e(run text, sequence bigint,
+  at timestamptz default clock_timestamp(), primary key(run, sequence))`;
+
+/** A client that writes one row after another from a host until it is stopped. */
+export class Writer {
+  readonly run: string;
+  readonly log = new WriteLog();
+  private readonly child: ChildProcess;
+
+  private constructor(run: string, child: ChildProcess) {
+    this.run = run;
+    this.child = child;
+    if (child.stdout) createInterface({ input: child.stdout }).on('line', (line) => this.log.add(line));
+  }
+
+  /**
+   * Starts a writer on `host`.
+   *
+   * @param run names its rows; unique in the life of the database
+   * @param targets `address:port` in the order in which they are tried
+   */
+  static start(host: Host, run: string, targets: readonly string[], pauseMs = 50): Writer {
+    const script = siblingScript(import.meta.url, 'writer-process');
+    const command = [nodeBinary(), script, run, String(pauseMs), targets.join(',')];
+    const child = spawn('ip', ['netns', 'exec', host.namespace, ...command], {
+      stdio: ['pipe', 'pipe', 'ignore'],
+      env: host.environment(),
+    });
+    child.on('error', () => {});
+    return new Writer(run, child);
+  }
+
+  /** Waits until writes are acknowledged without a hole for `forMs`. */
+  async isWriting(options: { readonly withinMs: number; readonly forMs?: number }): Promise<void> {
+    const forMs = options.forMs ?? 500;
+    await until(`writer ${this.run} writes steadily for ${forMs} ms`, options, () =>
+      this.log.isSteady(monotonicMs(), forMs, 1300),
+    );
+  }
+
+  /** Ends the writer and returns its complete log. */
+  async stop(): Promise<WriteLog> {
+    if (this.child.exitCode === null && this.child.signalCode === null) {
+      const ended = new Promise((resolve) => this.child.once('close', resolve));
+      this.child.kill('SIGTERM');
+      const forced = setTimeout(() => this.child.kill('SIGKILL'), 5000);
+      await ended;
+      clearTimeout(forced);
+    }
+    return this.log;
+  }
+}
