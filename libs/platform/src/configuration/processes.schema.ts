@@ -1,0 +1,62 @@
+import { z } from 'zod';
+
+const absolutePath = z.string().regex(/^\//, 'is not an absolute path');
+const seconds = (byDefault: number, what: string) => z.number().min(0.1).max(86_400).default(byDefault).describe(what);
+
+const HealthCheckSchema = z
+  .strictObject({
+    http: z.url().optional().describe('a URL that answers with a status below 400'),
+    tcp: z
+      .string()
+      .regex(/^\S+:\d{1,5}$/, 'is not host:port')
+      .optional()
+      .describe('host:port that accepts a connection'),
+    exec: z.array(z.string()).min(1).optional().describe('a command that ends with 0'),
+    intervalSeconds: seconds(5, 'seconds between two checks'),
+    timeoutSeconds: seconds(2, 'seconds for one check'),
+    failures: z.int().min(1).default(3).describe('how many failed checks in a row make the process unhealthy'),
+  })
+  .refine((check) => [check.http, check.tcp, check.exec].filter((way) => way !== undefined).length === 1, {
+    message: 'needs exactly one of http, tcp and exec',
+  });
+
+/** An application process: what runs on the server that is active. */
+export const ProcessSchema = z
+  .strictObject({
+    name: z.string().min(1).max(64).describe('the name of the process, unique'),
+    command: z.array(z.coerce.string()).min(1).optional().describe('the program and its arguments, as a list'),
+    unit: z.string().min(1).optional().describe('the name of a systemd unit'),
+    container: z.string().min(1).optional().describe('the name of a container'),
+    workingDirectory: absolutePath.optional().describe('the absolute path of the directory it is started in'),
+    user: z.string().min(1).optional().describe('the operating system user that runs it'),
+    environment: z.record(z.string(), z.coerce.string()).default({}).describe('environment variables: name and value'),
+    critical: z.boolean().default(false).describe('true or false: cannot be restarted means this server has failed'),
+    runsOn: z.enum(['active', 'both']).default('active').describe('active or both'),
+    stopSeconds: seconds(10, 'seconds between asking it to stop and killing it'),
+    restart: z
+      .strictObject({
+        attempts: z.int().min(0).default(3).describe('how many restarts within withinSeconds'),
+        withinSeconds: seconds(60, 'seconds in which attempts are counted'),
+        backoffSeconds: z.number().min(0).default(1).describe('seconds before a restart'),
+      })
+      .prefault({}),
+    healthCheck: HealthCheckSchema.optional().describe('a check with one of http, tcp and exec'),
+  })
+  .refine((p) => [p.command, p.unit, p.container].filter((way) => way !== undefined).length === 1, {
+    message: 'needs exactly one of command, unit and container',
+  });
+
+/** One application process as configured, defaults filled in. */
+export type ProcessConfiguration = z.output<typeof ProcessSchema>;
+
+/** A set of files that is kept the same on both servers. */
+export const FileSetSchema = z.strictObject({
+  name: z.string().min(1).max(64).describe('the name of the file set, unique'),
+  path: absolutePath.describe('the absolute path of the directory'),
+  class: z.enum(['realtime', 'batch']).describe('realtime (every 11 s) or batch (every 500 s)'),
+  include: z.array(z.string()).default(['**']).describe('a list of patterns of files to take'),
+  exclude: z.array(z.string()).default([]).describe('a list of patterns of files to leave'),
+});
+
+/** One file set as configured, defaults filled in. */
+export type FileSetConfiguration = z.output<typeof FileSetSchema>;

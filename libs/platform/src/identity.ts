@@ -1,0 +1,100 @@
+import { createHash, X509Certificate as NodeCertificate, webcrypto } from 'node:crypto';
+import { readFile, unlink } from 'node:fs/promises';
+import { isIP } from 'node:net';
+import type { NodePaths } from './node-paths.ts';
+import { writeFileAtomically } from './write-file-atomically.ts';
+
+/** This server's certificate and private key, and what the peer pins. */
+export interface OwnIdentity {
+  readonly certificatePem: string;
+  readonly privateKeyPem: string;
+  /** SHA-256 of the certificate, lower-case hexadecimal. */
+  readonly fingerprint: string;
+}
+
+const LIFETIME_YEARS = 10;
+
+/** The type the certificate library wants; Node's own differs in names only. */
+type X509Crypto = Parameters<X509Module['X509CertificateGenerator']['createSelfSigned']>[1];
+type X509Module = typeof import('@peculiar/x509');
+
+/** SHA-256 of a certificate (PEM), lower-case hexadecimal. Throws when it is none. */
+export function fingerprintOf(certificatePem: string): string {
+  return createHash('sha256').update(new NodeCertificate(certificatePem).raw).digest('hex');
+}
+
+/** Reads this server's identity; null when it was not made yet or certificate and key do not belong together. */
+export async function readOwnIdentity(paths: NodePaths): Promise<OwnIdentity | null> {
+  try {
+    const certificatePem = await readFile(paths.certificate, 'utf8');
+    const privateKeyPem = await readFile(paths.privateKey, 'utf8');
+    return { certificatePem, privateKeyPem, fingerprint: fingerprintOf(certificatePem) };
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+}
+
+/**
+ * This server's identity, made on its first start: a self-signed P-256 certificate that the peer pins. The certificate is written
+ * last: its presence means that both files are whole.
+ */
+export async function ensureOwnIdentity(
+  paths: NodePaths,
+  server: { name: string; address: string },
+): Promise<OwnIdentity> {
+  const existing = await readOwnIdentity(paths);
+  if (existing) return existing;
+  const { certificatePem, privateKeyPem } = await makeIdentity(server);
+  await unlink(paths.privateKey).catch(() => undefined);
+  await writeFileAtomically(paths.privateKey, privateKeyPem, { mode: 0o600 });
+  await writeFileAtomically(paths.certificate, certificatePem);
+  return { certificatePem, privateKeyPem, fingerprint: fingerprintOf(certificatePem) };
+}
+
+async function makeIdentity(server: { name: string; address: string }) {
+  // Loaded only when needed: it is large and the other services never make certificates.
+  await import('reflect-metadata');
+  const x509 = await import('@peculiar/x509');
+  const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
+  const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
+  const notBefore = new Date(Date.now() - 24 * 3_600_000); // a peer whose clock is behind accepts it too
+  const notAfter = new Date(notBefore);
+  notAfter.setUTCFullYear(notAfter.getUTCFullYear() + LIFETIME_YEARS);
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned(
+    {
+      serialNumber: Buffer.from(webcrypto.getRandomValues(new Uint8Array(16)))
+        .toString('hex')
+        .replace(/^[89a-f]/, '1'),
+      name: `CN=understudy-${server.name}`,
+      notBefore,
+      notAfter,
+      signingAlgorithm: algorithm,
+      keys: keys as webcrypto.CryptoKeyPair,
+      extensions: [
+        new x509.BasicConstraintsExtension(true, 0, true),
+        new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature | x509.KeyUsageFlags.keyCertSign, true),
+        new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth, x509.ExtendedKeyUsage.clientAuth]),
+        new x509.SubjectAlternativeNameExtension(alternativeNames(server.address)),
+        await x509.SubjectKeyIdentifierExtension.create((keys as webcrypto.CryptoKeyPair).publicKey),
+      ],
+    },
+    webcrypto as unknown as X509Crypto,
+  );
+  const key = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', (keys as webcrypto.CryptoKeyPair).privateKey));
+  return { certificatePem: `${certificate.toString('pem')}\n`, privateKeyPem: toPem(key) };
+}
+
+function alternativeNames(address: string): { type: 'ip' | 'dns'; value: string }[] {
+  const own = { type: isIP(address) ? ('ip' as const) : ('dns' as const), value: address };
+  const local = [
+    { type: 'dns' as const, value: 'localhost' },
+    { type: 'ip' as const, value: '127.0.0.1' },
+  ];
+  return [own, ...local.filter(({ value }) => value !== address)];
+}
+
+function toPem(der: Buffer): string {
+  const lines = der.toString('base64').match(/.{1,64}/g) ?? [];
+  return `-----BEGIN PRIVATE KEY-----\n${lines.join('\n')}\n-----END PRIVATE KEY-----\n`;
+}
