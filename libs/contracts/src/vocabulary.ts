@@ -1,3 +1,5 @@
+export { formatLsn, lsnDistance, parseLsn } from '@understudy/ha-core';
+
 import { HA_STATES, type HaState } from '@understudy/ha-core';
 import { z } from 'zod';
 
@@ -15,17 +17,6 @@ export const LsnSchema = z.string().regex(/^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/);
 
 /** Fencing token: grows by at least one at each promotion. */
 export const EpochSchema = z.int().nonnegative();
-
-/** Byte position of an LSN's text form. */
-export function parseLsn(text: string): bigint {
-  const [high, low] = text.split('/');
-  return (BigInt(`0x${high}`) << 32n) | BigInt(`0x${low}`);
-}
-
-/** Text form `X/Y` of a byte position. */
-export function formatLsn(position: bigint): string {
-  return `${(position >> 32n).toString(16).toUpperCase()}/${(position & 0xffffffffn).toString(16).toUpperCase()}`;
-}
 
 /** Addresses and names by which the peer is reached, exchanged and pinned at registration. */
 export const PeerIdentitySchema = z.object({

@@ -1,1 +1,11 @@
+export * from './actions.ts';
+export * from './decide.ts';
+export * from './effects.ts';
+export * from './events.ts';
+export * from './guards.ts';
+export * from './ignored.ts';
+export * from './lsn.ts';
+export type { Rule } from './rules/rule.ts';
+export * from './server.ts';
 export * from './states.ts';
+export * from './timing.ts';

@@ -1,1 +1,3 @@
-export {};
+export * from './host.ts';
+export * from './interpreter.ts';
+export * from './ports.ts';

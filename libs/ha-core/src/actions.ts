@@ -1,0 +1,139 @@
+import type { HaEvent } from './events.ts';
+import { automaticFailoverRefusal, missingBytes } from './guards.ts';
+import type { Server } from './server.ts';
+import { HA_STATE_LABELS, type HaState } from './states.ts';
+
+/** Orders of an operator, in the words of events. */
+export const OPERATOR_EVENTS = [
+  'operator-register',
+  'operator-failover',
+  'operator-forced-failover',
+  'operator-failback',
+  'operator-activate-alone',
+  'operator-cancel',
+  'operator-failover-type',
+] as const;
+
+/** Name of an operator's order. */
+export type OperatorEventType = (typeof OPERATOR_EVENTS)[number];
+
+/**
+ * Why an order would be refused now: one sentence with the failing condition and its value; null when it is possible.
+ * Without `order` (the list of available actions) an acknowledgement that can be given does not count as a refusal.
+ */
+export function actionRefusal(server: Server, action: OperatorEventType, atMs: number, order?: HaEvent): string | null {
+  const { record, peer, link, database } = server;
+  const state = HA_STATE_LABELS[record.state];
+  const label = (name: HaState) => HA_STATE_LABELS[name];
+  const inOneOf = (...states: HaState[]) =>
+    states.includes(record.state) ? null : `the state is ${state}, not ${states.map(label).join(' or ')}`;
+  const noOperation = record.operation === null ? null : `the operation ${record.operation.kind} is running`;
+  const peerReachable = link === 'up' ? null : 'the peer is not reachable';
+  const streaming = database?.streaming ? null : 'the databases are not in sync: replication is not streaming';
+  const onlyOn = (role: 'primary' | 'secondary') => (record.role === role ? null : `only possible on the ${role}`);
+  const whole = record.complete ? null : 'the copy of the database on this server is not whole';
+  const promise =
+    record.promised !== null && atMs < record.promised.untilMs
+      ? `a consent given to the peer is valid for another ${Math.ceil((record.promised.untilMs - atMs) / 1000)} s`
+      : null;
+
+  switch (action) {
+    case 'operator-register':
+      return (
+        onlyOn('primary') ??
+        inOneOf('ha-not-configured') ??
+        noOperation ??
+        (record.opened ? null : 'the database and the processes are not running yet') ??
+        (record.inFlight === null ? null : 'an earlier registration is being cleaned up')
+      );
+    case 'operator-failover': {
+      const refusal = onlyOn('secondary') ?? noOperation;
+      if (refusal !== null) return refusal;
+      const peerFailed = link === 'up' && peer?.state === 'primary-uncertain';
+      const possible = peerFailed
+        ? inOneOf('secondary-syncing', 'secondary-lost-primary', 'secondary-alone')
+        : inOneOf('secondary-lost-primary', 'secondary-alone');
+      if (possible !== null) return possible;
+      if (!peerFailed && link === 'up' && peer?.serving)
+        return 'the primary is reachable and serves: use the forced failover';
+      return (
+        whole ?? promise ?? (order?.type === 'operator-failover' && !order.acceptDataLoss ? dataLoss(server) : null)
+      );
+    }
+    case 'operator-forced-failover':
+      return (
+        onlyOn('secondary') ??
+        noOperation ??
+        inOneOf('secondary-syncing') ??
+        peerReachable ??
+        (peer?.state === 'primary-active'
+          ? null
+          : `the primary is ${peer ? label(peer.state) : 'unknown'}, not ${label('primary-active')}`) ??
+        (peer?.processesOk ? null : 'not every process of the primary is running') ??
+        streaming ??
+        whole
+      );
+    case 'operator-failback':
+      return (
+        onlyOn('secondary') ??
+        noOperation ??
+        inOneOf('secondary-active') ??
+        peerReachable ??
+        (peer?.state === 'primary-syncing'
+          ? null
+          : `the primary is ${peer ? label(peer.state) : 'unknown'}, not ${label('primary-syncing')}`) ??
+        streaming
+      );
+    case 'operator-activate-alone':
+      return (
+        onlyOn('primary') ??
+        noOperation ??
+        inOneOf('primary-alone') ??
+        (record.opened ? 'this server serves already' : null) ??
+        (link === 'up'
+          ? 'the secondary is reachable'
+          : link === 'unknown'
+            ? 'the secondary is still being looked for'
+            : null) ??
+        whole ??
+        promise
+      );
+    case 'operator-cancel':
+      if (record.operation === null) return 'no operation is running';
+      return record.state === 'ha-initializing' ||
+        record.state === 'secondary-failback' ||
+        ((record.state === 'secondary-failover' || record.state === 'primary-failover') &&
+          record.hold === (record.role === 'primary' ? record.hold : 0))
+        ? null
+        : 'the operation is past its point of no return';
+    case 'operator-failover-type':
+      return onlyOn('primary') ?? inOneOf('primary-active', 'primary-lost-secondary');
+  }
+}
+
+/** What an operator must acknowledge before this server is promoted, or null. */
+export function dataLoss(server: Server): string | null {
+  if (server.record.behind)
+    return 'the primary served after the last sync: data are missing here; repeat with acceptDataLoss to go on';
+  const missing = missingBytes(server);
+  return missing !== null && missing > 0
+    ? `${missing} bytes of the primary's data are known to be missing here; repeat with acceptDataLoss to go on`
+    : null;
+}
+
+/** Whether automatic failover would happen if the peer were lost now, and why not. */
+export function automaticFailover(server: Server, atMs: number): { readonly armed: boolean; readonly reason: string } {
+  const { record } = server;
+  if (record.state === 'ha-not-configured' || record.state === 'ha-initializing')
+    return { armed: false, reason: 'HA is not configured' };
+  if (record.role === 'primary')
+    return {
+      armed: false,
+      reason: record.failoverType === 'automatic' ? 'decided by the secondary' : 'the failover type is manual',
+    };
+  if (record.hold !== 0) return { armed: false, reason: 'this server is active' };
+  const refusal = automaticFailoverRefusal(server, atMs);
+  return refusal === null
+    ? { armed: true, reason: 'armed, without witness: a network split can make both servers active' }
+    : { armed: false, reason: refusal };
+}

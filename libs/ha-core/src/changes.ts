@@ -1,0 +1,112 @@
+import type { HaEvent } from './events.ts';
+import type { Operation, Server, ServerRecord } from './server.ts';
+import { TIMING } from './timing.ts';
+
+/** A named change of the durable record. Pure. */
+export type Change = (server: Server, event: HaEvent) => Partial<ServerRecord>;
+
+/** The next epoch of this server: the primary mints odd, the secondary even numbers, so no two activations share one. */
+export function nextEpoch({ role, epoch }: ServerRecord): number {
+  const parity = role === 'primary' ? 1 : 0;
+  return (epoch + 1) % 2 === parity ? epoch + 1 : epoch + 2;
+}
+
+const KIND: Partial<Record<HaEvent['type'], Operation['kind']>> = {
+  'operator-register': 'register',
+  'registration-begun': 'register',
+  'operator-failover': 'failover',
+  'operator-forced-failover': 'forced-failover',
+  'operator-failback': 'failback',
+  'operator-activate-alone': 'activate-alone',
+  'hand-over-requested': 'forced-failover',
+};
+
+/** Every change that a rule may name. */
+export const CHANGES = {
+  'adopt-pair': (_, event) =>
+    'pairId' in event && 'failoverType' in event ? { pairId: event.pairId, failoverType: event.failoverType } : {},
+  'forget-pair': () => ({
+    pairId: null,
+    failoverType: 'manual',
+    hold: 0,
+    promised: null,
+    request: null,
+    armed: false,
+    behind: false,
+    peerRunIdInSync: null,
+    cause: null,
+    finalLsn: null,
+  }),
+  'start-incomplete': () => ({ complete: false }),
+  'whole-again': () => ({ complete: true }),
+  'take-role': ({ record }) => activate(record),
+  'take-role-alone': ({ record }) => ({ ...activate(record), cause: 'solo', behind: false }),
+  'note-automatic-failover': (_, { atMs }) => ({ lastAutomaticFailoverAtMs: atMs }),
+  'accept-consent': ({ record }) => ({
+    hold: record.request?.epoch ?? 0,
+    request: null,
+    promised: null,
+    behind: false,
+  }),
+  'ask-consent': ({ record }, { atMs }) => {
+    const epoch = nextEpoch(record);
+    return {
+      epoch,
+      request: { epoch, nonce: `${record.runId}:${record.role}:${epoch}:${record.decisions}`, sentAtMs: atMs },
+    };
+  },
+  'give-consent': ({ record }, event) =>
+    event.type === 'consent-requested'
+      ? {
+          hold: 0,
+          epoch: Math.max(record.epoch, event.epoch),
+          request: null,
+          armed: false,
+          promised: {
+            epoch: event.epoch,
+            nonce: event.nonce,
+            untilMs: event.atMs + TIMING.consentLifetimeMs + TIMING.consentMarginMs,
+          },
+        }
+      : {},
+  'release-role': () => ({ hold: 0, request: null }),
+  'withdraw-request': () => ({ request: null }),
+  'hand-over': () => ({ cause: 'hand-over' }),
+  superseded: () => ({ cause: 'superseded', hold: 0, request: null, armed: false, finalLsn: null }),
+  'note-boot': () => ({ cause: 'boot', armed: false, request: null, finalLsn: null }),
+  'clear-cause': () => ({ cause: null }),
+  disarm: () => ({ armed: false }),
+  'in-sync': ({ record, peer }) => ({
+    lineage: Math.max(record.lineage, peer?.hold ?? 0),
+    behind: false,
+    peerRunIdInSync: peer?.runId ?? null,
+    complete: true,
+    finalLsn: null,
+    cause: null,
+    failoverType: peer?.failoverType ?? record.failoverType,
+  }),
+  'begin-operation': (_, event) => {
+    const kind = KIND[event.type];
+    return kind !== undefined && 'operationId' in event ? { operation: { id: event.operationId, kind } } : {};
+  },
+  'begin-automatic-operation': ({ record }) => ({
+    operation: { id: `${record.runId}:${record.decisions}`, kind: 'failover' },
+  }),
+  'join-operation': ({ peer }) => (peer?.operation ? { operation: { id: peer.operation.id, kind: 'failback' } } : {}),
+  /** The operation ended as it was meant to. */
+  'end-operation': () => ({ operation: null }),
+  /** The operation ended without what it was meant to do. */
+  'fail-operation': () => ({ operation: null }),
+  'abandon-effects': () => ({ inFlight: null }),
+  'forget-final': () => ({ finalLsn: null }),
+  'set-failover-type': (_, event) =>
+    event.type === 'operator-failover-type' ? { failoverType: event.failoverType, armed: false } : {},
+} as const satisfies Record<string, Change>;
+
+/** Name of a change. */
+export type ChangeName = keyof typeof CHANGES;
+
+function activate(record: ServerRecord): Partial<ServerRecord> {
+  const epoch = nextEpoch(record);
+  return { epoch, hold: epoch, promised: null, request: null, finalLsn: null };
+}

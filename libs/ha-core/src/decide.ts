@@ -1,0 +1,173 @@
+import { absorb, withRecord } from './absorb.ts';
+import { actionRefusal, OPERATOR_EVENTS, type OperatorEventType } from './actions.ts';
+import { CHANGES } from './changes.ts';
+import type { Effect, EffectKind } from './effects.ts';
+import type { HaEvent } from './events.ts';
+import { GUARDS } from './guards.ts';
+import { planEffect } from './plan.ts';
+import { PRIMARY_RULES } from './rules/primary.ts';
+import type { Rule } from './rules/rule.ts';
+import { SECONDARY_RULES } from './rules/secondary.ts';
+import { isServing, type Operation, type Server } from './server.ts';
+import { type HaState, type ServerRole, STATES_OF_ROLE } from './states.ts';
+import { TIMING } from './timing.ts';
+
+/** What follows from an event. */
+export interface Decision {
+  /** The server afterwards. Its record must be on disk before anything else of this decision happens. */
+  readonly server: Server;
+  /** Id of the decision that the outcome of its effects must name; null when nothing was decided. */
+  readonly decisionId: string | null;
+  /** Effects to perform now, in order, instead of those in flight; null: leave those in flight alone. Empty: abandon them. */
+  readonly effects: readonly Effect[] | null;
+  /** The row that fired, null when the event only refreshed what is known. */
+  readonly rule: Rule | null;
+  readonly previousState: HaState;
+  /** An operator's or the peer's request was refused: why, with values. */
+  readonly refusal: string | null;
+  /** An operation ended with this decision. */
+  readonly operationEnded: (Operation & { readonly succeeded: boolean; readonly reason: string }) | null;
+}
+
+/** The rules of a server, by its home role. */
+export const RULES: Readonly<Record<ServerRole, readonly Rule[]>> = {
+  primary: PRIMARY_RULES,
+  secondary: SECONDARY_RULES,
+};
+
+/**
+ * The state machine: what a server does about an event. Pure and total: every (state, event) pair has an answer.
+ * Only facts of this server's own monotonic clock enter, as `event.atMs`.
+ */
+export function decide(server: Server, event: HaEvent): Decision {
+  if (isStale(server, event)) return unchanged(server);
+  const known = absorb(server, event);
+  if (event.type === 'boot' && event.sameRun) return resume(known);
+  const booted =
+    event.type === 'boot'
+      ? withRecord(known, {
+          runId: event.runId,
+          inFlight: null,
+          opened: false,
+          promised: forgetClock(known, event.atMs),
+          stateSinceMs: event.atMs,
+          lastAutomaticFailoverAtMs: null,
+        })
+      : known;
+  const rule = RULES[booted.record.role].find((candidate) => matches(candidate, booted, event));
+  if (rule === undefined)
+    return { ...unchanged(booted), previousState: server.record.state, refusal: refusalOf(booted, event) };
+  return apply(rule, booted, event, server.record.state);
+}
+
+function matches(rule: Rule, server: Server, event: HaEvent): boolean {
+  return (
+    rule.from.includes(server.record.state) &&
+    rule.on.includes(event.type) &&
+    rule.when.every((name) => GUARDS[name](server, event)) &&
+    isAllowed(server, event)
+  );
+}
+
+/** Operator's orders additionally pass the conditions that availableActions shows, so that the two can never disagree. */
+function isAllowed(server: Server, event: HaEvent): boolean {
+  return !isOperatorEvent(event) || actionRefusal(server, event.type, event.atMs, event) === null;
+}
+
+function refusalOf(server: Server, event: HaEvent): string | null {
+  if (isOperatorEvent(event))
+    return actionRefusal(server, event.type, event.atMs, event) ?? `not possible in ${server.record.state}`;
+  if (event.type === 'consent-requested' || event.type === 'hand-over-requested' || event.type === 'registration-begun')
+    return `not possible in ${server.record.state} at epoch ${server.record.epoch}`;
+  return null;
+}
+
+function isOperatorEvent(event: HaEvent): event is HaEvent & { type: OperatorEventType } {
+  return (OPERATOR_EVENTS as readonly string[]).includes(event.type);
+}
+
+/** Outcomes of an older decision are dropped: a late "completed" can never finish a newer takeover. */
+function isStale({ record }: Server, event: HaEvent): boolean {
+  return (
+    (event.type === 'effects-completed' || event.type === 'effect-failed') &&
+    event.decisionId !== record.inFlight?.decisionId
+  );
+}
+
+/** The manager alone was restarted: what was in flight runs again, and a serving server makes sure that it serves. */
+function resume(server: Server): Decision {
+  const { inFlight } = server.record;
+  if (inFlight !== null) return { ...unchanged(server), decisionId: inFlight.decisionId, effects: inFlight.effects };
+  if (!isServing(server.record)) return unchanged(server);
+  return inFlightOf(server, ['open-database', 'start-processes'], unchanged(server));
+}
+
+function apply(rule: Rule, server: Server, event: HaEvent, previousState: HaState): Decision {
+  const numbered = withRecord(server, { decisions: server.record.decisions + 1 });
+  const changed = (rule.change ?? []).reduce(
+    (current, name) => withRecord(current, CHANGES[name](current, event)),
+    numbered,
+  );
+  const to = rule.to ?? changed.record.state;
+  const moved =
+    to === server.record.state
+      ? changed
+      : withRecord(changed, { state: to, reason: rule.says, stateSinceMs: event.atMs });
+  invariant(STATES_OF_ROLE[moved.record.role].includes(to), `rule ${rule.id} leads to a state of the other role`);
+  invariant(moved.record.epoch >= server.record.epoch, `rule ${rule.id} lowers the epoch`);
+  const ended = endedOperation(rule, server, event);
+  const decision: Decision = {
+    server: moved,
+    decisionId: null,
+    effects: null,
+    rule,
+    previousState,
+    refusal: null,
+    operationEnded: ended,
+  };
+  if (rule.effects !== undefined) return inFlightOf(moved, rule.effects, decision);
+  return rule.change?.includes('abandon-effects') ? { ...decision, effects: [] } : decision;
+}
+
+/** Puts effects in flight: closing ones end service at once in the record, so that nothing that may be closing counts as open. */
+function inFlightOf(server: Server, kinds: readonly EffectKind[], decision: Decision): Decision {
+  const decisionId = `${server.record.runId}:${server.record.decisions}:${kinds.join('+')}`;
+  const effects = kinds.map((kind) => planEffect(kind, server));
+  const closes = kinds.includes('stop-processes') || kinds.includes('stop-database');
+  const next = withRecord(server, {
+    inFlight: { decisionId, effects },
+    ...(closes ? { opened: false, finalLsn: null } : {}),
+  });
+  return { ...decision, server: closes ? { ...next, failedProcess: null } : next, decisionId, effects };
+}
+
+function endedOperation(rule: Rule, { record }: Server, event: HaEvent): Decision['operationEnded'] {
+  const succeeded = rule.change?.includes('end-operation') === true;
+  if (record.operation === null || !(succeeded || rule.change?.includes('fail-operation'))) return null;
+  const detail = event.type === 'effect-failed' ? `: ${event.message}` : '';
+  return { ...record.operation, succeeded, reason: `${rule.says}${detail}` };
+}
+
+/** Monotonic times of another boot mean nothing: a promise counts from now. */
+function forgetClock({ record }: Server, atMs: number): Server['record']['promised'] {
+  return record.promised === null
+    ? null
+    : { ...record.promised, untilMs: atMs + TIMING.consentLifetimeMs + TIMING.consentMarginMs };
+}
+
+function unchanged(server: Server): Decision {
+  return {
+    server,
+    decisionId: null,
+    effects: null,
+    rule: null,
+    previousState: server.record.state,
+    refusal: null,
+    operationEnded: null,
+  };
+}
+
+/** An impossible state stops the process before it acts. */
+export function invariant(condition: boolean, message: string): asserts condition {
+  if (!condition) throw new Error(`invariant broken: ${message}`);
+}

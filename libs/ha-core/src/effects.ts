@@ -1,0 +1,38 @@
+import type { Lsn } from './lsn.ts';
+
+/** What a decision asks the outside world to do. Performed in order; every one is safe to repeat from any point. */
+export type Effect =
+  /** Open the database read-write, whatever it was: start it, or start and promote a standby. */
+  | { readonly kind: 'open-database'; readonly epoch: number }
+  /** Promote a running standby once it has everything up to `requiredLsn`. */
+  | { readonly kind: 'promote-database'; readonly epoch: number; readonly requiredLsn: Lsn | null }
+  /** Close it cleanly; the result says where its data end. */
+  | { readonly kind: 'stop-database'; readonly epoch: number }
+  /** Become a streaming standby of the peer: follow, rewind or copy. */
+  | {
+      readonly kind: 'follow-peer';
+      readonly epoch: number;
+      readonly forceCopy: boolean;
+      readonly lastInSyncUnixMs: number | null;
+    }
+  | { readonly kind: 'start-processes'; readonly epoch: number }
+  | { readonly kind: 'stop-processes'; readonly epoch: number }
+  /** Wait until the standby has received everything up to `lsn`. */
+  | { readonly kind: 'await-data'; readonly epoch: number; readonly lsn: Lsn }
+  /** Ask the peer's consent to own the active role; the answer comes as `consent-answered`. */
+  | { readonly kind: 'request-consent'; readonly epoch: number; readonly nonce: string }
+  /** Ask the active peer to stop for a hand-over; its progress is seen in its status. */
+  | { readonly kind: 'request-hand-over'; readonly epoch: number; readonly operationId: string }
+  /** Primary: prove the key, pin certificates, open replication for the secondary. */
+  | { readonly kind: 'register-with-peer'; readonly epoch: number; readonly operationId: string }
+  /** Forget a pairing that did not come about: peer, replication, copy. */
+  | { readonly kind: 'retire-pairing'; readonly epoch: number };
+
+/** Name of an effect. */
+export type EffectKind = Effect['kind'];
+
+/** Facts that effects brought back, by what later decisions need. */
+export interface EffectResults {
+  /** stop-database: where the data end. */
+  readonly finalLsn?: Lsn | null;
+}

@@ -1,0 +1,87 @@
+import type { EffectKind, EffectResults } from './effects.ts';
+import type { DatabaseView, PeerView } from './server.ts';
+import type { FailoverType } from './states.ts';
+
+/** Something that happened. `atMs` is this server's monotonic time in milliseconds. */
+export type HaEvent = {
+  readonly atMs: number;
+} & /** The manager started; `sameRun`: only the manager, the server itself ran on. */
+(
+  | { readonly type: 'boot'; readonly runId: string; readonly sameRun: boolean }
+  | { readonly type: 'tick'; readonly unixMs: number }
+  | { readonly type: 'peer-heard'; readonly status: PeerView }
+  | { readonly type: 'peer-lost' }
+  | { readonly type: 'peer-confirmed-lost' }
+  | { readonly type: 'peer-answered-probe' }
+  | { readonly type: 'database-observed'; readonly database: DatabaseView }
+  | { readonly type: 'process-failed'; readonly process: string }
+  | { readonly type: 'process-recovered' }
+  | {
+      readonly type: 'operator-register';
+      readonly operationId: string;
+      readonly pairId: string;
+      readonly failoverType: FailoverType;
+    }
+  | { readonly type: 'operator-failover'; readonly operationId: string; readonly acceptDataLoss: boolean }
+  | { readonly type: 'operator-forced-failover'; readonly operationId: string }
+  | { readonly type: 'operator-failback'; readonly operationId: string }
+  | { readonly type: 'operator-activate-alone'; readonly operationId: string }
+  | { readonly type: 'operator-cancel' }
+  | { readonly type: 'operator-failover-type'; readonly failoverType: FailoverType }
+  | {
+      readonly type: 'registration-begun';
+      readonly operationId: string;
+      readonly pairId: string;
+      readonly failoverType: FailoverType;
+    }
+  | { readonly type: 'registration-abandoned' }
+  | { readonly type: 'hand-over-requested'; readonly operationId: string }
+  | { readonly type: 'consent-requested'; readonly epoch: number; readonly nonce: string }
+  | { readonly type: 'consent-answered'; readonly nonce: string; readonly granted: boolean }
+  | { readonly type: 'effects-completed'; readonly decisionId: string; readonly results: EffectResults }
+  | {
+      readonly type: 'effect-failed';
+      readonly decisionId: string;
+      readonly effect: EffectKind;
+      readonly code: string;
+      readonly message: string;
+    }
+);
+
+/** Name of an event. */
+export type HaEventType = HaEvent['type'];
+
+/** All event names. */
+export const HA_EVENT_TYPES = [
+  'boot',
+  'tick',
+  'peer-heard',
+  'peer-lost',
+  'peer-confirmed-lost',
+  'peer-answered-probe',
+  'database-observed',
+  'process-failed',
+  'process-recovered',
+  'operator-register',
+  'operator-failover',
+  'operator-forced-failover',
+  'operator-failback',
+  'operator-activate-alone',
+  'operator-cancel',
+  'operator-failover-type',
+  'registration-begun',
+  'registration-abandoned',
+  'hand-over-requested',
+  'consent-requested',
+  'consent-answered',
+  'effects-completed',
+  'effect-failed',
+] as const satisfies readonly HaEventType[];
+
+/** Events that only refresh what is known; rows that wait for a condition listen to all of them. */
+export const FACTS = [
+  'peer-heard',
+  'database-observed',
+  'tick',
+  'effects-completed',
+] as const satisfies readonly HaEventType[];

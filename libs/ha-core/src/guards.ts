@@ -1,0 +1,207 @@
+import type { HaEvent } from './events.ts';
+import { lsnDistance } from './lsn.ts';
+import { lineageOf, type Server } from './server.ts';
+import type { HaState } from './states.ts';
+import { TIMING } from './timing.ts';
+
+/** A named condition on what is known when an event arrives. Pure. */
+export type Guard = (server: Server, event: HaEvent) => boolean;
+
+const inState =
+  (...states: HaState[]): Guard =>
+  ({ peer }) =>
+    peer !== null && states.includes(peer.state);
+const linkUp: Guard = ({ link, peer }) => link === 'up' && peer !== null;
+const linkLost: Guard = ({ link }) => link === 'lost' || link === 'confirmed-lost';
+const idle: Guard = ({ record }) => record.inFlight === null;
+const streaming: Guard = ({ database }) => database?.streaming === true;
+const owner: Guard = ({ record }) => record.hold !== 0;
+const peerServing: Guard = (server, event) =>
+  linkUp(server, event) && server.peer?.serving === true && server.peer.hold > server.record.hold;
+const peerWithoutRole: Guard = (server, event) =>
+  linkUp(server, event) && server.peer?.hold === 0 && !server.peer.serving;
+const samePair: Guard = ({ record, peer }) => peer !== null && peer.pairId === record.pairId;
+const waited =
+  (ms: number): Guard =>
+  ({ record }, { atMs }) =>
+    atMs - record.stateSinceMs >= ms;
+
+/** Bytes that the peer is known to have and this server lacks; null when unknown. Never negative. */
+export function missingBytes({ peer, database }: Server): number | null {
+  if (peer?.lsn == null || database?.lsn == null) return null;
+  return Math.max(0, lsnDistance(database.lsn, peer.lsn));
+}
+
+/** The peer's data are newer than ours: a later owner's, or the same owner's and further. */
+function peerIsAhead(server: Server): boolean {
+  const { record, peer } = server;
+  if (peer === null) return false;
+  if (!record.complete) return true;
+  if (peer.lineage !== lineageOf(record)) return peer.lineage > lineageOf(record);
+  if (record.hold !== 0 || !peer.complete) return false; // the owner of a lineage has all of it
+  const missing = missingBytes(server);
+  return missing !== null && missing > 0;
+}
+
+/** Our data are newer than the peer's: of a later owner, or of the same one and strictly further. */
+function ownDataAreNewer({ record, peer, database }: Server): boolean {
+  if (peer === null || !record.complete) return false;
+  if (!peer.complete) return true;
+  if (lineageOf(record) !== peer.lineage) return lineageOf(record) > peer.lineage;
+  return peer.lsn !== null && database?.lsn != null && lsnDistance(peer.lsn, database.lsn) > 0;
+}
+
+/** Every guard that a rule may name. */
+export const GUARDS = {
+  'link-up': linkUp,
+  'link-lost': linkLost,
+  'link-not-up': (server, event) => !linkUp(server, event),
+  'link-confirmed-lost': ({ link }) => link === 'confirmed-lost',
+  idle,
+  streaming,
+  owner,
+  'not-owner': ({ record }) => record.hold === 0,
+  opened: ({ record }) => record.opened,
+  'not-opened': ({ record }) => !record.opened,
+  complete: ({ record }) => record.complete,
+  'not-complete': ({ record }) => !record.complete,
+  automatic: ({ record }) => record.failoverType === 'automatic',
+  /** Automatic takeover is allowed now: in sync when last seen, nothing known missing beyond the limit, hold-down over. */
+  'automatic-failover-armed': (server, { atMs }) => automaticFailoverRefusal(server, atMs) === null,
+  /** The peer owns a later epoch while we own ours: both were active. */
+  superseded: (server, event) =>
+    owner(server, event) && linkUp(server, event) && (server.peer?.hold ?? 0) > server.record.hold,
+  'peer-serving': peerServing,
+  'peer-without-role': peerWithoutRole,
+  'peer-not-serving': (server, event) => linkUp(server, event) && server.peer?.serving === false,
+  'peer-not-giving-up': (server, event) => !inState('primary-failover')(server, event),
+  'peer-syncing': (server, event) => linkUp(server, event) && inState('primary-syncing')(server, event),
+  'own-data-newer': ownDataAreNewer,
+  'peer-not-ahead': (server) => !peerIsAhead(server),
+  'peer-failed': (server, event) =>
+    linkUp(server, event) && inState('primary-uncertain', 'secondary-uncertain')(server, event),
+  'peer-not-failed': (server, event) => !inState('primary-uncertain', 'secondary-uncertain')(server, event),
+  /** The peer is at the point of taking or has asked for the role in an operation of its own. */
+  'peer-not-taking-over': (server, event) => !inState('secondary-failover', 'primary-failback')(server, event),
+  'peer-ready-copy': (server, event) =>
+    linkUp(server, event) &&
+    samePair(server, event) &&
+    server.peer?.state === 'ha-initializing' &&
+    server.peer.complete,
+  'peer-committed-registration': (server, event) =>
+    linkUp(server, event) &&
+    samePair(server, event) &&
+    inState('primary-active', 'primary-lost-secondary')(server, event),
+  'peer-of-no-pair': (server, event) => linkUp(server, event) && server.peer?.pairId !== server.record.pairId,
+  'peer-standby-down': (server, event) => linkUp(server, event) && server.peer?.databaseUsable === false,
+  'peer-out-of-sync': (server, event) =>
+    linkUp(server, event) &&
+    !streaming(server, event) &&
+    inState('secondary-lost-primary', 'secondary-alone', 'secondary-uncertain')(server, event),
+  'peer-following': (server, event) =>
+    linkUp(server, event) &&
+    inState('secondary-syncing', 'secondary-lost-primary', 'secondary-alone', 'secondary-post-failback')(server, event),
+  'peer-stopped-for-us': ({ record, peer, link }) =>
+    link === 'up' &&
+    peer !== null &&
+    peer.finalLsn !== null &&
+    !peer.serving &&
+    peer.operation?.id === record.operation?.id,
+  'peer-gave-up-operation': ({ record, peer, link, peerHeardAtMs }, { atMs }) =>
+    link === 'up' &&
+    peer !== null &&
+    peer.operation?.id !== record.operation?.id &&
+    (peerHeardAtMs ?? 0) > record.stateSinceMs &&
+    atMs - record.stateSinceMs >= TIMING.abandonedAfterMs,
+  'peer-in-failback': (server, event) =>
+    linkUp(server, event) &&
+    inState('secondary-failback')(server, event) &&
+    server.peer?.operation?.kind === 'failback',
+  'peer-ready-for-failback': ({ record, peer, link }) =>
+    link === 'up' &&
+    peer?.state === 'primary-failback' &&
+    peer.operation?.id === record.operation?.id &&
+    peer.streaming,
+  'peer-not-in-failback': (server, event) =>
+    linkUp(server, event) && !inState('secondary-failback', 'secondary-post-failback')(server, event),
+  'peer-active-again': (server, event) => linkUp(server, event) && inState('secondary-active')(server, event),
+  'peer-restarted-since-sync': ({ record, peer }) =>
+    peer !== null && record.peerRunIdInSync !== null && peer.runId !== record.peerRunIdInSync,
+  'handing-over': ({ record }) => record.cause === 'hand-over',
+  'was-superseded': ({ record }) => record.cause === 'superseded',
+  'not-booting': ({ record }) => record.cause !== 'boot',
+  booting: ({ record }) => record.cause === 'boot',
+  'stopped-for-hand-over': ({ record }) => record.finalLsn !== null && !record.opened,
+  /** A consent may be given: nothing is served here, no other consent is out, and the epoch is new (or the same request came again). */
+  'may-consent': ({ record }, event) =>
+    event.type === 'consent-requested' &&
+    !record.opened &&
+    (record.hold === 0 || record.finalLsn !== null) &&
+    (event.epoch > record.epoch || (record.promised?.nonce === event.nonce && record.promised.epoch === event.epoch)),
+  /** The answer to our outstanding request, in time, and no later epoch was heard meanwhile. */
+  'consent-given': ({ record }, event) =>
+    event.type === 'consent-answered' &&
+    event.granted &&
+    record.request !== null &&
+    record.request.nonce === event.nonce &&
+    record.request.epoch === record.epoch &&
+    event.atMs - record.request.sentAtMs <= TIMING.consentLifetimeMs,
+  'consent-refused': ({ record }, event) =>
+    event.type === 'consent-answered' && !event.granted && record.request?.nonce === event.nonce,
+  'own-promise-expired': ({ record }, { atMs }) => record.promised === null || atMs >= record.promised.untilMs,
+  'server-failed': (server, event) => failureOf(server, event.atMs) !== null,
+  'server-recovered': (server, event) => failureOf(server, event.atMs) === null && server.database?.usable === true,
+  'database-failed': ({ database, usableAtMs }, { atMs }) =>
+    database?.restartsExhausted === true || atMs - usableAtMs > TIMING.databaseUnusableLimitMs,
+  'database-usable': ({ database }) => database?.usable === true,
+  'database-not-running': ({ database }) => database !== null && !database.running,
+  'detached-too-long': ({ streamedAtMs }, { atMs }) => atMs - streamedAtMs >= TIMING.attachLimitMs,
+  'standby-needs-help': ({ database, streamedAtMs }, { atMs }) =>
+    database !== null &&
+    !database.streaming &&
+    (!database.running || atMs - streamedAtMs >= TIMING.detachedBeforeFollowMs),
+  'retry-due': ({ effectFailedAtMs }, { atMs }) =>
+    effectFailedAtMs === null || atMs - effectFailedAtMs >= TIMING.followRetryMs,
+  'copy-retry-due': ({ effectFailedAtMs }, { atMs }) =>
+    effectFailedAtMs === null || atMs - effectFailedAtMs >= TIMING.copyRetryMs,
+  'lag-within-limit': ({ database, settings }) =>
+    database !== null && (database.lagBytes ?? 0) <= settings.maximumLagBytes,
+  'attach-limit-over': waited(TIMING.attachLimitMs),
+  'hand-over-limit-over': waited(TIMING.handOverLimitMs),
+  'failback-answer-limit-over': waited(TIMING.failbackAnswerLimitMs),
+  'release-limit-over': waited(TIMING.releaseLimitMs),
+  'boot-search-over': waited(TIMING.bootSearchMs),
+  'failed-before-role-was-usable': (_, event) => event.type === 'effect-failed' && event.effect === 'promote-database',
+  'copy-failed': (_, event) => event.type === 'effect-failed' && event.code === 'copy-failed',
+} as const satisfies Record<string, Guard>;
+
+/** Name of a guard. */
+export type GuardName = keyof typeof GUARDS;
+
+/** Why this server counts as failed by its own measure, or null. Spec: "Process Restart Fails". */
+export function failureOf({ failedProcess, database, usableAtMs }: Server, atMs: number): string | null {
+  if (failedProcess !== null) return `critical process "${failedProcess}" cannot be restarted`;
+  if (database?.restartsExhausted) return 'PostgreSQL cannot be kept running';
+  const silentMs = atMs - usableAtMs;
+  if (silentMs > TIMING.databaseUnusableLimitMs)
+    return `PostgreSQL has not answered for ${Math.round(silentMs / 1000)} s`;
+  return null;
+}
+
+/** Why an automatic failover would be refused now, in one sentence with values; null when it is armed. */
+export function automaticFailoverRefusal(server: Server, atMs: number): string | null {
+  const { record, settings } = server;
+  if (record.failoverType !== 'automatic') return 'the failover type is manual';
+  if (!record.complete) return 'the copy of the database is not whole';
+  if (record.behind) return 'the primary served without this standby after the last sync: data are known to be missing';
+  if (!record.armed) return 'the standby was not in sync with the active server when last seen';
+  if (record.promised !== null && atMs < record.promised.untilMs) return 'a consent given to the peer has not expired';
+  const missing = missingBytes(server);
+  if (missing !== null && missing > settings.maximumLagBytes)
+    return `${missing} bytes are known to be missing, above the limit of ${settings.maximumLagBytes}`;
+  const last = record.lastAutomaticFailoverAtMs;
+  if (last !== null && atMs - last < settings.minimumBetweenFailoversMs) {
+    return `hold-down: the last automatic failover was ${Math.round((atMs - last) / 1000)} s ago, the minimum between two is ${settings.minimumBetweenFailoversMs / 1000} s`;
+  }
+  return null;
+}

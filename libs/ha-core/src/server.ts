@@ -1,0 +1,170 @@
+import type { Effect } from './effects.ts';
+import type { Lsn } from './lsn.ts';
+import type { FailoverType, HaState, ServerRole } from './states.ts';
+
+/** Why a server is in `primary-failover`, or opens service in a passing state. */
+export type Cause = 'hand-over' | 'superseded' | 'boot' | 'solo' | null;
+
+/** The one operation of the pair that an operator started, or that this server takes part in. */
+export interface Operation {
+  readonly id: string;
+  readonly kind: 'register' | 'failover' | 'forced-failover' | 'failback' | 'activate-alone';
+}
+
+/** Everything of this server that must survive a crash. Written to the journal before any effect of a decision starts; under 4 KiB. */
+export interface ServerRecord {
+  readonly role: ServerRole;
+  readonly state: HaState;
+  /** Sentence of the decision that led here. */
+  readonly reason: string;
+  /** Monotonic time of the last change of state, in the run `runId`. */
+  readonly stateSinceMs: number;
+  readonly runId: string;
+  readonly pairId: string | null;
+  readonly failoverType: FailoverType;
+  /** Highest epoch this server knows of. Only grows. */
+  readonly epoch: number;
+  /** Epoch under which this server owns the active role; 0: it does not own it. */
+  readonly hold: number;
+  /** Epoch of the owner whose data this server's database last followed or wrote. */
+  readonly lineage: number;
+  /** Service was opened under `hold` and not closed since. */
+  readonly opened: boolean;
+  /** The database copy is whole. False from the start of a first copy to its end. */
+  readonly complete: boolean;
+  /** The last consent given; until it has expired this server may not activate without its peer. */
+  readonly promised: { readonly epoch: number; readonly nonce: string; readonly untilMs: number } | null;
+  /** The outstanding request for consent. */
+  readonly request: { readonly epoch: number; readonly nonce: string; readonly sentAtMs: number } | null;
+  readonly operation: Operation | null;
+  readonly cause: Cause;
+  /** Where the data of this server end after it stopped for a hand-over. */
+  readonly finalLsn: Lsn | null;
+  /** The standby was in sync at its last look, so that an automatic failover is allowed. */
+  readonly armed: boolean;
+  /** The active peer was heard serving without us in sync: it has data that we lack. */
+  readonly behind: boolean;
+  /** The peer's run when this standby was last in sync. */
+  readonly peerRunIdInSync: string | null;
+  /** Monotonic time of the last automatic failover in this run; hold-down counts from it. */
+  readonly lastAutomaticFailoverAtMs: number | null;
+  /** Unix time at which the standby was last in sync, to the minute; to compare an absence with the retention. */
+  readonly lastInSyncUnixMs: number | null;
+  /** Counts decisions; the source of decision ids and nonces. */
+  readonly decisions: number;
+  /** Effects that have not been reported as ended. After a crash they run again. */
+  readonly inFlight: { readonly decisionId: string; readonly effects: readonly Effect[] } | null;
+}
+
+/** What is known about the peer from its last fresh answer. */
+export interface PeerView {
+  readonly pairId: string | null;
+  readonly role: ServerRole;
+  readonly state: HaState;
+  readonly runId: string;
+  readonly epoch: number;
+  readonly hold: number;
+  readonly lineage: number;
+  readonly serving: boolean;
+  readonly complete: boolean;
+  readonly finalLsn: Lsn | null;
+  readonly lsn: Lsn | null;
+  readonly streaming: boolean;
+  readonly databaseUsable: boolean;
+  readonly processesOk: boolean;
+  readonly operation: { readonly id: string; readonly kind: string } | null;
+  readonly failoverType: FailoverType;
+}
+
+/** What is known about this server's PostgreSQL. */
+export interface DatabaseView {
+  readonly running: boolean;
+  readonly usable: boolean;
+  readonly streaming: boolean;
+  readonly lsn: Lsn | null;
+  readonly lagBytes: number | null;
+  readonly restartsExhausted: boolean;
+}
+
+/** Settings that decisions depend on. */
+export interface Settings {
+  readonly maximumLagBytes: number;
+  readonly minimumBetweenFailoversMs: number;
+}
+
+/** Everything `decide` may look at: the durable record and what is known at the moment. */
+export interface Server {
+  readonly record: ServerRecord;
+  readonly settings: Settings;
+  readonly link: 'unknown' | 'up' | 'lost' | 'confirmed-lost';
+  readonly peer: PeerView | null;
+  /** Time at which the peer was last heard. */
+  readonly peerHeardAtMs: number | null;
+  readonly database: DatabaseView | null;
+  /** Last time the stream between the two databases was seen. */
+  readonly streamedAtMs: number;
+  /** Last time the database was seen usable (or meant to be stopped). */
+  readonly usableAtMs: number;
+  /** Critical process that cannot be restarted, or null. */
+  readonly failedProcess: string | null;
+  /** Time of the last failed effect; attempts to follow the peer wait from it. */
+  readonly effectFailedAtMs: number | null;
+}
+
+/** A server as it is before anything has ever happened to it. */
+export function newRecord(role: ServerRole, runId: string): ServerRecord {
+  return {
+    role,
+    state: 'ha-not-configured',
+    reason: 'installed',
+    stateSinceMs: 0,
+    runId,
+    pairId: null,
+    failoverType: 'manual',
+    epoch: 0,
+    hold: 0,
+    lineage: 0,
+    opened: false,
+    complete: role === 'primary',
+    promised: null,
+    request: null,
+    operation: null,
+    cause: null,
+    finalLsn: null,
+    armed: false,
+    behind: false,
+    peerRunIdInSync: null,
+    lastAutomaticFailoverAtMs: null,
+    lastInSyncUnixMs: null,
+    decisions: 0,
+    inFlight: null,
+  };
+}
+
+/** A server at the start of its process: what was kept, and nothing known yet about the world. */
+export function atStart(record: ServerRecord, settings: Settings, atMs: number): Server {
+  return {
+    record,
+    settings,
+    link: 'unknown',
+    peer: null,
+    peerHeardAtMs: null,
+    database: null,
+    streamedAtMs: atMs,
+    usableAtMs: atMs,
+    failedProcess: null,
+    effectFailedAtMs: null,
+  };
+}
+
+/** Epoch of the owner whose data this server's database carries: its own while it owns the role. */
+export function lineageOf(record: ServerRecord): number {
+  return Math.max(record.lineage, record.hold);
+}
+
+/** Whether this server serves the application: it owns the role and has opened service. An unpaired primary serves alone. */
+export function isServing(record: ServerRecord): boolean {
+  if (record.role === 'primary' && (record.state === 'ha-not-configured' || record.state === 'ha-initializing'))
+    return record.opened;
+  return record.hold !== 0 && record.opened;
+}

@@ -1,0 +1,27 @@
+/** Numbers of the specification and of docs/decisions that are not settings of the configuration file. Milliseconds. */
+export const TIMING = {
+  /** A standby detached for longer counts as lost for `Primary Active`. Decision: docs/decisions/0002-timers.md */
+  attachLimitMs: 30_000,
+  /** A consent is accepted within this time of the taker's own asking. */
+  consentLifetimeMs: 10_000,
+  /** What the giver of a consent waits beyond its lifetime before it may activate without its peer. */
+  consentMarginMs: 2_000,
+  /** A hand-over that has not come to consent by then is abandoned, and the owner serves again. */
+  handOverLimitMs: 120_000,
+  /** How long a hand-over must look abandoned by the other side before the owner serves again. */
+  abandonedAfterMs: 2_500,
+  /** A failback whose primary does not answer with `Primary Failback` is undone. */
+  failbackAnswerLimitMs: 60_000,
+  /** A secondary that gave its consent to a failback waits so long for the primary to be heard again. */
+  releaseLimitMs: 300_000,
+  /** After start: how long a former active secondary searches for its peer before it serves again alone. */
+  bootSearchMs: 25_000,
+  /** The database of this server does not answer for so long: it has failed. */
+  databaseUnusableLimitMs: 15_000,
+  /** Between two attempts to follow the peer. */
+  followRetryMs: 5_000,
+  /** A standby whose stream is gone for so long gets help: rewind or copy is considered. */
+  detachedBeforeFollowMs: 5_000,
+  /** Between two full copies after a failed one. Spec: "Primary Database Copy Failed". */
+  copyRetryMs: 300_000,
+} as const;

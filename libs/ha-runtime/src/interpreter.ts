@@ -1,0 +1,149 @@
+import type { Effect, EffectResults, HaEvent, Lsn } from '@understudy/ha-core';
+import { type EffectContext, EffectError, type EffectProgress, type RuntimePorts } from './ports.ts';
+
+/** The effects of one decision, being performed. */
+interface Run {
+  readonly decisionId: string;
+  readonly abort: AbortController;
+  readonly ended: Promise<void>;
+}
+
+/**
+ * Performs decisions' effects in order, stops at the first failure, and reports one event per decision. A later decision
+ * supersedes the effects of an earlier one: they are aborted and have let go before the later ones start.
+ */
+export class Interpreter {
+  private run: Run | null = null;
+  private current: EffectProgress | null = null;
+
+  constructor(
+    private readonly ports: RuntimePorts,
+    private readonly report: (event: HaEvent) => void,
+  ) {}
+
+  /** What is being done at the moment, for people; null when nothing is. */
+  get progress(): EffectProgress | null {
+    return this.current;
+  }
+
+  /** Starts the effects of a decision in place of those in flight. No effects: only abandons. */
+  perform(decisionId: string, effects: readonly Effect[]): void {
+    const before = this.run;
+    before?.abort.abort();
+    const abort = new AbortController();
+    const ended = (before?.ended ?? Promise.resolve()).then(() => this.performAll(decisionId, effects, abort.signal));
+    this.run = { decisionId, abort, ended };
+  }
+
+  /** Lets go of what is in flight; what was begun is continued after the next start. */
+  async stop(): Promise<void> {
+    this.run?.abort.abort();
+    await this.run?.ended;
+  }
+
+  private async performAll(decisionId: string, effects: readonly Effect[], signal: AbortSignal): Promise<void> {
+    let finalLsn: Lsn | null | undefined;
+    for (const [index, effect] of effects.entries()) {
+      if (signal.aborted) return;
+      this.current = { effect: effect.kind, step: effect.kind, percent: null };
+      const context: EffectContext = {
+        taskId: `${decisionId}#${index}`,
+        epoch: effect.epoch,
+        signal,
+        progress: (step, percent) => {
+          if (!signal.aborted) this.current = { effect: effect.kind, step, percent };
+        },
+      };
+      try {
+        const result = await this.performOne(effect, context);
+        if (effect.kind === 'stop-database') finalLsn = result ?? null;
+      } catch (error) {
+        if (!signal.aborted) {
+          this.current = null;
+          const { code, message } = error instanceof EffectError ? error : { code: 'internal', message: String(error) };
+          this.report({
+            type: 'effect-failed',
+            decisionId,
+            effect: effect.kind,
+            code,
+            message,
+            atMs: this.ports.clock.nowMs(),
+          });
+        }
+        return;
+      }
+    }
+    if (signal.aborted || effects.length === 0) return;
+    this.current = null;
+    const results: EffectResults = finalLsn === undefined ? {} : { finalLsn };
+    this.report({ type: 'effects-completed', decisionId, results, atMs: this.ports.clock.nowMs() });
+  }
+
+  private async performOne(effect: Effect, context: EffectContext): Promise<Lsn | null | undefined> {
+    const { database, processes, peer, registration, clock } = this.ports;
+    switch (effect.kind) {
+      case 'open-database':
+        await this.openDatabase(context);
+        return;
+      case 'promote-database':
+        await this.promoteDatabase(context, effect.requiredLsn);
+        return;
+      case 'stop-database':
+        return database.stop(context);
+      case 'follow-peer': {
+        const awaySeconds =
+          effect.lastInSyncUnixMs === null ? null : Math.max(0, (clock.unixMs() - effect.lastInSyncUnixMs) / 1000);
+        await database.followPeer(context, { forceCopy: effect.forceCopy, awaySeconds });
+        return;
+      }
+      case 'start-processes':
+        await processes.startAll(effect.epoch);
+        return;
+      case 'stop-processes':
+        await processes.stopAll();
+        return;
+      case 'await-data':
+        await database.awaitReceived(context, effect.lsn);
+        return;
+      case 'request-consent': {
+        const answer = await peer.requestConsent({ epoch: effect.epoch, nonce: effect.nonce }, context.signal);
+        if (!context.signal.aborted) this.report({ type: 'consent-answered', ...answer, atMs: clock.nowMs() });
+        return;
+      }
+      case 'request-hand-over':
+        await peer.requestHandOver({ operationId: effect.operationId, epoch: effect.epoch }, context.signal);
+        return;
+      case 'register-with-peer':
+        await registration.register(context, effect.operationId);
+        return;
+      case 'retire-pairing':
+        await registration.retire(context);
+        return;
+      default:
+        effect satisfies never;
+    }
+    return undefined;
+  }
+
+  /** Whatever the database was: a former active one is started, a standby is started and promoted. */
+  private async openDatabase(context: EffectContext): Promise<void> {
+    try {
+      await this.ports.database.openActive(context);
+    } catch (error) {
+      if (!(error instanceof EffectError && error.code === 'is-standby')) throw error;
+      await this.promoteDatabase({ ...context, taskId: `${context.taskId}.promote` }, null);
+    }
+  }
+
+  /** A standby that was stopped is started first; one that is promoted already (a repetition after a crash) only has to run. */
+  private async promoteDatabase(context: EffectContext, requiredLsn: Lsn | null): Promise<void> {
+    const { database } = this.ports;
+    try {
+      await database.startStandby({ ...context, taskId: `${context.taskId}.standby` });
+      await database.promote(context, requiredLsn);
+    } catch (error) {
+      if (!(error instanceof EffectError && error.code === 'not-standby')) throw error;
+      await database.openActive({ ...context, taskId: `${context.taskId}.open` });
+    }
+  }
+}

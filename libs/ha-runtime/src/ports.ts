@@ -1,0 +1,83 @@
+import type { Decision, EffectKind, Lsn, ServerRecord } from '@understudy/ha-core';
+
+/** A failure of an effect that the state machine may decide on. */
+export class EffectError extends Error {
+  constructor(
+    readonly code: string,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/** Monotonic and wall clock of this server, milliseconds. */
+export interface RuntimeClock {
+  nowMs(): number;
+  unixMs(): number;
+}
+
+/** The durable record. `write` returns only when the record would survive a power loss. */
+export interface JournalPort {
+  write(record: ServerRecord): Promise<void>;
+}
+
+/** Progress of the effects in flight, for people. */
+export interface EffectProgress {
+  readonly effect: EffectKind;
+  readonly step: string;
+  readonly percent: number | null;
+}
+
+/** Work on this server's PostgreSQL. Every call rejects with an EffectError, also on a lack of progress. */
+export interface DatabasePort {
+  openActive(context: EffectContext): Promise<void>;
+  startStandby(context: EffectContext): Promise<void>;
+  promote(context: EffectContext, requiredLsn: Lsn | null): Promise<void>;
+  /** Resolves with where the data end, null when there is no database. */
+  stop(context: EffectContext): Promise<Lsn | null>;
+  followPeer(context: EffectContext, options: { forceCopy: boolean; awaySeconds: number | null }): Promise<void>;
+  awaitReceived(context: EffectContext, lsn: Lsn): Promise<void>;
+}
+
+/** The application's processes. */
+export interface ProcessesPort {
+  startAll(epoch: number): Promise<void>;
+  stopAll(): Promise<void>;
+}
+
+/** Requests to the peer's state machine. */
+export interface PeerPort {
+  requestConsent(
+    request: { epoch: number; nonce: string },
+    signal: AbortSignal,
+  ): Promise<{ granted: boolean; nonce: string }>;
+  requestHandOver(request: { operationId: string; epoch: number }, signal: AbortSignal): Promise<void>;
+}
+
+/** The handshake of registration, and its undoing. */
+export interface RegistrationPort {
+  register(context: EffectContext, operationId: string): Promise<void>;
+  retire(context: EffectContext): Promise<void>;
+}
+
+/** What an effect is performed with. */
+export interface EffectContext {
+  /** Names this effect of this decision: the same after a crash. */
+  readonly taskId: string;
+  readonly epoch: number;
+  /** Aborted when a later decision supersedes this one. */
+  readonly signal: AbortSignal;
+  readonly progress: (step: string, percent: number | null) => void;
+}
+
+/** Everything the host needs of the world. */
+export interface RuntimePorts {
+  readonly clock: RuntimeClock;
+  readonly journal: JournalPort;
+  readonly database: DatabasePort;
+  readonly processes: ProcessesPort;
+  readonly peer: PeerPort;
+  readonly registration: RegistrationPort;
+  /** Told of every decision once its record is durable, and of every change of the record. Must not throw. */
+  announce(decision: Decision): void;
+}
