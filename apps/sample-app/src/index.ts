@@ -1,1 +1,1 @@
-export {};
+export { runSampleApp, type SampleApp, startSampleApp } from './sample-app.ts';

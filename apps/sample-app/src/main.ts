@@ -1,0 +1,3 @@
+import { runSampleApp } from './sample-app.ts';
+
+await runSampleApp(process.env);
