@@ -1,1 +1,1 @@
-export {};
+export { startHealthMonitor } from './start-health-monitor.ts';

@@ -63,7 +63,7 @@ export class HaHost {
     const decision = decide(this.server, event);
     if (decision.server.record !== this.server.record) await this.ports.journal.write(decision.server.record);
     this.server = decision.server;
-    this.ports.announce(decision);
+    this.ports.announce(decision, event);
     if (decision.effects !== null) this.interpreter.perform(decision.decisionId ?? '', decision.effects);
     return decision;
   }

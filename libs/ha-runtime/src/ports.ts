@@ -1,4 +1,4 @@
-import type { Decision, EffectKind, Lsn, ServerRecord } from '@understudy/ha-core';
+import type { Decision, EffectKind, HaEvent, Lsn, ServerRecord } from '@understudy/ha-core';
 
 /** A failure of an effect that the state machine may decide on. */
 export class EffectError extends Error {
@@ -79,5 +79,5 @@ export interface RuntimePorts {
   readonly peer: PeerPort;
   readonly registration: RegistrationPort;
   /** Told of every decision once its record is durable, and of every change of the record. Must not throw. */
-  announce(decision: Decision): void;
+  announce(decision: Decision, cause: HaEvent): void;
 }

@@ -1,0 +1,62 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { RequestConsent, RequestHandover } from '@understudy/contracts';
+import type { ServerRole } from '@understudy/ha-core';
+import { EffectError, type PeerPort } from '@understudy/ha-runtime';
+import { type Bus, BusError } from '@understudy/messaging';
+
+const ATTEMPTS = 3;
+const ANSWER_LIMIT_MS = 2000;
+
+/** The peer's health-monitor, over the pair link. A request that was not answered is repeated under the same nonce: the answer is the same. */
+export class PeerAdapter implements PeerPort {
+  constructor(
+    private readonly bus: Bus,
+    private readonly ownRole: ServerRole,
+    private readonly pairId: () => string | null,
+  ) {}
+
+  async requestConsent(
+    { epoch, nonce }: { epoch: number; nonce: string },
+    signal: AbortSignal,
+  ): Promise<{ granted: boolean; nonce: string }> {
+    const answer = await this.ask(signal, () =>
+      this.bus.request(
+        RequestConsent,
+        { pairId: this.pairId() ?? '', nonce, epoch },
+        { timeoutMs: ANSWER_LIMIT_MS, role: this.peerRole },
+      ),
+    );
+    return { granted: answer.granted, nonce: answer.nonce };
+  }
+
+  async requestHandOver(
+    { operationId, epoch }: { operationId: string; epoch: number },
+    signal: AbortSignal,
+  ): Promise<void> {
+    const answer = await this.ask(signal, () =>
+      this.bus.request(
+        RequestHandover,
+        { pairId: this.pairId() ?? '', operationId, epoch },
+        { timeoutMs: ANSWER_LIMIT_MS, role: this.peerRole },
+      ),
+    );
+    if (!answer.accepted) throw new EffectError('refused', `the peer refuses the hand-over: ${answer.reason}`);
+  }
+
+  private get peerRole(): ServerRole {
+    return this.ownRole === 'primary' ? 'secondary' : 'primary';
+  }
+
+  private async ask<T>(signal: AbortSignal, request: () => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await request();
+      } catch (error) {
+        if (!(error instanceof BusError)) throw error;
+        if (signal.aborted || attempt === ATTEMPTS)
+          throw new EffectError('peer-unreachable', `the peer's health-monitor did not answer: ${error.message}`);
+        await delay(200);
+      }
+    }
+  }
+}

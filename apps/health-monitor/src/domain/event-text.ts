@@ -1,0 +1,44 @@
+import type { EventView } from '@understudy/contracts';
+import { type Decision, HA_STATE_LABELS, type HaEvent, type HaState } from '@understudy/ha-core';
+
+/** What is said of something that happened; the event list adds id, time and server. */
+export type NewEvent = Omit<EventView, 'id' | 'at' | 'server'>;
+
+const CRITICAL: readonly HaState[] = ['primary-uncertain', 'secondary-uncertain', 'primary-database-copy-failed'];
+const WARNING: readonly HaState[] = [
+  'primary-lost-secondary',
+  'secondary-lost-primary',
+  'secondary-alone',
+  'primary-alone',
+  'primary-failover',
+  'secondary-failover',
+];
+
+/** The line of the event list for a decision, null for one that nobody needs to read. */
+export function eventOf(decision: Decision, cause: HaEvent): NewEvent | null {
+  const {
+    rule,
+    server: { record },
+    previousState,
+  } = decision;
+  if (rule === null) return null;
+  const failure = cause.type === 'effect-failed' ? ` (${cause.effect}: ${cause.message})` : '';
+  const changed = record.state !== previousState;
+  const from = HA_STATE_LABELS[previousState];
+  const to = HA_STATE_LABELS[record.state];
+  const text = changed ? `${from} -> ${to}: ${rule.says}` : `${to}: ${rule.says}`;
+  return {
+    severity:
+      CRITICAL.includes(record.state) && changed
+        ? 'critical'
+        : (changed && WARNING.includes(record.state)) || failure !== ''
+          ? 'warning'
+          : 'info',
+    code: changed ? 'state-changed' : 'decision',
+    message: `${text}${failure}`,
+    state: to,
+    previousState: changed ? from : null,
+    rule: rule.id,
+    epoch: record.epoch,
+  };
+}

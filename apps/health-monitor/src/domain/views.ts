@@ -1,0 +1,154 @@
+import type { DatabaseFacts, ProcessView, ServerStatus, StatusView } from '@understudy/contracts';
+import {
+  actionRefusal,
+  automaticFailover,
+  configurationMode,
+  dataLoss,
+  HA_STATE_LABELS,
+  type HaEvent,
+  isServing,
+  lineageOf,
+  type OperatorEventType,
+  type PeerView,
+  type Server,
+} from '@understudy/ha-core';
+import type { EffectProgress } from '@understudy/ha-runtime';
+
+/** What the views are made of besides the state machine. */
+export interface ViewContext {
+  readonly node: { readonly name: string; readonly address: string; readonly version: string };
+  readonly peer: { readonly name: string; readonly address: string } | null;
+  readonly facts: DatabaseFacts | null;
+  readonly processes: readonly ProcessView[];
+  readonly roundTripMs: number | null;
+  readonly progress: EffectProgress | null;
+  readonly nowMs: number;
+  readonly unixMs: number;
+}
+
+const ACTIONS: Readonly<Record<string, OperatorEventType>> = {
+  register: 'operator-register',
+  failover: 'operator-failover',
+  'forced-failover': 'operator-forced-failover',
+  failback: 'operator-failback',
+  'activate-alone': 'operator-activate-alone',
+  cancel: 'operator-cancel',
+  'change-configuration': 'operator-failover-type',
+};
+
+/** What this server tells its peer in the answer to a beat. */
+export function ownStatus(server: Server, { node, facts, processes }: ViewContext): ServerStatus {
+  const { record } = server;
+  return {
+    pairId: record.pairId,
+    name: node.name,
+    role: record.role,
+    state: record.state,
+    runId: record.runId,
+    failoverType: record.failoverType,
+    epoch: record.epoch,
+    hold: record.hold,
+    lineage: lineageOf(record),
+    serving: isServing(record),
+    complete: record.complete,
+    finalLsn: record.finalLsn,
+    lsn: facts?.lsn ?? null,
+    timeline: facts?.timeline ?? null,
+    streaming: facts?.streaming ?? false,
+    databaseUsable: facts?.usable ?? false,
+    processesOk: processesOk(server, processes),
+    operation: record.operation && { id: record.operation.id, kind: record.operation.kind },
+    version: node.version,
+  };
+}
+
+/** Whether every process that must run here now runs. */
+function processesOk({ record, failedProcess }: Server, processes: readonly ProcessView[]): boolean {
+  return (
+    failedProcess === null &&
+    (!isServing(record) || processes.every(({ critical, state }) => !critical || state === 'running'))
+  );
+}
+
+/** What the state machine keeps of the peer's status. */
+export function peerView(status: ServerStatus): PeerView {
+  const { name: _name, timeline: _timeline, version: _version, ...view } = status;
+  return view;
+}
+
+/** Body of GET /api/v1/ha/status. */
+export function statusView(server: Server, context: ViewContext): StatusView {
+  const { record, link, peer } = server;
+  const { facts, progress, nowMs, unixMs } = context;
+  const iso = (atMs: number) => new Date(unixMs - Math.max(0, nowMs - atMs)).toISOString();
+  const refusals = Object.entries(ACTIONS).map(([action, event]) => ({
+    action,
+    reason: actionRefusal(server, event, nowMs),
+  }));
+  const serving = isServing(record);
+  return {
+    node: {
+      name: context.node.name,
+      address: context.node.address,
+      homeRole: record.role,
+      version: context.node.version,
+    },
+    state: HA_STATE_LABELS[record.state],
+    stateReason: record.reason,
+    currentRole: serving ? 'active' : facts?.role === 'standby' ? 'standby' : 'none',
+    configurationMode: configurationMode(record, link === 'up' ? (peer?.state ?? null) : null),
+    failoverType: record.failoverType,
+    epoch: record.epoch,
+    since: iso(record.stateSinceMs),
+    peer: context.peer && {
+      ...context.peer,
+      state: peer ? HA_STATE_LABELS[peer.state] : null,
+      reachable: link === 'up',
+      lastHeartbeatAt: server.peerHeardAtMs === null ? null : iso(server.peerHeardAtMs),
+      roundTripMs: link === 'up' ? context.roundTripMs : null,
+    },
+    virtualIp: { ipv4: null, ipv6: null, held: false },
+    database: {
+      role: facts?.role ?? 'unknown',
+      timeline: facts?.timeline ?? null,
+      lsn: facts?.lsn ?? null,
+      lagBytes: facts?.lagBytes ?? null,
+      lagSeconds: facts?.lagSeconds ?? null,
+      replication: 'async',
+      protected: serving && facts?.streaming === true,
+      retentionRemainingSeconds: facts?.retentionRemainingSeconds ?? null,
+      running: facts?.running ?? false,
+      usable: facts?.usable ?? false,
+      streaming: facts?.streaming ?? false,
+    },
+    fileSync: { lastRunAt: null, pending: null, errors: null },
+    processes: [...context.processes],
+    availableActions: refusals.filter(({ reason }) => reason === null).map(({ action }) => action),
+    unavailableActions: refusals.flatMap(({ action, reason }) => (reason === null ? [] : [{ action, reason }])),
+    automaticFailover: automaticFailover(server, nowMs),
+    operation: record.operation && {
+      id: record.operation.id,
+      kind: record.operation.kind,
+      step: progress?.step ?? 'waiting',
+      progressPercent: progress?.percent ?? null,
+    },
+  };
+}
+
+/** Why an order is refused, as code and sentence; null when it would be taken. */
+export function refusalOf(
+  server: Server,
+  event: HaEvent & { type: OperatorEventType },
+): { code: string; message: string } | null {
+  const reason = actionRefusal(server, event.type, event.atMs, event);
+  if (reason === null) return null;
+  const code =
+    event.type === 'operator-failover' && reason === dataLoss(server)
+      ? 'data-loss-not-accepted'
+      : reason.startsWith('only possible on')
+        ? 'wrong-server'
+        : reason.startsWith('the operation ')
+          ? 'operation-running'
+          : 'not-allowed';
+  return { code, message: reason };
+}

@@ -1,0 +1,248 @@
+import {
+  type DatabaseFacts,
+  DatabaseFactsObserved,
+  DatabaseIncident,
+  type HaConfigurationView,
+  OwnStatusChanged,
+  PeerAnsweredProbe,
+  PeerConfirmedLost,
+  PeerHeard,
+  PeerLost,
+  RequestConsent,
+  RequestHandover,
+  type ServerStatus,
+  type StatusView,
+  WatchPeer,
+} from '@understudy/contracts';
+import { type Decision, HA_STATE_LABELS, type HaEvent, type OperatorEventType } from '@understudy/ha-core';
+import { type DatabasePort, HaHost, type PeerPort } from '@understudy/ha-runtime';
+import { type Bus, BusError } from '@understudy/messaging';
+import type { ServiceEnvironment } from '@understudy/platform';
+import { DatabaseAdapter } from '../adapters/database.adapter.ts';
+import { eventOf } from '../domain/event-text.ts';
+import { ownStatus, peerView, refusalOf, statusView, type ViewContext } from '../domain/views.ts';
+import type { ApplicationProcesses } from '../ports/application-processes.port.ts';
+import type { EventLog } from './event-log.ts';
+import { Operations } from './operations.ts';
+import type { Pairing } from './pairing.ts';
+import type { RecordKeeper } from './record-keeper.ts';
+
+const TICK_MS = 1000;
+const WATCH_REPEAT_MS = 5000;
+/** The same decision without a change of state is written into the event list once in this time. */
+const REPEAT_QUIET_MS = 60_000;
+
+/** An order without its time. */
+export type Order<E extends HaEvent = HaEvent & { type: OperatorEventType }> = E extends HaEvent
+  ? Omit<E, 'atMs'>
+  : never;
+
+/** Hosts the state machine of this server: feeds it facts, performs what it decides, tells the world. */
+export class HealthMonitorService {
+  readonly operations: Operations;
+  private readonly host: HaHost;
+  private facts: DatabaseFacts | null = null;
+  private roundTripMs: number | null = null;
+  private timers: NodeJS.Timeout[] = [];
+  private lastSaid = { rule: '', atMs: 0 };
+
+  constructor(
+    private readonly env: ServiceEnvironment,
+    private readonly bus: Bus,
+    private readonly keeper: RecordKeeper,
+    readonly events: EventLog,
+    private readonly processes: ApplicationProcesses,
+    private readonly pairing: Pairing,
+    database: DatabasePort,
+    peer: (pairId: () => string | null) => PeerPort,
+  ) {
+    const { configuration, clock, logger } = env;
+    this.operations = new Operations(clock);
+    this.host = new HaHost(
+      {
+        clock,
+        journal: keeper,
+        database,
+        processes,
+        peer: peer(() => this.host.view.record.pairId),
+        registration: pairing,
+        announce: (decision, cause) => this.announce(decision, cause),
+      },
+      keeper.record,
+      {
+        maximumLagBytes: configuration.failover.maximumLagBytes,
+        minimumBetweenFailoversMs: configuration.failover.minimumSecondsBetween * 1000,
+      },
+      (error) => {
+        logger.error('The decision record cannot be kept: stopping before anything is done that it does not explain', {
+          error,
+        });
+        process.exit(1);
+      },
+    );
+  }
+
+  /** Begins to listen and to decide. */
+  async start(): Promise<void> {
+    const { runId } = this.env;
+    const sameRun = this.host.view.record.runId === runId;
+    this.events.add({
+      severity: 'info',
+      code: 'health-monitor-available',
+      message: sameRun
+        ? 'Health Monitor Available: the manager was restarted'
+        : 'Health Monitor Available: the server was started',
+      state: HA_STATE_LABELS['health-monitor-available'],
+      previousState: null,
+      rule: null,
+      epoch: this.host.view.record.epoch,
+    });
+    this.listen();
+    await this.submit({ type: 'boot', runId, sameRun });
+    this.publishWatch();
+    this.timers = [setInterval(() => this.tick(), TICK_MS), setInterval(() => this.publishWatch(), WATCH_REPEAT_MS)];
+  }
+
+  /** Stops deciding. `server-shutdown` also stops the application; otherwise it runs on and is found again. */
+  async close(reason: 'server-shutdown' | 'service-restart'): Promise<void> {
+    for (const timer of this.timers) clearInterval(timer);
+    await this.host.stop();
+    if (reason === 'server-shutdown') await this.processes.stopAll();
+  }
+
+  /** Body of GET /api/v1/ha/status. */
+  status(): StatusView {
+    return statusView(this.host.view, this.context());
+  }
+
+  /** The HA configuration, GET /api/v1/ha/configuration. */
+  configuration(): HaConfigurationView {
+    const { record } = this.host.view;
+    return this.pairing.view(record);
+  }
+
+  /** What the peer is told in the answer to a beat. */
+  ownStatus(): ServerStatus {
+    return ownStatus(this.host.view, this.context());
+  }
+
+  /** What is being done at the moment. */
+  get progress() {
+    return this.host.progress;
+  }
+
+  /** The record as last decided. */
+  get record() {
+    return this.host.view.record;
+  }
+
+  /** Gives an order to the state machine. Throws BusError with the failing condition when it is refused. */
+  async order(order: Order): Promise<void> {
+    const event = { ...order, atMs: this.env.clock.nowMs() } as HaEvent & { type: OperatorEventType };
+    const refusal = refusalOf(this.host.view, event);
+    if (refusal !== null) throw new BusError(refusal.code, refusal.message, false);
+    const decision = await this.host.submit(event);
+    if (decision.rule === null) throw new BusError('not-allowed', decision.refusal ?? 'not possible now', false);
+  }
+
+  /** Feeds an event to the state machine, now. */
+  submit(event: HaEvent extends infer E ? (E extends HaEvent ? Omit<E, 'atMs'> : never) : never): Promise<Decision> {
+    return this.host.submit({ ...event, atMs: this.env.clock.nowMs() } as HaEvent);
+  }
+
+  /** A process that the application cannot do without could not be kept running, or runs again (`null`). */
+  processFailed(process: string | null): void {
+    void this.submit(process === null ? { type: 'process-recovered' } : { type: 'process-failed', process }).catch(
+      () => undefined,
+    );
+  }
+
+  /** The pairing changed: heartbeat has another peer to watch. */
+  publishWatch(): void {
+    this.bus.publish(WatchPeer, { peer: this.pairing.peer });
+  }
+
+  private listen(): void {
+    const { bus } = this;
+    const fact = (event: Parameters<HealthMonitorService['submit']>[0]) =>
+      void this.submit(event).catch(() => undefined);
+    bus.subscribe(PeerHeard, ({ status, roundTripMs }) => {
+      this.roundTripMs = roundTripMs;
+      fact({ type: 'peer-heard', status: peerView(status) });
+    });
+    bus.subscribe(PeerLost, () => fact({ type: 'peer-lost' }));
+    bus.subscribe(PeerConfirmedLost, () => fact({ type: 'peer-confirmed-lost' }));
+    bus.subscribe(PeerAnsweredProbe, () => fact({ type: 'peer-answered-probe' }));
+    bus.subscribe(DatabaseFactsObserved, (facts) => {
+      this.facts = facts;
+      const { running, usable, streaming, lsn, lagBytes, restartsExhausted } = facts;
+      fact({ type: 'database-observed', database: { running, usable, streaming, lsn, lagBytes, restartsExhausted } });
+    });
+    bus.subscribe(DatabaseIncident, ({ severity, code, message }) =>
+      this.events.add({
+        severity,
+        code,
+        message,
+        state: null,
+        previousState: null,
+        rule: null,
+        epoch: this.record.epoch,
+      }),
+    );
+    bus.handle(RequestConsent, async ({ pairId, nonce, epoch }) => {
+      this.requireOwnPair(pairId);
+      const decision = await this.submit({ type: 'consent-requested', epoch, nonce });
+      const granted = decision.rule?.change?.includes('give-consent') ?? false;
+      return { nonce, granted, reason: granted ? '' : (decision.refusal ?? 'refused'), status: this.ownStatus() };
+    });
+    bus.handle(RequestHandover, async ({ pairId, operationId }) => {
+      this.requireOwnPair(pairId);
+      if (this.record.operation?.id === operationId) return { accepted: true, reason: 'already under way' };
+      const decision = await this.submit({ type: 'hand-over-requested', operationId });
+      return { accepted: decision.rule !== null, reason: decision.refusal ?? '' };
+    });
+  }
+
+  private requireOwnPair(pairId: string): void {
+    if (this.record.pairId === null || pairId !== this.record.pairId)
+      throw new BusError('wrong-pair', 'this server belongs to another pair, or to none', false);
+  }
+
+  private tick(): void {
+    void this.submit({ type: 'tick', unixMs: this.env.clock.unixMs() }).catch(() => undefined);
+    void this.events.save();
+  }
+
+  /** After the record is durable: the node store, the event list, the operations, the peer. Never throws. */
+  private announce(decision: Decision, cause: HaEvent): void {
+    const { record } = decision.server;
+    this.operations.follow(decision);
+    if (decision.rule === null && decision.effects === null) return;
+    const nowMs = this.env.clock.nowMs();
+    const event = eventOf(decision, cause);
+    const repeated =
+      decision.rule?.id === this.lastSaid.rule &&
+      record.state === decision.previousState &&
+      nowMs - this.lastSaid.atMs < REPEAT_QUIET_MS;
+    if (event !== null && !repeated) {
+      this.lastSaid = { rule: decision.rule?.id ?? '', atMs: nowMs };
+      this.events.add(event);
+    }
+    this.bus.publish(OwnStatusChanged, { state: record.state, epoch: record.epoch });
+  }
+
+  private context(): ViewContext {
+    const { configuration, clock, version } = this.env;
+    const peer = this.pairing.peer;
+    return {
+      node: { name: configuration.node.name, address: configuration.node.address, version },
+      peer: peer && { name: peer.name, address: peer.address },
+      facts: this.facts,
+      processes: this.processes.views(),
+      roundTripMs: this.roundTripMs,
+      progress: this.host.progress,
+      nowMs: clock.nowMs(),
+      unixMs: clock.unixMs(),
+    };
+  }
+}

@@ -1,0 +1,202 @@
+import { mkdir, readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { type HaConfigurationView, type PeerIdentity, type RegistrationHello } from '@understudy/contracts';
+import type { ServerRecord } from '@understudy/ha-core';
+import { type EffectContext, EffectError, type RegistrationPort } from '@understudy/ha-runtime';
+import {
+  type Logger,
+  type NodePaths,
+  type PeerIdentityFile,
+  type ServiceEnvironment,
+  writeFileAtomically,
+} from '@understudy/platform';
+import { z } from 'zod';
+import type { ReplicationSource } from '../ports/replication-source.port.ts';
+import type { AuthenticationKeyStore, OwnHello, RegistrationClient, StretchedKey } from '../registration/index.ts';
+
+const SettingsSchema = z.object({ emailAddresses: z.array(z.string()), secondaryAddress: z.string().nullable() });
+type PairSettings = z.infer<typeof SettingsSchema>;
+
+/** What an operator gave for a registration; the key is never kept on disk. */
+export interface RegistrationOrder {
+  readonly pairId: string;
+  readonly secondaryAddress: string;
+  readonly authenticationKey: string;
+  readonly failoverType: 'manual' | 'automatic';
+  readonly emailAddresses: readonly string[];
+}
+
+/** The pinned peer of this server: how it came about, and how it is forgotten. */
+export class Pairing implements RegistrationPort {
+  private orders = new Map<string, RegistrationOrder>();
+  private session: { pairId: string; key: StretchedKey } | null = null;
+  private settings: PairSettings = { emailAddresses: [], secondaryAddress: null };
+  private pinned: PeerIdentity | null = null;
+  /** Called when the pinned peer has changed. */
+  onChange: () => void = () => undefined;
+
+  constructor(
+    private readonly env: ServiceEnvironment,
+    private readonly self: { certificatePem: string; databaseVersion: string },
+    private readonly file: PeerIdentityFile<PeerIdentity>,
+    private readonly keys: AuthenticationKeyStore,
+    private readonly client: RegistrationClient,
+    private readonly database: ReplicationSource,
+  ) {}
+
+  /** Reads what earlier runs pinned. Throws when the file is damaged: that is not "not paired". */
+  async load(): Promise<void> {
+    this.pinned = await this.file.read();
+    this.settings = await readSettings(settingsFile(this.env.paths), this.env.logger);
+  }
+
+  /** The pinned peer, null when this server is not paired. */
+  get peer(): PeerIdentity | null {
+    return this.pinned;
+  }
+
+  /** What this server says of itself in a registration. */
+  get ownFacts() {
+    const { node, ports } = this.env.configuration;
+    const { healthMonitor, fileSync, pairLink, database } = ports;
+    return {
+      version: this.env.version,
+      name: node.name,
+      role: node.role,
+      address: node.address,
+      ports: { healthMonitor, fileSync, pairLink, database },
+      ...this.self,
+    };
+  }
+
+  /** Keeps an order until the state machine has its effects performed. */
+  remember(operationId: string, order: RegistrationOrder): void {
+    this.orders = new Map([[operationId, order]]);
+  }
+
+  /** Primary: proves the key, pins the secondary, opens replication for it. */
+  async register(context: EffectContext, operationId: string): Promise<void> {
+    const order = this.orders.get(operationId);
+    this.orders.clear();
+    if (order === undefined)
+      throw new EffectError(
+        'interrupted',
+        'the registration was interrupted by a restart of the manager: register again',
+      );
+    context.progress('proving the authentication key', null);
+    const target = targetOf(order.secondaryAddress, this.env.configuration.ports.healthMonitor);
+    const hello: OwnHello = {
+      ...this.ownFacts,
+      pairId: order.pairId,
+      failoverType: order.failoverType,
+      emailAddresses: [...order.emailAddresses],
+    };
+    const result = await this.client.register({ ...target, authenticationKey: order.authenticationKey, hello });
+    if (!result.ok) throw new EffectError(result.refusal.code, result.refusal.message);
+    this.session = { pairId: order.pairId, key: result.value.key };
+    // the secondary is reached where the operator said, whatever it calls itself
+    const peer = { ...result.value.peer, address: target.address };
+    await this.keys.store(result.value.key);
+    await this.pin(peer, { emailAddresses: [...order.emailAddresses], secondaryAddress: order.secondaryAddress });
+    context.progress('opening replication for the secondary', null);
+    await this.database.prepareSource(context);
+  }
+
+  /** Secondary: the primary has proven the key. */
+  async accept(peer: PeerIdentity, hello: RegistrationHello): Promise<void> {
+    await this.pin(peer, {
+      emailAddresses: hello.emailAddresses,
+      secondaryAddress: this.env.configuration.node.address,
+    });
+  }
+
+  /** Either: forgets a pairing that did not come about. What cannot be undone now does not keep the peer pinned. */
+  async retire(context: EffectContext): Promise<void> {
+    const { peer, session } = { peer: this.pinned, session: this.session };
+    this.session = null;
+    if (peer !== null && session !== null && this.env.configuration.node.role === 'primary') {
+      context.progress('telling the secondary', null);
+      const told = await this.client.abandon({
+        address: peer.address,
+        port: peer.ports.healthMonitor,
+        fingerprint: peer.fingerprint,
+        pairId: session.pairId,
+        verifier: session.key.verifier,
+      });
+      if (!told) this.env.logger.warn('The secondary could not be told that the registration was given up');
+    }
+    if (peer === null) return;
+    context.progress('taking back what was prepared', null);
+    await this.undoDatabase(context);
+    await this.file.remove();
+    this.pinned = null;
+    this.settings = { ...this.settings, secondaryAddress: null };
+    this.onChange();
+  }
+
+  /** Whether an address list was changed; kept on this server. */
+  async changeEmailAddresses(emailAddresses: string[]): Promise<void> {
+    await this.saveSettings({ ...this.settings, emailAddresses });
+  }
+
+  /** GET /api/v1/ha/configuration. */
+  view(record: ServerRecord): HaConfigurationView {
+    const own = this.env.configuration.node;
+    const peer = this.pinned;
+    const addressOf = (role: 'primary' | 'secondary') => (own.role === role ? own.address : (peer?.address ?? null));
+    const configured = record.pairId !== null && peer !== null;
+    return {
+      configured,
+      secondaryAddress: configured ? addressOf('secondary') : null,
+      primaryAddress: configured || own.role === 'primary' ? addressOf('primary') : null,
+      failoverType: record.failoverType,
+      emailAddresses: this.settings.emailAddresses,
+      virtualIp: { ipv4: null, ipv6: null },
+      pairId: record.pairId,
+    };
+  }
+
+  private async pin(peer: PeerIdentity, settings: PairSettings): Promise<void> {
+    await this.saveSettings(settings);
+    await this.file.write(peer);
+    this.pinned = peer;
+    this.onChange();
+  }
+
+  private async undoDatabase(context: EffectContext): Promise<void> {
+    const undo =
+      this.env.configuration.node.role === 'primary'
+        ? this.database.retireSource(context)
+        : this.database.discardCopy(context);
+    await undo.catch((error: unknown) =>
+      this.env.logger.error('Replication for the peer could not be taken back', { error }),
+    );
+  }
+
+  private async saveSettings(settings: PairSettings): Promise<void> {
+    await mkdir(dirname(settingsFile(this.env.paths)), { recursive: true });
+    await writeFileAtomically(settingsFile(this.env.paths), `${JSON.stringify(settings)}\n`, { mode: 0o600 });
+    this.settings = settings;
+  }
+}
+
+/** `address` or `address:port`; IPv6 addresses with a port in brackets. */
+export function targetOf(text: string, defaultPort: number): { address: string; port: number } {
+  const match = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d+))?$/.exec(text);
+  if (match === null) return { address: text, port: defaultPort };
+  return { address: match[1] ?? match[2] ?? text, port: match[3] === undefined ? defaultPort : Number(match[3]) };
+}
+
+function settingsFile(paths: NodePaths): string {
+  return join(paths.identity, 'pair-settings.json');
+}
+
+async function readSettings(file: string, logger: Logger): Promise<PairSettings> {
+  try {
+    return SettingsSchema.parse(JSON.parse(await readFile(file, 'utf8')));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
+      logger.warn('The settings of the pair could not be read', { error });
+    return { emailAddresses: [], secondaryAddress: null };
+  }
+}

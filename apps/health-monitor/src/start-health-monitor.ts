@@ -1,0 +1,116 @@
+import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { PeerIdentitySchema } from '@understudy/contracts';
+import { connectBus, type RunningService } from '@understudy/messaging';
+import { NodeStore, PeerIdentityFile, readStoreCredentials, type ServiceEnvironment } from '@understudy/platform';
+import { DatabaseAdapter } from './adapters/database.adapter.ts';
+import { Journal } from './adapters/journal.adapter.ts';
+import { PeerAdapter } from './adapters/peer.adapter.ts';
+import { answerOrders } from './controllers/orders.controller.ts';
+import { answerQueries } from './controllers/queries.controller.ts';
+import { answerRegistration } from './controllers/registration.controller.ts';
+import { makeProcesses } from './processes/index.ts';
+import { AuthenticationKeyStore, HttpsRegistrationTransport, RegistrationClient } from './registration/index.ts';
+import { EventLog } from './services/event-log.ts';
+import { HealthMonitorService } from './services/health-monitor.service.ts';
+import { Pairing } from './services/pairing.ts';
+import { RecordKeeper } from './services/record-keeper.ts';
+
+const STORE_WAIT_MS = 2000;
+
+/** Starts this server's health monitor: reads what was decided, answers, and goes on deciding. */
+export async function startHealthMonitor(env: ServiceEnvironment): Promise<RunningService> {
+  const { configuration, paths, logger, clock } = env;
+  const bus = await connectBus(env);
+  const store = await NodeStore.open(readStoreCredentials(paths), logger);
+  await store.whenReady(STORE_WAIT_MS);
+  const journal = await Journal.open(paths.journal);
+  const keeper = await RecordKeeper.open(journal, store, configuration.node.role, env.runId, logger);
+  const events = new EventLog(configuration.node.name, bus, store, clock, logger);
+  await events.load();
+
+  const database = new DatabaseAdapter(bus, clock);
+  const keys = new AuthenticationKeyStore(
+    paths,
+    configuration.node.authenticationKeyFile ?? null,
+    configuration.node.role === 'secondary',
+  );
+  const own = {
+    certificatePem: await readFile(paths.certificate, 'utf8'),
+    databaseVersion: await databaseVersion(configuration.database.binDirectory),
+  };
+  const pairing = new Pairing(
+    env,
+    own,
+    new PeerIdentityFile(paths.peer, (value) => PeerIdentitySchema.parse(value)),
+    keys,
+    new RegistrationClient(new HttpsRegistrationTransport()),
+    database,
+  );
+  await pairing.load();
+
+  const processes = makeProcesses(env, {
+    onCriticalFailure: (name, reason) => {
+      events.add({
+        severity: 'critical',
+        code: 'process-failed',
+        message: `${name}: ${reason}`,
+        state: null,
+        previousState: null,
+        rule: null,
+        epoch: null,
+      });
+      monitor.processFailed(name);
+    },
+    onRecovered: (name) => {
+      events.add({
+        severity: 'info',
+        code: 'process-recovered',
+        message: `${name} runs again`,
+        state: null,
+        previousState: null,
+        rule: null,
+        epoch: null,
+      });
+      monitor.processFailed(null);
+    },
+    onEvent: (severity, message) =>
+      events.add({ severity, code: 'process', message, state: null, previousState: null, rule: null, epoch: null }),
+  });
+  const monitor = new HealthMonitorService(
+    env,
+    bus,
+    keeper,
+    events,
+    processes,
+    pairing,
+    database,
+    (pairId) => new PeerAdapter(bus, configuration.node.role, pairId),
+  );
+  pairing.onChange = () => monitor.publishWatch();
+  answerQueries(bus, monitor, keys);
+  answerOrders(bus, monitor, pairing);
+  answerRegistration(bus, monitor, pairing, keys, clock);
+  await monitor.start();
+
+  return {
+    close: async ({ reason }) => {
+      await monitor.close(reason);
+      await journal.close();
+      await bus.close();
+      store.close();
+    },
+  };
+}
+
+/** PostgreSQL's version as its program says it, e.g. "15.18". */
+async function databaseVersion(binDirectory: string | null): Promise<string> {
+  const { stdout } = await promisify(execFile)(
+    binDirectory === null ? 'postgres' : join(binDirectory, 'postgres'),
+    ['--version'],
+    { timeout: 10_000 },
+  );
+  return /(\d+(?:\.\d+)*)/.exec(stdout)?.[1] ?? stdout.trim();
+}
