@@ -1,1 +1,2 @@
-export {};
+export { ApiGatewayModule } from './app.module.ts';
+export { startApiGateway } from './gateway.ts';

@@ -1,0 +1,45 @@
+import { Controller, Req } from '@nestjs/common';
+import {
+  RegistrationAbandonCommand,
+  type RegistrationHello,
+  RegistrationHelloCommand,
+  RegistrationProveCommand,
+} from '@understudy/contracts';
+import type { Request } from 'express';
+import type { z } from 'zod';
+import { ROUTES } from '../domain/routes.ts';
+import { HealthMonitorService } from '../services/health-monitor.service.ts';
+import { RegistrationGateService } from '../services/registration-gate.service.ts';
+import { Checked } from './input.pipe.ts';
+import { sourceOf } from './request-facts.ts';
+import { Serves } from './served-route.ts';
+
+/** The steps of registration that the primary sends to the secondary before either trusts the other: passed on, limited in number. */
+@Controller()
+export class PairController {
+  constructor(
+    private readonly healthMonitor: HealthMonitorService,
+    private readonly gate: RegistrationGateService,
+  ) {}
+
+  @Serves(ROUTES.hello)
+  hello(@Checked(ROUTES.hello) body: RegistrationHello, @Req() request: Request) {
+    this.gate.enter(sourceOf(request));
+    return this.healthMonitor.ask(RegistrationHelloCommand, body);
+  }
+
+  @Serves(ROUTES.prove)
+  prove(@Checked(ROUTES.prove) body: z.output<typeof RegistrationProveCommand.data>, @Req() request: Request) {
+    this.gate.enter(sourceOf(request));
+    return this.healthMonitor.ask(RegistrationProveCommand, body);
+  }
+
+  @Serves(ROUTES.abandon)
+  async abandon(
+    @Checked(ROUTES.abandon) body: z.output<typeof RegistrationAbandonCommand.data>,
+    @Req() request: Request,
+  ): Promise<void> {
+    this.gate.enter(sourceOf(request));
+    await this.healthMonitor.ask(RegistrationAbandonCommand, body);
+  }
+}

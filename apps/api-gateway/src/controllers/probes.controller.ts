@@ -1,0 +1,44 @@
+import { Controller, Res } from '@nestjs/common';
+import type { Response } from 'express';
+import { prometheusText } from '../domain/metrics.ts';
+import { answerProbe, type Probe, type ProbeAnswer } from '../domain/probes.ts';
+import { ROUTES } from '../domain/routes.ts';
+import { HealthMonitorService } from '../services/health-monitor.service.ts';
+import { VersionService } from '../services/version.service.ts';
+import { Serves } from './served-route.ts';
+
+/** What load balancers, scripts and Prometheus ask: no login, and never a wait beyond the status deadline. */
+@Controller()
+export class ProbesController {
+  constructor(
+    private readonly healthMonitor: HealthMonitorService,
+    private readonly version: VersionService,
+  ) {}
+
+  @Serves(ROUTES.health)
+  health(@Res({ passthrough: true }) response: Response) {
+    return this.answer('health', response);
+  }
+
+  @Serves(ROUTES.active)
+  active(@Res({ passthrough: true }) response: Response) {
+    return this.answer('active', response);
+  }
+
+  @Serves(ROUTES.standby)
+  standby(@Res({ passthrough: true }) response: Response) {
+    return this.answer('standby', response);
+  }
+
+  @Serves(ROUTES.metrics)
+  async metrics(@Res({ passthrough: true }) response: Response): Promise<string> {
+    response.setHeader('content-type', ROUTES.metrics.media);
+    return prometheusText(await this.healthMonitor.statusOrNull(), this.version.version);
+  }
+
+  private async answer(probe: Probe, response: Response): Promise<ProbeAnswer> {
+    const answer = answerProbe(probe, await this.healthMonitor.statusOrNull());
+    response.status(answer.ok ? 200 : 503);
+    return answer;
+  }
+}

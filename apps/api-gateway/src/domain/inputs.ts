@@ -1,0 +1,71 @@
+import { FailoverTypeSchema } from '@understudy/contracts';
+import { z } from 'zod';
+
+const Address = z
+  .string()
+  .trim()
+  .max(253)
+  .regex(/^[A-Za-z0-9.:_-]+$/, 'is neither an IP address nor a host name');
+const AuthenticationKey = z.string().min(1, 'must not be empty').max(200, 'is longer than 200 characters');
+const EmailAddresses = z.array(z.email('is not an e-mail address')).max(50, 'are more than 50');
+
+/** Body of POST /auth/login: the authentication key, or a user's name and password. */
+export const LoginInput = z
+  .strictObject({
+    authenticationKey: AuthenticationKey.optional(),
+    username: z.string().min(1).max(100).optional(),
+    password: z.string().min(1).max(200).optional(),
+  })
+  .refine((body) => (body.authenticationKey !== undefined) !== (body.username !== undefined), {
+    message: 'needs either authenticationKey, or username and password',
+  })
+  .refine((body) => (body.username === undefined) === (body.password === undefined), {
+    message: 'needs username and password together',
+  });
+
+/** Body of PUT /ha/configuration: registers the pair. */
+export const RegisterInput = z.strictObject({
+  secondaryAddress: Address,
+  authenticationKey: AuthenticationKey,
+  emailAddresses: EmailAddresses.default([]),
+  failoverType: FailoverTypeSchema,
+  virtualIp: z
+    .strictObject({
+      ipv4: z.ipv4('is not an IPv4 address').optional(),
+      ipv6: z.ipv6('is not an IPv6 address').optional(),
+    })
+    .optional(),
+});
+
+/** Body of PATCH /ha/configuration: what may change in place. */
+export const ChangeConfigurationInput = z
+  .strictObject({ failoverType: FailoverTypeSchema.optional(), emailAddresses: EmailAddresses.optional() })
+  .refine((body) => Object.values(body).some((value) => value !== undefined), {
+    message: 'names nothing to change: failoverType or emailAddresses',
+  });
+
+/** Body of POST /ha/failover. */
+export const FailoverInput = z.strictObject({ acceptDataLoss: z.boolean().default(false) });
+
+/** Body of POST /ha/failback. */
+export const FailbackInput = z.strictObject({
+  force: z.boolean().default(false),
+  acceptDataLoss: z.boolean().default(false),
+});
+
+/** Body of POST /ha/activate-alone: the peer's name, typed by the operator. */
+export const ActivateAloneInput = z.strictObject({ confirm: z.string().min(1).max(100) });
+
+/** Body of what takes no input. */
+export const NoInput = z.strictObject({});
+
+const WholeNumber = z
+  .string()
+  .regex(/^\d{1,15}$/, 'is not a whole number')
+  .transform(Number);
+
+/** Query of GET /ha/events: `since` is the id of an event, exclusive; newest first. */
+export const EventsInput = z.object({
+  since: WholeNumber.optional(),
+  limit: WholeNumber.pipe(z.int().min(1, 'is below 1').max(1000, 'is above 1000')).optional(),
+});

@@ -1,0 +1,27 @@
+import type { StatusView } from '@understudy/contracts';
+
+/** What a probe answers: 200 when `ok`, else 503. */
+export interface ProbeAnswer {
+  readonly ok: boolean;
+  readonly state: string | null;
+  readonly currentRole: string | null;
+  readonly reason: string;
+}
+
+/** The three questions of load balancers and scripts. */
+export type Probe = 'health' | 'active' | 'standby';
+
+/** Answers a probe from the status; `status` null means that the health-monitor did not answer, and unknown is not healthy. */
+export function answerProbe(probe: Probe, status: StatusView | null): ProbeAnswer {
+  if (!status) return { ok: false, state: null, currentRole: null, reason: 'the health-monitor does not answer' };
+  const reason = objection(probe, status);
+  return { ok: reason === '', state: status.state, currentRole: status.currentRole, reason };
+}
+
+function objection(probe: Probe, { currentRole, state, database, processes }: StatusView): string {
+  if (probe !== 'health') return currentRole === probe ? '' : `the current role is ${currentRole}`;
+  if (currentRole !== 'active') return '';
+  if (!database.running || !database.usable) return `the database is not usable in state ${state}`;
+  const failed = processes.find((process) => process.critical && process.state === 'failed');
+  return failed ? `the critical process ${failed.name} has failed` : '';
+}

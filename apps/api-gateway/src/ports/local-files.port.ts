@@ -1,0 +1,9 @@
+import type { PeerIdentity } from '@understudy/contracts';
+
+/** What the gateway reads from this server's data directory. */
+export abstract class LocalFiles {
+  /** The token that lets the command line of this server in, null when there is none. */
+  abstract cliToken(): Promise<string | null>;
+  /** The pinned peer, null when not paired. */
+  abstract peer(): Promise<PeerIdentity | null>;
+}

@@ -1,0 +1,13 @@
+/** Who is signed in, and until when (Unix milliseconds). */
+export interface Session {
+  readonly scope: string;
+  readonly expiresAtMs: number;
+}
+
+/** Where sessions are kept. Keys are digests of the tokens, never the tokens. Nothing here rejects: without a store, memory serves. */
+export abstract class SessionStore {
+  abstract save(key: string, session: Session): Promise<void>;
+  /** The session, null when there is none or it has expired. */
+  abstract find(key: string): Promise<Session | null>;
+  abstract remove(key: string): Promise<void>;
+}

@@ -1,0 +1,75 @@
+import { Injectable } from '@nestjs/common';
+import type { BusErrorBody, RequestDefinition, StatusView } from '@understudy/contracts';
+import { EventsQuery, OperationsQuery, StatusQuery } from '@understudy/contracts';
+import type { z } from 'zod';
+import { LIMITS } from '../config.ts';
+import { healthMonitorSilent, type ProblemError, problemOfBusError } from '../domain/problem.ts';
+import { Clock } from '../ports/clock.port.ts';
+import { MessageBus } from '../ports/message-bus.port.ts';
+
+const SILENT_CODES = new Set(['deadline-exceeded', 'no-responder', 'bus-disconnected', 'overloaded']);
+
+/** Asks this server's health-monitor. Every question has a deadline; what goes wrong is a ProblemError for the client. */
+@Injectable()
+export class HealthMonitorService {
+  private cached: { atMs: number; status: Promise<StatusView> } | undefined;
+
+  constructor(
+    private readonly bus: MessageBus,
+    private readonly clock: Clock,
+  ) {}
+
+  /** Sends one command or query; commands get longer than queries. */
+  async ask<Data extends z.ZodType, Reply extends z.ZodType>(
+    definition: RequestDefinition<Data, Reply>,
+    data: z.input<Data>,
+    timeoutMs: number = definition.kind === 'command' ? LIMITS.commandMs : LIMITS.queryMs,
+  ): Promise<z.output<Reply>> {
+    try {
+      return await this.bus.request(definition, data, { timeoutMs });
+    } catch (error) {
+      throw problemOf(error);
+    }
+  }
+
+  /** The status, at most LIMITS.statusCacheMs old; those who ask at the same time share one question. */
+  status(): Promise<StatusView> {
+    const atMs = this.clock.nowMs();
+    if (this.cached && atMs - this.cached.atMs < LIMITS.statusCacheMs) return this.cached.status;
+    const status = this.ask(StatusQuery, {}, LIMITS.statusMs);
+    this.cached = { atMs, status };
+    status.catch(() => {
+      this.cached = undefined;
+    });
+    return status;
+  }
+
+  /** The status as it is now, past the cache: for whoever just changed something. */
+  freshStatus(): Promise<StatusView> {
+    this.cached = undefined;
+    return this.status();
+  }
+
+  async statusOrNull(): Promise<StatusView | null> {
+    return this.status().catch(() => null);
+  }
+
+  events(since: number | null, limit: number) {
+    return this.ask(EventsQuery, { since, limit });
+  }
+
+  operations() {
+    return this.ask(OperationsQuery, {});
+  }
+}
+
+function problemOf(error: unknown): ProblemError {
+  const { code, message, retryable, fields } = error as Partial<BusErrorBody>;
+  if (typeof code !== 'string' || SILENT_CODES.has(code)) return healthMonitorSilent(message ?? String(error));
+  return problemOfBusError({
+    code,
+    message: message ?? code,
+    retryable: retryable ?? false,
+    ...(fields ? { fields } : {}),
+  });
+}
