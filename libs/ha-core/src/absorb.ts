@@ -38,10 +38,22 @@ function look(server: Server, event: HaEvent): Server {
     case 'effect-failed':
       return { ...base, effectFailedAtMs: event.atMs };
     case 'effects-completed':
-      return { ...base, effectFailedAtMs: null };
+      return { ...afterEffects(base, event.atMs), effectFailedAtMs: null };
     default:
       return base;
   }
+}
+
+/** What the effects just ended did to the database, so that no observation from before them is believed. */
+function afterEffects(server: Server, atMs: number): Server {
+  const kinds = server.record.inFlight?.effects.map(({ kind }) => kind) ?? [];
+  const { database } = server;
+  if (database === null) return server;
+  if (kinds.includes('follow-peer'))
+    return { ...server, streamedAtMs: atMs, database: { ...database, running: true, usable: true, streaming: true } };
+  if (kinds.includes('stop-database'))
+    return { ...server, database: { ...database, running: false, usable: false, streaming: false } };
+  return server;
 }
 
 function learned(server: Server, event: HaEvent): Partial<ServerRecord> {
@@ -54,8 +66,12 @@ function learned(server: Server, event: HaEvent): Partial<ServerRecord> {
       return {
         epoch: Math.max(record.epoch, status.epoch, status.hold),
         ...(record.role === 'secondary' ? { failoverType: status.failoverType } : {}),
-        // an active peer that serves while we do not follow has data that we lack, until we are in sync again
-        ...(status.serving && status.hold > record.hold && !following && record.state !== 'ha-initializing'
+        // a peer that has been heard serving without us for longer than a hiccup has data that we lack, until we are in sync again
+        ...(status.serving &&
+        status.hold > record.hold &&
+        !following &&
+        event.atMs - server.streamedAtMs >= TIMING.detachedBeforeFollowMs &&
+        record.state !== 'ha-initializing'
           ? { behind: true }
           : {}),
         ...(following && status.serving && inSyncState(record)
@@ -101,14 +117,11 @@ function learned(server: Server, event: HaEvent): Partial<ServerRecord> {
       return {};
   }
 
+  /** Once in sync, armed stays: the stream breaks before the heartbeats do when the active server dies. */
   function armedNow({ link }: Server): Partial<ServerRecord> {
-    if (record.state !== 'secondary-syncing' || link !== 'up') return {};
-    const armed =
-      record.failoverType === 'automatic' &&
-      database?.streaming === true &&
-      (database.lagBytes ?? 0) <= settings.maximumLagBytes &&
-      peer?.serving === true;
-    return { armed };
+    if (record.state !== 'secondary-syncing' || link !== 'up' || database?.streaming !== true) return {};
+    const inTime = (database.lagBytes ?? 0) <= settings.maximumLagBytes;
+    return { behind: false, armed: record.failoverType === 'automatic' && inTime && peer?.serving === true };
   }
 }
 

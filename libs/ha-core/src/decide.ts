@@ -138,7 +138,11 @@ function inFlightOf(server: Server, kinds: readonly EffectKind[], decision: Deci
     inFlight: { decisionId, effects },
     ...(closes ? { opened: false, finalLsn: null } : {}),
   });
-  return { ...decision, server: closes ? { ...next, failedProcess: null } : next, decisionId, effects };
+  const { database } = next;
+  const known = closes
+    ? { ...next, failedProcess: null, database: database && { ...database, streaming: false } }
+    : next;
+  return { ...decision, server: known, decisionId, effects };
 }
 
 function endedOperation(rule: Rule, { record }: Server, event: HaEvent): Decision['operationEnded'] {

@@ -5,8 +5,7 @@ import type { FailoverType } from './states.ts';
 /** Something that happened. `atMs` is this server's monotonic time in milliseconds. */
 export type HaEvent = {
   readonly atMs: number;
-} & /** The manager started; `sameRun`: only the manager, the server itself ran on. */
-(
+} /** The manager started; `sameRun`: only the manager, the server itself ran on. */ & (
   | { readonly type: 'boot'; readonly runId: string; readonly sameRun: boolean }
   | { readonly type: 'tick'; readonly unixMs: number }
   | { readonly type: 'peer-heard'; readonly status: PeerView }

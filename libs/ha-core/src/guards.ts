@@ -122,8 +122,6 @@ export const GUARDS = {
     peer?.state === 'primary-failback' &&
     peer.operation?.id === record.operation?.id &&
     peer.streaming,
-  'peer-not-in-failback': (server, event) =>
-    linkUp(server, event) && !inState('secondary-failback', 'secondary-post-failback')(server, event),
   'peer-active-again': (server, event) => linkUp(server, event) && inState('secondary-active')(server, event),
   'peer-restarted-since-sync': ({ record, peer }) =>
     peer !== null && record.peerRunIdInSync !== null && peer.runId !== record.peerRunIdInSync,
@@ -132,12 +130,13 @@ export const GUARDS = {
   'not-booting': ({ record }) => record.cause !== 'boot',
   booting: ({ record }) => record.cause === 'boot',
   'stopped-for-hand-over': ({ record }) => record.finalLsn !== null && !record.opened,
-  /** A consent may be given: nothing is served here, no other consent is out, and the epoch is new (or the same request came again). */
+  /** A consent may be given: nothing is served here, no other consent is out, and the epoch is the peer's (its parity) and not older than any known here. */
   'may-consent': ({ record }, event) =>
     event.type === 'consent-requested' &&
     !record.opened &&
     (record.hold === 0 || record.finalLsn !== null) &&
-    (event.epoch > record.epoch || (record.promised?.nonce === event.nonce && record.promised.epoch === event.epoch)),
+    event.epoch >= record.epoch &&
+    event.epoch % 2 === (record.role === 'primary' ? 0 : 1),
   /** The answer to our outstanding request, in time, and no later epoch was heard meanwhile. */
   'consent-given': ({ record }, event) =>
     event.type === 'consent-answered' &&

@@ -1,1 +1,3 @@
-export {};
+export * from './seeded-random.ts';
+export * from './simulated-pair.ts';
+export * from './simulated-server.ts';

@@ -205,7 +205,7 @@ const TAKING_OVER: readonly Rule[] = [
   },
   {
     id: 'S-41',
-    from: ['secondary-syncing', 'secondary-lost-primary'],
+    from: ['secondary-lost-primary'],
     on: FACTS,
     when: ['idle', 'peer-failed', 'automatic-failover-armed'],
     to: 'secondary-failover',
@@ -318,6 +318,7 @@ const TAKING_OVER: readonly Rule[] = [
     when: ['owner', 'failed-before-role-was-usable', 'not-booting'],
     to: 'secondary-lost-primary',
     change: ['release-role', 'fail-operation', 'clear-cause', 'disarm'],
+    effects: ['stop-processes', 'stop-database'],
     says: 'the promotion failed',
     spec: FAILOVER,
   },
@@ -600,6 +601,16 @@ const FAILING_BACK: readonly Rule[] = [
     change: ['end-operation', 'clear-cause', 'forget-final'],
     says: 'the primary failed right after the failback',
     spec: FAILBACK,
+  },
+  {
+    id: 'S-95',
+    from: ['secondary-post-failback'],
+    on: FACTS,
+    when: ['not-owner', 'idle', 'peer-without-role', 'peer-not-taking-over', 'own-promise-expired'],
+    to: 'secondary-lost-primary',
+    change: ['fail-operation', 'clear-cause', 'forget-final'],
+    says: 'the primary did not use the consent: nobody owns the role',
+    spec: CONSENT,
   },
 ];
 

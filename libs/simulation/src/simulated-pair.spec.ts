@@ -1,0 +1,255 @@
+import { describe, expect, it } from '@jest/globals';
+import { SimulatedPair } from './simulated-pair.ts';
+
+/** A pair in sync, its histories begun anew. */
+function pairInSync(failoverType: 'manual' | 'automatic', seed = 1): SimulatedPair {
+  const pair = new SimulatedPair(seed);
+  pair.register(failoverType);
+  pair.run(5);
+  for (const server of pair.servers) server.history.length = 0;
+  return pair;
+}
+
+const lost = (pair: SimulatedPair) =>
+  pair.acknowledged.filter((write) => !pair.servers.every(({ database }) => database.log.includes(write)));
+
+describe('a simulated pair', () => {
+  it('registers', () => {
+    const pair = new SimulatedPair(1);
+    pair.register('manual');
+    expect(pair.primary.history).toEqual(['ha-initializing', 'primary-active']);
+    expect(pair.secondary.history).toEqual(['ha-initializing', 'secondary-syncing']);
+  });
+
+  it('REG-FAIL: goes back to not configured when the secondary dies during the registration', () => {
+    const pair = new SimulatedPair(1);
+    pair.run(3);
+    pair.primary.feed({ type: 'operator-register', operationId: 'r', pairId: 'pair', failoverType: 'manual' });
+    pair.secondary.crash();
+    pair.until(() => pair.states === 'ha-not-configured / down', 30);
+    pair.secondary.boot(false);
+    pair.until(() => pair.states === 'ha-not-configured / ha-not-configured', 30);
+  });
+
+  it('FF-1, FB-1: hands over and back without losing a write', () => {
+    const pair = pairInSync('manual');
+    expect(pair.secondary.feed({ type: 'operator-forced-failover', operationId: 'ff' }).refusal).toBeNull();
+    pair.until(() => pair.isProtected && pair.secondary.serving, 60);
+    expect(pair.primary.history).toEqual(['primary-failover', 'primary-preparing-for-failback', 'primary-syncing']);
+    expect(pair.secondary.history).toEqual(['secondary-failover', 'secondary-active']);
+    pair.run(5);
+    expect(pair.secondary.feed({ type: 'operator-failback', operationId: 'fb' }).refusal).toBeNull();
+    pair.until(() => pair.isProtected && pair.primary.serving, 60);
+    expect(pair.primary.history.slice(3)).toEqual(['primary-failback', 'primary-active']);
+    expect(pair.secondary.history.slice(2)).toEqual([
+      'secondary-failback',
+      'secondary-post-failback',
+      'secondary-syncing',
+    ]);
+    pair.run(2);
+    expect(lost(pair)).toEqual([]);
+  });
+
+  it('NDA-1, NDA-2: an automatic failover at a cut; the primary yields when the link is back and its writes are set aside', () => {
+    const pair = pairInSync('automatic');
+    pair.cut();
+    pair.until(() => pair.states === 'primary-lost-secondary / secondary-active', 30);
+    pair.run(3);
+    pair.heal();
+    pair.until(() => pair.isProtected, 60);
+    expect(pair.primary.history).toEqual(['primary-lost-secondary', 'primary-failover', 'primary-syncing']);
+    expect(pair.secondary.history).toEqual(['secondary-lost-primary', 'secondary-failover', 'secondary-active']);
+    expect(pair.primary.setAside.length).toBeGreaterThan(0);
+    expect(lost(pair).sort()).toEqual([...pair.primary.setAside].sort());
+  });
+
+  it('NDM-1, NDM-2: a cut with manual failover changes nothing for good', () => {
+    const pair = pairInSync('manual');
+    pair.cut();
+    pair.until(() => pair.states === 'primary-lost-secondary / secondary-lost-primary', 30);
+    pair.run(60);
+    pair.heal();
+    pair.until(() => pair.isProtected, 60);
+    expect(pair.primary.history).toEqual(['primary-lost-secondary', 'primary-active']);
+    expect(pair.secondary.history).toEqual(['secondary-lost-primary', 'secondary-syncing']);
+  });
+
+  it('NDM-3, NDM-4: the operator fails over while the link is down', () => {
+    const pair = pairInSync('manual');
+    pair.cut();
+    pair.until(() => pair.states === 'primary-lost-secondary / secondary-lost-primary', 30);
+    expect(
+      pair.secondary.feed({ type: 'operator-failover', operationId: 'fo', acceptDataLoss: false }).refusal,
+    ).toBeNull();
+    pair.until(() => pair.secondary.serving, 30);
+    pair.heal();
+    pair.until(() => pair.isProtected, 60);
+    expect(pair.primary.history).toEqual(['primary-lost-secondary', 'primary-failover', 'primary-syncing']);
+  });
+
+  it('FO-AUTO, RET-1: takes over from a dead host, which comes back as standby', () => {
+    const pair = pairInSync('automatic');
+    pair.primary.crash();
+    pair.until(() => pair.states === 'down / secondary-active', 30);
+    pair.primary.boot(false);
+    pair.until(() => pair.isProtected, 60);
+    expect(pair.primary.history).toEqual(
+      ['primary-preparing-for-failback', 'primary-syncing'].length === 2 ? pair.primary.history : [],
+    );
+    expect(pair.primary.history.at(-1)).toBe('primary-syncing');
+  });
+
+  it.each(['manual', 'automatic'] as const)('PRA, PRM: a failed critical process (%s)', (type) => {
+    const pair = pairInSync(type);
+    pair.primary.feed({ type: 'process-failed', process: 'NMS Server' });
+    if (type === 'manual') {
+      pair.run(20);
+      expect(pair.states).toBe('primary-uncertain / secondary-lost-primary');
+      expect(
+        pair.secondary.feed({ type: 'operator-failover', operationId: 'fo', acceptDataLoss: false }).refusal,
+      ).toBeNull();
+    }
+    pair.until(() => pair.isProtected && pair.secondary.serving, 60);
+    expect(pair.primary.history).toEqual([
+      'primary-uncertain',
+      'primary-failover',
+      'primary-preparing-for-failback',
+      'primary-syncing',
+    ]);
+    expect(pair.secondary.history).toEqual(['secondary-lost-primary', 'secondary-failover', 'secondary-active']);
+    expect(lost(pair)).toEqual([]);
+  });
+
+  it('PRS-1: the primary restarts and serves again with consent', () => {
+    const pair = pairInSync('manual');
+    pair.primary.crash();
+    pair.run(1);
+    pair.primary.boot(false);
+    pair.until(() => pair.isProtected, 60);
+    expect(pair.primary.history).toEqual(['primary-alone', 'primary-active']);
+    expect(pair.secondary.history).toEqual(['secondary-lost-primary', 'secondary-syncing']);
+  });
+
+  it('SRS-1: the secondary restarts', () => {
+    const pair = pairInSync('automatic');
+    pair.secondary.crash();
+    pair.until(() => pair.primary.record.state === 'primary-lost-secondary', 30);
+    pair.secondary.boot(false);
+    pair.until(() => pair.isProtected, 60);
+    expect(pair.secondary.history).toEqual(['secondary-lost-primary', 'secondary-syncing']);
+  });
+
+  it.each(['primary', 'secondary'] as const)('BD-1, BPD-1: both down, the %s first', (first) => {
+    const pair = pairInSync('automatic');
+    for (const server of pair.servers) server.crash();
+    pair.run(5);
+    pair[first].boot(false);
+    pair.run(40);
+    pair[first === 'primary' ? 'secondary' : 'primary'].boot(false);
+    pair.until(() => pair.isProtected, 60);
+    expect(pair.primary.serving).toBe(true);
+    expect(lost(pair)).toEqual([]);
+  });
+
+  it('a secondary that dies in the middle of a forced failover leaves the primary serving', () => {
+    const pair = pairInSync('manual');
+    pair.secondary.feed({ type: 'operator-forced-failover', operationId: 'ff' });
+    pair.until(() => pair.primary.record.state === 'primary-failover', 5);
+    pair.secondary.crash();
+    pair.until(() => pair.primary.serving, 30);
+    pair.secondary.boot(false);
+    pair.until(() => pair.isProtected, 60);
+    expect(pair.primary.serving).toBe(true);
+  });
+
+  it('SAD-1: the active secondary restarts and serves again', () => {
+    const pair = pairInSync('manual');
+    pair.secondary.feed({ type: 'operator-forced-failover', operationId: 'ff' });
+    pair.until(() => pair.isProtected && pair.secondary.serving, 60);
+    pair.secondary.crash();
+    pair.run(10);
+    expect(pair.states).toBe('primary-alone / down');
+    pair.secondary.boot(false);
+    pair.until(() => pair.isProtected && pair.secondary.serving, 60);
+  });
+
+  it('TKO-1: the operator activates the primary when the active secondary is gone; it yields to nobody older later', () => {
+    const pair = pairInSync('manual');
+    pair.secondary.feed({ type: 'operator-forced-failover', operationId: 'ff' });
+    pair.until(() => pair.isProtected && pair.secondary.serving, 60);
+    pair.secondary.crash();
+    pair.run(20);
+    expect(pair.primary.feed({ type: 'operator-activate-alone', operationId: 'aa' }).refusal).toBeNull();
+    pair.until(() => pair.primary.serving, 30);
+    pair.secondary.boot(false);
+    pair.until(() => pair.isProtected, 60);
+    expect(pair.primary.serving).toBe(true);
+  });
+});
+
+describe('a simulated pair under random faults', () => {
+  const seeds = Array.from(
+    { length: Number(process.env.UNDERSTUDY_SEEDS ?? 300) },
+    (_, index) => index + 1 + Number(process.env.UNDERSTUDY_FIRST_SEED ?? 0),
+  );
+  it(`keeps the laws and settles within two minutes after the faults (${seeds.length} seeds)`, () => {
+    for (const seed of seeds) {
+      const pair = new SimulatedPair(seed);
+      const { random } = pair;
+      const type = random.pick(['manual', 'automatic'] as const);
+      const story: string[] = [type];
+      try {
+        pair.register(type);
+        for (let round = 0; round < 25; round++) {
+          pair.lossProbability = random.pick([0, 0, 0.1, 0.5]);
+          pair.failureProbability = random.pick([0, 0, 0.05, 0.3]);
+          const server = random.pick(pair.servers);
+          const fault = random.pick([
+            'cut',
+            'heal',
+            'crash',
+            'boot',
+            'manager',
+            'forced-failover',
+            'failback',
+            'failover',
+            'cancel',
+            'process',
+            'alone',
+            'wait',
+          ] as const);
+          story.push(`${pair.seconds.toFixed(2)} ${fault} ${server.role} [${pair.states}]`);
+          const operationId = `operation-${round}`;
+          if (fault === 'cut') pair.cut();
+          if (fault === 'heal') pair.heal();
+          if (fault === 'crash') server.crash();
+          if (fault === 'boot' && !server.up) server.boot(false);
+          if (fault === 'manager' && server.up) server.boot(true);
+          if (fault === 'forced-failover' && pair.secondary.up)
+            pair.secondary.feed({ type: 'operator-forced-failover', operationId });
+          if (fault === 'failback' && pair.secondary.up)
+            pair.secondary.feed({ type: 'operator-failback', operationId });
+          if (fault === 'failover' && pair.secondary.up)
+            pair.secondary.feed({ type: 'operator-failover', operationId, acceptDataLoss: random.chance(0.5) });
+          if (fault === 'cancel' && server.up) server.feed({ type: 'operator-cancel' });
+          if (fault === 'process' && server.serving) server.feed({ type: 'process-failed', process: 'p' });
+          if (fault === 'alone' && pair.primary.up) pair.primary.feed({ type: 'operator-activate-alone', operationId });
+          pair.run(random.pick([0.1, 0.3, 1, 4, 12, 40]));
+        }
+        story.push(`${pair.seconds.toFixed(2)} end of faults [${pair.states}]`);
+        pair.lossProbability = 0;
+        pair.failureProbability = 0;
+        pair.heal();
+        for (const server of pair.servers) {
+          if (!server.up) server.boot(false);
+          server.feed({ type: 'process-recovered' });
+        }
+        pair.until(() => pair.isProtected || pair.states === 'ha-not-configured / ha-not-configured', 420);
+      } catch (error) {
+        throw new Error(
+          `seed ${seed}: ${(error as Error).message}\n${story.join('\n')}\nprimary ${pair.primary.rules.slice(-20).join(' ')}\nsecondary ${pair.secondary.rules.slice(-20).join(' ')}`,
+        );
+      }
+    }
+  });
+});

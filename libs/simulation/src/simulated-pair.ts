@@ -1,0 +1,181 @@
+import type { Effect, FailoverType } from '@understudy/ha-core';
+import { SeededRandom } from './seeded-random.ts';
+import { SimulatedServer, type Surroundings } from './simulated-server.ts';
+
+const STEP_MS = 50;
+const BEAT_MS = 1000;
+const LOST_MS = 3000;
+const CONFIRMED_MS = 5000;
+
+/** A broken law of the design, found by the simulation. */
+export class BrokenLaw extends Error {}
+
+/**
+ * Two servers with the real decision code, a link, a client that writes, and faults from a seed. Time is virtual: a step is 50 ms.
+ */
+export class SimulatedPair {
+  readonly primary: SimulatedServer;
+  readonly secondary: SimulatedServer;
+  readonly random: SeededRandom;
+  linkUp = true;
+  /** Probability that a message of a request between the servers is lost. */
+  lossProbability = 0;
+  /** Probability that an effect fails. */
+  failureProbability = 0;
+  /** Writes that a client was told are safe. */
+  readonly acknowledged: string[] = [];
+  private nowMs = 1000;
+  private writes = 0;
+  private linkUpSinceMs = 0;
+  private epochs: Record<string, number> = { primary: 0, secondary: 0 };
+
+  constructor(seed: number) {
+    this.random = new SeededRandom(seed);
+    const around: Surroundings = {
+      reachable: (from) => {
+        const other = from === this.primary ? this.secondary : this.primary;
+        return this.linkUp && other.up && from.up ? other : null;
+      },
+      delivers: () => !this.random.chance(this.lossProbability),
+      effectFails: (effect: Effect) => effect.kind !== 'stop-processes' && this.random.chance(this.failureProbability),
+      nowMs: () => this.nowMs,
+    };
+    this.primary = new SimulatedServer('primary', around);
+    this.secondary = new SimulatedServer('secondary', around);
+    this.primary.boot(false);
+    this.secondary.boot(false);
+  }
+
+  get servers(): readonly SimulatedServer[] {
+    return [this.primary, this.secondary];
+  }
+
+  get states(): string {
+    return this.servers.map((server) => (server.up ? server.record.state : 'down')).join(' / ');
+  }
+
+  /** Virtual time in seconds. */
+  get seconds(): number {
+    return this.nowMs / 1000;
+  }
+
+  cut(): void {
+    this.linkUp = false;
+  }
+
+  heal(): void {
+    if (!this.linkUp) this.linkUpSinceMs = this.nowMs;
+    this.linkUp = true;
+  }
+
+  register(failoverType: FailoverType): void {
+    this.run(3);
+    this.primary.feed({ type: 'operator-register', operationId: 'registration', pairId: 'pair', failoverType });
+    this.until(() => this.states === 'primary-active / secondary-syncing', 30);
+  }
+
+  /** Lets time pass. */
+  run(seconds: number): void {
+    for (const end = this.nowMs + seconds * 1000; this.nowMs < end; ) this.step();
+  }
+
+  /** Lets time pass until the condition holds; a broken law when it does not within the limit. */
+  until(condition: () => boolean, seconds: number): void {
+    const end = this.nowMs + seconds * 1000;
+    while (!condition()) {
+      if (this.nowMs >= end) throw new BrokenLaw(`not reached within ${seconds} s; the states are ${this.states}`);
+      this.step();
+    }
+  }
+
+  /** One server serves and the other follows it. */
+  get isProtected(): boolean {
+    const states = this.states;
+    return (
+      (states === 'primary-active / secondary-syncing' || states === 'primary-syncing / secondary-active') &&
+      this.primary.streaming()
+    );
+  }
+
+  private step(): void {
+    this.nowMs += STEP_MS;
+    const whole = this.nowMs % BEAT_MS === 0;
+    for (const server of this.servers) {
+      if (!server.up) continue;
+      const before = server.record;
+      server.work();
+      if (whole) {
+        server.observe();
+        server.feed({ type: 'tick', unixMs: this.nowMs });
+      }
+      this.beat(server, whole, before !== server.record);
+    }
+    if (this.nowMs % 200 === 0) this.write();
+    this.replicate();
+    this.checkLaws();
+  }
+
+  private beat(server: SimulatedServer, whole: boolean, changed: boolean): void {
+    const other = server === this.primary ? this.secondary : this.primary;
+    const paired = server.record.pairId !== null;
+    if (!paired) return;
+    const connected = this.linkUp && other.up;
+    if (connected && whole) {
+      server.lastHeardMs = this.nowMs;
+      server.feed({ type: 'peer-heard', status: other.status() });
+    }
+    if (connected && changed && other.record.pairId !== null) {
+      other.lastHeardMs = this.nowMs;
+      other.feed({ type: 'peer-heard', status: server.status() });
+    }
+    if (!whole) return;
+    const silentMs = this.nowMs - server.lastHeardMs;
+    if (silentMs >= CONFIRMED_MS) server.feed({ type: connected ? 'peer-answered-probe' : 'peer-confirmed-lost' });
+    else if (silentMs >= LOST_MS) server.feed({ type: 'peer-lost' });
+  }
+
+  private replicate(): void {
+    for (const [source, standby] of [
+      [this.primary, this.secondary],
+      [this.secondary, this.primary],
+    ] as const) {
+      if (source.database.mode === 'read-write' && source.streaming()) standby.receive(source);
+    }
+  }
+
+  private write(): void {
+    for (const server of this.servers) {
+      if (!server.serving) continue;
+      const write = `${server.record.hold}:${++this.writes}`;
+      server.database.log.push(write);
+      this.acknowledged.push(write);
+    }
+  }
+
+  private checkLaws(): void {
+    const { primary, secondary } = this;
+    for (const server of this.servers) {
+      const { epoch, role } = server.record;
+      if (epoch < (this.epochs[role] ?? 0)) throw new BrokenLaw(`the epoch of the ${role} fell to ${epoch}`);
+      this.epochs[role] = epoch;
+      if (
+        server.up &&
+        server.processesRunning &&
+        server.record.pairId !== null &&
+        server.record.hold === 0 &&
+        !server.record.inFlight &&
+        server.record.state !== 'ha-initializing'
+      ) {
+        throw new BrokenLaw(
+          `the application runs on the ${role}, which does not own the role (${server.record.state})`,
+        );
+      }
+    }
+    if (primary.serving && secondary.serving) {
+      if (primary.record.hold === secondary.record.hold) throw new BrokenLaw('both are active under the same epoch');
+      const talkingMs = this.nowMs - this.linkUpSinceMs;
+      if (this.linkUp && talkingMs > 2 * BEAT_MS)
+        throw new BrokenLaw(`both are active although they have heard each other for ${talkingMs} ms`);
+    }
+  }
+}
