@@ -1,0 +1,161 @@
+import { describe, expect, it } from '@jest/globals';
+import { CHANGES } from './changes.ts';
+import { decide, RULES } from './decide.ts';
+import { HA_EVENT_TYPES, type HaEvent } from './events.ts';
+import { GUARDS } from './guards.ts';
+import { IGNORED } from './ignored.ts';
+import { atStart, newRecord, type PeerView, type Server, type ServerRecord } from './server.ts';
+import { configurationMode, HA_STATE_LABELS, HA_STATES, type HaState, type ServerRole, STATES_OF_ROLE } from './states.ts';
+
+const ROLES: readonly ServerRole[] = ['primary', 'secondary'];
+const SETTINGS = { maximumLagBytes: 16_777_216, minimumBetweenFailoversMs: 300_000 };
+
+describe('the rule table', () => {
+  const rules = ROLES.flatMap((role) => RULES[role].map((rule) => ({ role, rule })));
+
+  it('gives every row its own id', () => {
+    const ids = rules.map(({ rule }) => rule.id);
+    expect(new Set(ids).size).toBe(ids.length);
+  });
+
+  it.each(rules)('$rule.id names only what exists, and stays within its role', ({ role, rule }) => {
+    const states: readonly HaState[] = STATES_OF_ROLE[role];
+    expect(rule.from.filter((state) => !states.includes(state))).toEqual([]);
+    if (rule.to !== null) expect(states).toContain(rule.to);
+    expect(rule.when.filter((name) => !(name in GUARDS))).toEqual([]);
+    expect((rule.change ?? []).filter((name) => !(name in CHANGES))).toEqual([]);
+    expect(rule.on.filter((type) => !(HA_EVENT_TYPES as readonly string[]).includes(type))).toEqual([]);
+    expect(rule.says).not.toBe('');
+    expect(rule.spec).not.toBe('');
+    expect(JSON.parse(JSON.stringify(rule))).toEqual(rule);
+  });
+
+  it('has a row or a reasoned gap for every state and event', () => {
+    const gaps = ROLES.flatMap((role) =>
+      STATES_OF_ROLE[role].flatMap((state) =>
+        HA_EVENT_TYPES.filter(
+          (event) =>
+            !RULES[role].some((rule) => rule.from.includes(state) && rule.on.includes(event)) &&
+            !IGNORED.some(({ states, events }) => (states === 'every-state' || states.includes(state)) && events.includes(event)),
+        ).map((event) => `${state} on ${event}`),
+      ),
+    );
+    expect(gaps).toEqual([]);
+  });
+
+  it('leaves no state but those at rest without a row out of it', () => {
+    const closed = ROLES.flatMap((role) => STATES_OF_ROLE[role].filter((state) => state !== 'health-monitor-available' && !RULES[role].some((rule) => rule.from.includes(state) && rule.to !== null && rule.to !== state)));
+    expect(closed).toEqual([]);
+  });
+
+  it('answers any event in any state without throwing', () => {
+    for (const role of ROLES) {
+      for (const state of STATES_OF_ROLE[role]) {
+        for (const hold of [0, 7]) {
+          for (const type of HA_EVENT_TYPES) decide(server(role, { state, hold, epoch: 7, pairId: 'pair' }), anyEvent(type));
+        }
+      }
+    }
+  });
+});
+
+describe('the states', () => {
+  it('are the specification’s nineteen and its start-up pseudo-state', () => {
+    expect(HA_STATES).toHaveLength(20);
+    expect(HA_STATE_LABELS['primary-preparing-for-failback']).toBe('Primary Preparing for Failback');
+    expect(STATES_OF_ROLE.secondary).toContain('ha-not-configured');
+    expect(STATES_OF_ROLE.secondary).not.toContain('primary-active');
+  });
+
+  it.each([
+    ['primary', 'primary-active', 'secondary-syncing', 'HA Enabled'],
+    ['secondary', 'secondary-active', 'primary-syncing', 'HA Enabled'],
+    ['primary', 'primary-failback', 'secondary-post-failback', 'HA Enabled'],
+    ['primary', 'primary-active', null, 'HA Alone'],
+    ['primary', 'primary-lost-secondary', 'secondary-lost-primary', 'HA Alone'],
+    ['secondary', 'ha-initializing', 'ha-initializing', 'HA Initializing'],
+    ['primary', 'ha-not-configured', null, 'HA Not Configured'],
+  ] as const)('%s in %s beside %s is %s', (role, state, peer, mode) => {
+    expect(configurationMode({ role, state }, peer)).toBe(mode);
+  });
+});
+
+describe('decisions', () => {
+  it('drop the outcome of an older decision', () => {
+    const before = server('secondary', { state: 'secondary-failover', hold: 2, epoch: 2, inFlight: { decisionId: 'new', effects: [{ kind: 'start-processes', epoch: 2 }] } });
+    const decision = decide(before, { type: 'effects-completed', decisionId: 'old', results: {}, atMs: 1 });
+    expect(decision.server).toBe(before);
+    expect(decision.rule).toBeNull();
+  });
+
+  it('refuse an automatic failover during the hold-down and say how long it lasts', () => {
+    const held = { ...lost({ lastAutomaticFailoverAtMs: 900_000 }), link: 'confirmed-lost' as const };
+    expect(decide(held, { type: 'peer-confirmed-lost', atMs: 1_000_000 }).rule).toBeNull();
+    expect(decide(held, { type: 'peer-confirmed-lost', atMs: 1_300_000 }).rule?.id).toBe('S-40');
+  });
+
+  it.each([
+    ['a lag above the limit', { peer: peer({ lsn: '0/3000010' }) }],
+    ['an incomplete copy', { record: { complete: false } }],
+    ['a primary that served without this standby', { record: { behind: true } }],
+    ['a standby that was not in sync', { record: { armed: false } }],
+    ['the manual failover type', { record: { failoverType: 'manual' as const } }],
+  ])('refuse an automatic failover with %s', (_, change: { peer?: PeerView; record?: Partial<ServerRecord> }) => {
+    const base = lost(change.record ?? {});
+    const decision = decide({ ...base, peer: change.peer ?? base.peer }, { type: 'peer-confirmed-lost', atMs: 1000 });
+    expect(decision.rule).toBeNull();
+  });
+
+  it('need the operator’s word when data are known to be missing', () => {
+    const missing = { ...lost({ failoverType: 'manual' }), link: 'lost' as const, peer: peer({ lsn: '0/2000010' }) };
+    const refused = decide(missing, { type: 'operator-failover', operationId: 'o', acceptDataLoss: false, atMs: 1000 });
+    expect(refused.rule).toBeNull();
+    expect(refused.refusal).toContain('16 bytes');
+    expect(decide(missing, { type: 'operator-failover', operationId: 'o', acceptDataLoss: true, atMs: 1000 }).rule?.id).toBe('S-42');
+  });
+
+  it('mint odd epochs on the primary and even ones on the secondary', () => {
+    const taken = decide({ ...lost({ epoch: 5 }), link: 'confirmed-lost' }, { type: 'peer-confirmed-lost', atMs: 1000 });
+    expect(taken.server.record.hold).toBe(6);
+  });
+
+  it('give consent for an epoch of the peer only, and only when nothing is served', () => {
+    const standby = server('secondary', { state: 'secondary-lost-primary', pairId: 'pair', epoch: 3 });
+    expect(decide(standby, { type: 'consent-requested', epoch: 5, nonce: 'n', atMs: 1 }).server.record.promised?.epoch).toBe(5);
+    expect(decide(standby, { type: 'consent-requested', epoch: 4, nonce: 'n', atMs: 1 }).rule).toBeNull();
+    expect(decide(standby, { type: 'consent-requested', epoch: 1, nonce: 'n', atMs: 1 }).rule).toBeNull();
+    const active = server('secondary', { state: 'secondary-active', pairId: 'pair', epoch: 4, hold: 4, opened: true });
+    expect(decide(active, { type: 'consent-requested', epoch: 5, nonce: 'n', atMs: 1 }).rule).toBeNull();
+  });
+
+  it('do not take a consent that comes too late', () => {
+    const asking = server('primary', { state: 'primary-alone', pairId: 'pair', epoch: 5, request: { epoch: 5, nonce: 'n', sentAtMs: 0 } });
+    expect(decide(asking, { type: 'consent-answered', nonce: 'n', granted: true, atMs: 9000 }).rule?.id).toBe('P-72');
+    expect(decide(asking, { type: 'consent-answered', nonce: 'n', granted: true, atMs: 11_000 }).rule).toBeNull();
+    expect(decide(asking, { type: 'consent-answered', nonce: 'm', granted: true, atMs: 1 }).rule).toBeNull();
+  });
+});
+
+function server(role: ServerRole, record: Partial<ServerRecord>): Server {
+  return atStart({ ...newRecord(role, 'run'), ...record }, SETTINGS, 0);
+}
+
+/** A secondary that has lost a primary it was in sync with. */
+function lost(record: Partial<ServerRecord>): Server {
+  const base = server('secondary', { state: 'secondary-lost-primary', pairId: 'pair', failoverType: 'automatic', complete: true, armed: true, epoch: 1, lineage: 1, ...record });
+  return { ...base, peer: peer({}), database: { running: true, usable: true, streaming: false, lsn: '0/2000000', lagBytes: 0, restartsExhausted: false } };
+}
+
+function peer(view: Partial<PeerView>): PeerView {
+  return {
+    pairId: 'pair', role: 'primary', state: 'primary-active', runId: 'p', epoch: 1, hold: 1, lineage: 1, serving: true, complete: true, finalLsn: null, lsn: '0/2000000',
+    streaming: true, databaseUsable: true, processesOk: true, operation: null, failoverType: 'automatic', ...view,
+  };
+}
+
+function anyEvent(type: HaEvent['type']): HaEvent {
+  return {
+    type, atMs: 1000, unixMs: 1, runId: 'r', sameRun: false, status: peer({}), database: { running: true, usable: true, streaming: true, lsn: '0/0', lagBytes: 0, restartsExhausted: false },
+    process: 'p', operationId: 'o', pairId: 'pair', failoverType: 'manual', acceptDataLoss: true, epoch: 9, nonce: 'n', granted: true, decisionId: 'd', results: {}, effect: 'stop-database', code: 'c', message: 'm',
+  } as unknown as HaEvent;
+}
