@@ -1,0 +1,157 @@
+import type { IncomingMessage } from 'node:http';
+import { type RequestOptions, request } from 'node:https';
+import { checkServerIdentity, type PeerCertificate } from 'node:tls';
+import { CliError, EXIT } from '../cli-error.ts';
+
+const ANSWER_MS = 20_000;
+
+/** How to reach a server and how to know that it is the one. */
+export interface Endpoint {
+  /** For messages: `alpha (https://10.77.0.1:8082)`. */
+  readonly title: string;
+  readonly host: string;
+  readonly port: number;
+  /** PEM of certificates to trust; absent: those the system trusts. */
+  readonly ca?: string;
+  /** SHA-256 of the one certificate that is right, as `AB:CD:...`; the name in it does not matter then. */
+  readonly pinnedFingerprint?: string;
+  /** Trusts whoever answers. */
+  readonly isInsecure?: boolean;
+}
+
+/** A refusal of the server, with the status and the code of its problem. */
+export class RefusedError extends CliError {
+  constructor(
+    message: string,
+    readonly status: number,
+    readonly code: string,
+  ) {
+    super(code === 'unavailable' ? EXIT.unreachable : EXIT.refused, message);
+  }
+}
+
+/** Speaks REST with one server. */
+export class RestClient {
+  constructor(
+    readonly endpoint: Endpoint,
+    private token: string | null,
+  ) {}
+
+  get<T>(path: string): Promise<T> {
+    return this.ask<T>('GET', path);
+  }
+
+  /** One request below /api/v1. A CliError with exit code 3 when there is no answer, 1 when it is refused. */
+  async ask<T>(method: string, path: string, body?: unknown): Promise<T> {
+    const incoming = await this.open(method, `/api/v1${path}`, body);
+    const text = await textOf(incoming, this.endpoint);
+    const status = incoming.statusCode ?? 0;
+    const json = parsed(text);
+    if (status >= 200 && status < 300) return json as T;
+    throw refusal(status, json, this.endpoint);
+  }
+
+  /** Signs in with the authentication key; from then on requests carry the session. */
+  async signIn(authenticationKey: string): Promise<void> {
+    const { token } = await this.ask<{ token: string }>('POST', '/auth/login', { authenticationKey });
+    this.token = token;
+  }
+
+  async signOut(): Promise<void> {
+    await this.ask('POST', '/auth/logout', {}).catch(() => undefined);
+  }
+
+  /** An answer that goes on: resolves to the open stream, which has no deadline of its own. */
+  async stream(path: string, headers: Record<string, string>): Promise<IncomingMessage> {
+    const incoming = await this.open('GET', `/api/v1${path}`, undefined, headers);
+    if (incoming.statusCode === 200) {
+      incoming.socket.setTimeout(0);
+      return incoming;
+    }
+    throw refusal(incoming.statusCode ?? 0, parsed(await textOf(incoming, this.endpoint)), this.endpoint);
+  }
+
+  private open(
+    method: string,
+    path: string,
+    body: unknown,
+    headers: Record<string, string> = {},
+  ): Promise<IncomingMessage> {
+    const payload = body === undefined ? undefined : JSON.stringify(body);
+    const { host, port } = this.endpoint;
+    const options: RequestOptions = {
+      host,
+      port,
+      method,
+      path,
+      agent: false,
+      timeout: ANSWER_MS,
+      ...trust(this.endpoint),
+      headers: {
+        accept: 'application/json',
+        ...(payload === undefined
+          ? {}
+          : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) }),
+        ...(this.token === null ? {} : { authorization: `Bearer ${this.token}` }),
+        ...headers,
+      },
+    };
+    return new Promise((resolve, reject) => {
+      const outgoing = request(options, resolve);
+      outgoing.on('timeout', () => outgoing.destroy(new Error(`no answer within ${ANSWER_MS / 1000} s`)));
+      outgoing.on('error', (error: NodeJS.ErrnoException) => reject(unreachable(error, this.endpoint)));
+      outgoing.end(payload);
+    });
+  }
+}
+
+function trust({ ca, pinnedFingerprint, isInsecure }: Endpoint): RequestOptions {
+  if (isInsecure) return { rejectUnauthorized: false };
+  const check = (host: string, certificate: PeerCertificate): Error | undefined => {
+    if (pinnedFingerprint === undefined) return checkServerIdentity(host, certificate);
+    if (certificate.fingerprint256 === pinnedFingerprint) return undefined;
+    return new Error('the certificate is not the one in this server’s data directory');
+  };
+  return { ...(ca === undefined ? {} : { ca }), checkServerIdentity: check };
+}
+
+async function textOf(incoming: IncomingMessage, endpoint: Endpoint): Promise<string> {
+  let text = '';
+  incoming.setEncoding('utf8');
+  try {
+    for await (const chunk of incoming) text += chunk;
+  } catch (error) {
+    throw unreachable(error as Error, endpoint);
+  }
+  return text;
+}
+
+function refusal(status: number, json: unknown, { title }: Endpoint): RefusedError {
+  const problem = (json ?? {}) as { detail?: string; title?: string; code?: string };
+  const reason = problem.detail ?? problem.title ?? `${title} answered with status ${status}`;
+  return new RefusedError(reason, status, problem.code ?? '');
+}
+
+const PLAIN: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'nothing listens there; is "understudy node run" running?',
+  EHOSTUNREACH: 'there is no way to that host',
+  ENETUNREACH: 'there is no way to that network',
+  ENOTFOUND: 'the host name is not known',
+  EAI_AGAIN: 'the host name cannot be looked up now',
+  ECONNRESET: 'the connection was closed',
+  ETIMEDOUT: 'no answer',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'its certificate is not trusted; name it with --ca FILE, or use --insecure',
+  SELF_SIGNED_CERT_IN_CHAIN: 'its certificate is not trusted; name it with --ca FILE, or use --insecure',
+};
+
+function unreachable(error: NodeJS.ErrnoException, { title }: Endpoint): CliError {
+  return new CliError(EXIT.unreachable, `${title} is not reachable: ${PLAIN[error.code ?? ''] ?? error.message}`);
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}

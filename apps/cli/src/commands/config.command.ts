@@ -1,0 +1,23 @@
+import { CliError, EXIT } from '../cli-error.ts';
+import { configurationFile, type GlobalOptions } from '../client/connect.ts';
+import { say, sayJson } from '../rendering/output.ts';
+
+/** `config check`: every problem of the file at once, exit code 2 when there is one. */
+export async function checkConfiguration(options: GlobalOptions): Promise<void> {
+  const { formatProblem, loadConfiguration } = await import('@understudy/platform');
+  const file = configurationFile(options);
+  const loaded = loadConfiguration(file);
+  if (options.json) sayJson({ file, valid: loaded.ok, problems: loaded.ok ? [] : loaded.problems });
+  if (!loaded.ok) throw new CliError(EXIT.usage, options.json ? '' : loaded.problems.map(formatProblem).join('\n'));
+  if (!options.json) say(`${file} is valid.`);
+}
+
+/** `config show`: the effective values, secrets masked. */
+export async function showConfiguration(options: GlobalOptions): Promise<void> {
+  const { effectiveConfigurationForShow, formatProblem, loadConfiguration } = await import('@understudy/platform');
+  const loaded = loadConfiguration(configurationFile(options));
+  if (!loaded.ok) throw new CliError(EXIT.usage, loaded.problems.map(formatProblem).join('\n'));
+  const shown = effectiveConfigurationForShow(loaded.configuration);
+  if (options.json) sayJson(shown);
+  else process.stdout.write((await import('yaml')).stringify(shown));
+}

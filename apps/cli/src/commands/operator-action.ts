@@ -1,0 +1,75 @@
+import type { StatusView } from '@understudy/contracts';
+import { CliError, EXIT } from '../cli-error.ts';
+import { ask } from '../client/ask.ts';
+import type { GlobalOptions } from '../client/connect.ts';
+import { waitForOperation } from '../client/operation.ts';
+import type { RestClient } from '../client/rest-client.ts';
+import { haStatusLine } from '../rendering/ha-status.ts';
+import { progressPrinter, say, sayJson } from '../rendering/output.ts';
+import { withClient } from './with-client.ts';
+
+/** What every action of an operator takes. `wait` false: --no-wait. */
+export interface ActionOptions extends GlobalOptions {
+  readonly yes?: boolean;
+  readonly wait?: boolean;
+}
+
+/** One action: what is asked of the operator first, and what is sent. */
+export interface Action {
+  readonly method: 'POST' | 'PUT' | 'DELETE';
+  readonly path: string;
+  /** What happens, for the question; absent: nothing is asked. */
+  readonly consequence?: (status: StatusView) => string;
+  /** The body; may ask the operator. */
+  readonly body: (status: StatusView) => unknown | Promise<unknown>;
+}
+
+/** Asks for confirmation, starts the work, shows its progress, and says how it ended. */
+export function performAction(options: ActionOptions, action: Action): Promise<void> {
+  return withClient(options, async (client) => {
+    const before = await client.get<StatusView>('/ha/status');
+    if (action.consequence && !options.yes) await confirm(before, action.consequence(before));
+    const body = await action.body(before);
+    const { operationId } = await client.ask<{ operationId: string }>(action.method, action.path, body);
+    if (options.wait === false) {
+      if (options.json) sayJson({ operationId });
+      else say(`Started: operation ${operationId}`);
+      return;
+    }
+    await follow(client, operationId, options);
+  });
+}
+
+async function follow(client: RestClient, operationId: string, options: ActionOptions): Promise<void> {
+  const progress = progressPrinter();
+  const onInterrupt = () => {
+    progress.end();
+    process.stderr.write(`The work goes on without this command: operation ${operationId}\n`);
+    process.exit(EXIT.refused);
+  };
+  process.once('SIGINT', onInterrupt);
+  try {
+    const operation = await waitForOperation(client, operationId, (seen) => progress.show(seen));
+    progress.end();
+    if (options.json) sayJson(operation);
+    else say(haStatusLine(await client.get<StatusView>('/ha/status')));
+  } catch (error) {
+    progress.end();
+    throw error;
+  } finally {
+    process.off('SIGINT', onInterrupt);
+  }
+}
+
+/** Spec: "Automatic Versus Manual Failover": the operator sees both states and the link before deciding. */
+async function confirm(status: StatusView, consequence: string): Promise<void> {
+  if (!process.stdin.isTTY) throw new CliError(EXIT.usage, `${consequence} Confirm with --yes.`);
+  const { peer } = status;
+  process.stderr.write(`${haStatusLine(status)}\n`);
+  if (peer) {
+    const link = peer.reachable ? 'reachable' : 'not reachable';
+    process.stderr.write(`${peer.name}(${peer.address}) ${peer.state ?? 'state unknown'}, ${link}\n`);
+  }
+  const answer = await ask(`${consequence} Continue? [y/N] `);
+  if (!/^y(es)?$/i.test(answer)) throw new CliError(EXIT.refused, 'Nothing was changed.');
+}

@@ -1,0 +1,192 @@
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError, Option } from 'commander';
+import { CliError, EXIT } from './cli-error.ts';
+
+type Options = Record<string, unknown>;
+
+/** Runs one command line (without program name) and resolves to its exit code; never rejects. */
+export async function runCli(args: readonly string[]): Promise<number> {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    // `understudy ha events | head` is no fault.
+    if (error.code === 'EPIPE') process.exit(EXIT.done);
+    throw error;
+  });
+  let exitCode: number = EXIT.done;
+  const program = buildProgram((code) => {
+    exitCode = code;
+  });
+  try {
+    await program.parseAsync(args, { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    return explain(error);
+  }
+}
+
+function explain(error: unknown): number {
+  if (error instanceof CommanderError) {
+    const isAsked = ['commander.helpDisplayed', 'commander.version'].includes(error.code);
+    return isAsked || error.exitCode === 0 ? EXIT.done : EXIT.usage;
+  }
+  if (error instanceof CliError) {
+    if (error.message !== '') process.stderr.write(`${error.message}\n`);
+    return error.exitCode;
+  }
+  process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  return EXIT.refused;
+}
+
+function buildProgram(setExitCode: (code: number) => void): Command {
+  const program = new Command('understudy')
+    .description('Keeps an application alive on a pair of servers.')
+    .version(version(), '--version')
+    .addOption(
+      new Option('--config <file>', 'configuration file of the server (default: /etc/understudy/node.yaml)').conflicts(
+        'url',
+      ),
+    )
+    .option('--url <url>', 'another server, e.g. https://10.77.0.2:8082')
+    .option('--json', 'print JSON')
+    .option('--ca <file>', 'with --url: certificate (PEM) to trust')
+    .option('--insecure', 'with --url: trust whoever answers')
+    .option('--login-key-file <file>', 'with --url: file with the authentication key to sign in with')
+    .configureHelp({ showGlobalOptions: true })
+    .helpCommand(true)
+    .exitOverride();
+  addStatus(program);
+  addHa(program);
+  addNode(program, setExitCode);
+  addConfig(program);
+  addCertificates(program);
+  addPatch(program);
+  addLogs(program);
+  return program;
+}
+
+function addStatus(program: Command): void {
+  program
+    .command('status')
+    .description('what runs on this server')
+    .action(async (_, command) => (await import('./commands/status.command.ts')).status(all(command)));
+}
+
+function addHa(program: Command): void {
+  const ha = program.command('ha').description('high availability');
+  const load = () => import('./commands/ha.command.ts');
+  ha.command('status')
+    .description('role, peer, state and failover type')
+    .action(async (_, command) => (await import('./commands/status.command.ts')).haStatus(all(command)));
+  action(ha, 'register', 'register the pair; on the primary')
+    .requiredOption('--secondary <address>', 'address of the secondary')
+    .requiredOption('--authentication-key-file <file>', 'file with the authentication key of the secondary')
+    .addOption(new Option('--failover-type <type>').choices(['manual', 'automatic']).default('manual'))
+    .option('--email <addresses>', 'who is told, separated by commas')
+    .option('--virtual-ip <address>', 'virtual IPv4 address')
+    .option('--virtual-ip6 <address>', 'virtual IPv6 address')
+    .action(async (_, command) => (await load()).register(all(command)));
+  action(ha, 'failover', 'take over from a failed or lost primary; on the secondary')
+    .option('--accept-data-loss', 'although this server is known to lack data')
+    .action(async (_, command) => (await load()).failover(all(command)));
+  action(ha, 'force-failover', 'take over from a healthy primary, without loss; on the secondary').action(
+    async (_, command) => (await load()).forceFailover(all(command)),
+  );
+  action(ha, 'failback', 'give the active role back to the primary; on the secondary')
+    .option('--force', 'give up a broken active secondary')
+    .option('--accept-data-loss', 'although the primary is known to lack data')
+    .action(async (_, command) => (await load()).failback(all(command)));
+  action(ha, 'activate-alone', 'become active: the peer is down and stays down')
+    .option('--confirm <name>', 'name of the peer')
+    .action(async (_, command) => (await load()).activateAlone(all(command)));
+  action(ha, 'remove', 'remove HA').action(async (_, command) => (await load()).remove(all(command)));
+  ha.command('events')
+    .description('the event list')
+    .option('--follow', 'go on with what comes')
+    .option('--limit <count>', 'how many', '100')
+    .option('--since <id>', 'only those after this event')
+    .action(async (_, command) => (await import('./commands/events.command.ts')).events(all(command)));
+  toCome(ha, 'check-readiness', 'check both servers before registration or failover');
+  toCome(ha, 'authkey <newKey>', 'change the authentication key');
+  ha.command('?', { hidden: true }).action(() => ha.outputHelp());
+}
+
+function addNode(program: Command, setExitCode: (code: number) => void): void {
+  const node = program.command('node').description('this server itself');
+  const load = () => import('./commands/node.command.ts');
+  node
+    .command('run')
+    .description('run this server in the foreground until SIGTERM')
+    .addOption(new Option('--layout <layout>').choices(['separate', 'composed']).default('separate'))
+    .action(async (_, command) => setExitCode(await (await load()).run(all(command))));
+  node
+    .command('stop')
+    .description('stop the running server')
+    .action(async (_, command) => setExitCode(await (await load()).stop(all(command))));
+  node
+    .command('status')
+    .description('whether the server runs, and its parts')
+    .action(async (_, command) => setExitCode(await (await load()).status(all(command))));
+}
+
+function addConfig(program: Command): void {
+  const config = program.command('config').description('the configuration file');
+  const load = () => import('./commands/config.command.ts');
+  config
+    .command('check')
+    .description('print every error at once')
+    .action(async (_, command) => (await load()).checkConfiguration(all(command)));
+  config
+    .command('show')
+    .description('print the effective values, secrets masked')
+    .action(async (_, command) => (await load()).showConfiguration(all(command)));
+}
+
+function addCertificates(program: Command): void {
+  const cert = program.command('cert').description('pinned certificates');
+  cert
+    .command('list')
+    .description('the pinned certificate of the peer')
+    .action(async (_, command) => (await import('./commands/certificates.command.ts')).listCertificates(all(command)));
+  toCome(cert, 'forget <host>', 'forget a pinned certificate');
+  toCome(cert, 'mode <mode>', 'trust-on-first-use or pinned');
+}
+
+function addPatch(program: Command): void {
+  const patch = program.command('patch').description('software update');
+  for (const name of ['pack', 'sign', 'verify', 'upload', 'install', 'list']) toCome(patch, `${name} [words...]`, '');
+}
+
+function addLogs(program: Command): void {
+  const logs = program.command('logs').description('log files');
+  toCome(logs, 'level <level>', 'error, informational, trace or off');
+  toCome(logs, 'download <file>', 'all log files as a .zip');
+}
+
+function action(parent: Command, name: string, description: string): Command {
+  return parent
+    .command(name)
+    .description(description)
+    .option('--yes', 'do not ask')
+    .option('--no-wait', 'return as soon as the work has started');
+}
+
+/** A command of the contract whose work is still to come. */
+function toCome(parent: Command, usage: string, description: string): void {
+  parent
+    .command(usage)
+    .description(`${description}${description ? ' ' : ''}(not yet available)`)
+    .allowUnknownOption()
+    .allowExcessArguments()
+    .action(() => {
+      throw new CliError(EXIT.refused, `${parent.name()} ${usage.split(' ')[0]}: not yet available.`);
+    });
+}
+
+function version(): string {
+  const file = new URL('../package.json', import.meta.url);
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}
+
+/** A command's own options with those of its parents. */
+function all<T>(command: Command): T {
+  return command.optsWithGlobals<Options>() as T;
+}
