@@ -1,0 +1,23 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { formatProblem, isAlive, loadConfiguration, NodePaths } from '@understudy/platform';
+import { NotStartable, type RunnerLock, readRunnerLock } from './preparation.ts';
+
+const STOP_LIMIT_MS = 180_000;
+
+/** Stops the running node of a configuration: false when none runs. Rejects when it has not stopped within three minutes. */
+export async function stopNode({ configFile }: { configFile: string }): Promise<boolean> {
+  const lock = nodeStatus({ configFile });
+  if (lock === null) return false;
+  process.kill(lock.pid, 'SIGTERM');
+  for (const until = Date.now() + STOP_LIMIT_MS; Date.now() < until; await delay(100)) {
+    if (!isAlive(lock.pid, lock.startTime)) return true;
+  }
+  throw new Error(`the node (pid ${lock.pid}) has not stopped within ${STOP_LIMIT_MS / 1000} s`);
+}
+
+/** The running node of a configuration with its children, null when none runs. Throws NotStartable for a bad configuration. */
+export function nodeStatus({ configFile }: { configFile: string }): RunnerLock | null {
+  const loaded = loadConfiguration(configFile, process.env);
+  if (!loaded.ok) throw new NotStartable(loaded.problems.map(formatProblem));
+  return readRunnerLock(new NodePaths(loaded.configuration.node.dataDirectory));
+}

@@ -1,0 +1,3 @@
+export { nodeStatus, stopNode } from './control-node.ts';
+export { NotStartable, type RunnerLock } from './preparation.ts';
+export { type Layout, runNode } from './run-node.ts';

@@ -1,0 +1,106 @@
+import { ConfigurationError, type Logger, loadServiceEnvironment, type ServiceEnvironment } from '@understudy/platform';
+import { markStarted } from './connect-bus.ts';
+
+/**
+ * Why a service is closed. `server-shutdown`: the whole server goes down, so stop what you own (PostgreSQL, application processes).
+ * `service-restart`: only this service is replaced, so leave running what the next one adopts.
+ */
+export type CloseReason = 'server-shutdown' | 'service-restart';
+
+/** A service that has started. */
+export interface RunningService {
+  /** Ends it in an orderly way. Called at most once. */
+  close(options: { reason: CloseReason }): Promise<void>;
+}
+
+/** Starts a service; every app exports one. Resolves when it does its work. */
+export type StartService = (environment: ServiceEnvironment) => Promise<RunningService>;
+
+/** What the runner tells the services it started: the whole server goes down. SIGTERM alone means that only this service is replaced. */
+export interface RunnerMessage {
+  readonly type: 'shutdown';
+}
+
+/** What a service tells the runner: its start has finished. */
+export interface ServiceMessage {
+  readonly type: 'ready';
+}
+
+/** Longest orderly close of one service. PostgreSQL's own stop has 60 s. */
+const CLOSE_DEADLINE_MS: Record<CloseReason, number> = { 'server-shutdown': 75_000, 'service-restart': 8000 };
+
+/** Starts a service in an environment; from then on its health query says ready. */
+export async function startService(environment: ServiceEnvironment, start: StartService): Promise<RunningService> {
+  const running = await start(environment);
+  markStarted(environment.service);
+  environment.logger.info('Started', { version: environment.version });
+  return running;
+}
+
+/**
+ * A service process from its environment variables to its end: the only thing that a `main.ts` calls.
+ * SIGTERM and SIGINT close the service alone; the runner's message `{ type: 'shutdown' }` closes it because the server goes down; the
+ * runner's end (closed channel) closes it too, since nobody would watch it. An unexpected error ends it with 1, a wrong
+ * configuration with 2.
+ */
+export function runService(name: string, start: StartService): void {
+  runProcess(name, async (environment) => startService(environment, start));
+}
+
+/** The same for a process that hosts several services: `boot` starts them all. */
+export function runProcess(name: string, boot: (environment: ServiceEnvironment) => Promise<RunningService>): void {
+  process.title = `understudy-${name}`;
+  // The runner may be gone while we still say goodbye.
+  process.stdout.on('error', () => undefined);
+  process.stderr.on('error', () => undefined);
+  const environment = environmentOrExit(name);
+  const { logger } = environment;
+  process.on('uncaughtException', (error) => exitAfterFault(logger, error));
+  process.on('unhandledRejection', (error) => exitAfterFault(logger, error));
+
+  const started = boot(environment);
+  let closing = false;
+  const close = (reason: CloseReason) => {
+    if (closing) return;
+    closing = true;
+    setTimeout(() => {
+      logger.error('Closing took too long', { reason, limitMs: CLOSE_DEADLINE_MS[reason] });
+      process.exit(1);
+    }, CLOSE_DEADLINE_MS[reason]);
+    started
+      .then((running) => running.close({ reason }))
+      .then(
+        () => process.exit(0),
+        (error: unknown) => exitAfterFault(logger, error),
+      );
+  };
+  process.on('SIGTERM', () => close('service-restart'));
+  process.on('SIGINT', () => close('service-restart'));
+  process.on('message', (message: RunnerMessage) => {
+    if (message?.type === 'shutdown') close('server-shutdown');
+  });
+  process.on('disconnect', () => close('service-restart'));
+  started.then(
+    () => {
+      const ready: ServiceMessage = { type: 'ready' };
+      if (process.connected) process.send?.(ready, undefined, undefined, () => undefined);
+    },
+    (error: unknown) => exitAfterFault(logger, error),
+  );
+}
+
+function environmentOrExit(name: string): ServiceEnvironment {
+  try {
+    return loadServiceEnvironment(name);
+  } catch (error) {
+    if (!(error instanceof ConfigurationError)) throw error;
+    for (const problem of error.problems) process.stderr.write(`${problem}\n`);
+    process.exit(2);
+  }
+}
+
+function exitAfterFault(logger: Logger, error: unknown): void {
+  logger.error('An unexpected error ends this process', { error });
+  // Let the line out first; a closed pipe must not hold us.
+  setTimeout(() => process.exit(1), 100);
+}
