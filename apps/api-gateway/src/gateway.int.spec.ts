@@ -13,6 +13,7 @@ import {
   VerifyAuthenticationKey,
 } from '@understudy/contracts';
 import { BusError, type Unsubscribe } from '@understudy/messaging';
+import { ROUTES } from './domain/routes.ts';
 import { CLI_TOKEN, GatewayStage, STATUS, until } from './testing/gateway-stage.ts';
 
 const API = '/api/v1';
@@ -245,6 +246,13 @@ describe('events', () => {
     await until('events 6 to 8', () => stream.text().includes('id: 8\n'));
     expect([...stream.text().matchAll(/^id: (\d+)$/gm)].map(([, id]) => Number(id))).toEqual([4, 5, 6, 7, 8]);
     stream.close();
+  });
+});
+
+describe('the table of routes', () => {
+  it.each(Object.values(ROUTES).map(({ method, path }) => [method, path]))('%s %s is served', async (method, path) => {
+    const { status } = await stage.ask(method, path.replace(':id', 'x'), { token: null });
+    expect([404, 405, 500]).not.toContain(status);
   });
 });
 

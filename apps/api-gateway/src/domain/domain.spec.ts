@@ -1,0 +1,98 @@
+import { describe, expect, it } from '@jest/globals';
+import type { StatusView } from '@understudy/contracts';
+import { STATUS } from '../testing/gateway-stage.ts';
+import { FailedAttempts } from './attempts.ts';
+import { prometheusText } from './metrics.ts';
+import { openApiDocument } from './openapi.ts';
+import { loginPage, statusPage } from './page.ts';
+import { answerProbe } from './probes.ts';
+import { RateLimit } from './rate-limit.ts';
+import { methodsAt, type Route } from './route.ts';
+import { ROUTES, ROUTES_TO_COME } from './routes.ts';
+
+describe('failed attempts', () => {
+  it('wait twice as long each time, up to the bound, and are forgotten', () => {
+    const attempts = new FailedAttempts(4_000);
+    const waits = [0, 1, 2, 3, 4, 5].map(() => {
+      const wait = attempts.waitMs('a', 0);
+      attempts.failed('a', 0);
+      return wait;
+    });
+    expect(waits).toEqual([0, 500, 1_000, 2_000, 4_000, 4_000]);
+    expect(attempts.waitMs('b', 0)).toBe(0);
+    expect(attempts.waitMs('a', 3_000)).toBe(1_000);
+    expect(attempts.waitMs('a', 16 * 60_000)).toBe(0);
+    attempts.failed('a', 0);
+    attempts.succeeded('a');
+    expect(attempts.waitMs('a', 0)).toBe(0);
+  });
+});
+
+describe('the rate limit', () => {
+  it('lets a burst through and then what is refilled, per source', () => {
+    const limit = new RateLimit(2, 1);
+    expect([0, 0, 0].map((at) => limit.take('a', at))).toEqual([true, true, false]);
+    expect(limit.take('b', 0)).toBe(true);
+    expect([1_000, 1_000].map((at) => limit.take('a', at))).toEqual([true, false]);
+  });
+});
+
+describe('probes', () => {
+  const standby: StatusView = { ...STATUS, currentRole: 'standby', database: { ...STATUS.database, usable: false } };
+  it.each([
+    ['health', STATUS, true],
+    ['active', STATUS, true],
+    ['standby', STATUS, false],
+    ['health', { ...STATUS, database: { ...STATUS.database, usable: false } }, false],
+    ['health', { ...STATUS, processes: STATUS.processes.map((p) => ({ ...p, state: 'failed' as const })) }, false],
+    ['health', standby, true],
+    ['standby', standby, true],
+    ['active', { ...STATUS, currentRole: 'none' as const }, false],
+    ['health', null, false],
+  ] as const)('%s %#', (probe, status, expected) => {
+    expect(answerProbe(probe, status as StatusView | null).ok).toBe(expected);
+  });
+});
+
+describe('pages', () => {
+  it('show what came from elsewhere as text, never as markup', () => {
+    const html = statusPage({ serverName: '<b>', status: { ...STATUS, stateReason: '<script>' }, events: [] });
+    expect(html).not.toContain('<script>');
+    expect(html).not.toContain('<b>');
+    expect(loginPage('alpha', '<i>')).not.toContain('<i>');
+  });
+});
+
+describe('metrics', () => {
+  it('have one sample per line, and say so when nothing is known', () => {
+    const lines = prometheusText(STATUS, '0.1.0').trimEnd().split('\n');
+    for (const line of lines)
+      expect(line).toMatch(/^(# (HELP|TYPE) .+|understudy_\w+(\{.*\})? -?\d+(\.\d+)?(e[+-]?\d+)?)$/);
+    expect(prometheusText(null, '0.1.0')).toContain('understudy_up 0');
+  });
+});
+
+describe('routes', () => {
+  it('are found by path, parameters and rest included', () => {
+    const all = [...Object.values(ROUTES), ...ROUTES_TO_COME];
+    expect(methodsAt(all, '/api/v1/ha/configuration')).toEqual(['GET', 'HEAD', 'PUT', 'PATCH', 'DELETE']);
+    expect(methodsAt(all, '/api/v1/operations/7/cancel')).toEqual(['POST']);
+    expect(methodsAt(all, '/tmf-api/alarmManagement/v4/alarm/7')).toContain('PATCH');
+    expect(methodsAt(all, '/api/v1/operations/')).toEqual([]);
+  });
+
+  it('are all described, with every reference resolved', () => {
+    const routes: readonly Route[] = Object.values(ROUTES);
+    const document = openApiDocument(routes, { version: '0.1.0', server: 'https://10.77.0.1:8082' });
+    const { paths, components } = document as {
+      paths: Record<string, Record<string, unknown>>;
+      components: { schemas: Record<string, unknown> };
+    };
+    for (const { method, path } of routes) {
+      expect(paths[path.replace(/:(\w+)/g, '{$1}')]?.[method.toLowerCase()]).toBeDefined();
+    }
+    for (const [, name] of JSON.stringify(document).matchAll(/#\/components\/schemas\/(\w+)/g)) {
+      expect(components.schemas[name as string]).toBeDefined();
+    }
+  });
+});

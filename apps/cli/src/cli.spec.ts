@@ -1,0 +1,216 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer, type Server } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { ensureOwnIdentity, loadConfiguration, NodePaths } from '@understudy/platform';
+import { quickPlace, serverPlace } from './client/server-place.ts';
+import { runCli } from './program.ts';
+
+/** A server that answers what it is told to, with a server's own certificate and token. */
+const directory = mkdtempSync(join(tmpdir(), 'understudy-cli-'));
+const file = join(directory, 'node.yaml');
+const keyFile = join(directory, 'auth.key');
+const paths = new NodePaths(directory);
+const STATUS = {
+  node: { name: 'beta', address: '127.0.0.1', homeRole: 'secondary', version: '0.1.0' },
+  peer: { name: 'alpha', address: '10.77.0.1', state: 'Primary Active', reachable: true },
+  state: 'Secondary Syncing',
+  failoverType: 'manual',
+};
+let answers: Record<string, unknown[]> = {};
+let asked: { what: string; body: unknown; token: string | undefined }[] = [];
+let server: Server;
+
+async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  let text = '';
+  for await (const chunk of request) text += chunk;
+  const what = `${request.method} ${request.url?.replace('/api/v1', '')}`;
+  asked.push({ what, body: text === '' ? undefined : JSON.parse(text), token: request.headers.authorization });
+  const queue = answers[what] ?? [];
+  const next = (queue.length > 1 ? queue.shift() : queue[0]) as { status?: number } | undefined;
+  response.statusCode = next === undefined ? 404 : typeof next.status === 'number' ? next.status : 200;
+  response.end(JSON.stringify(next ?? { detail: 'nothing there', code: 'not-found', status: 404 }));
+}
+
+beforeAll(async () => {
+  mkdirSync(paths.run, { recursive: true });
+  mkdirSync(paths.identity, { recursive: true });
+  const identity = await ensureOwnIdentity(paths, { name: 'beta', address: '127.0.0.1' });
+  server = createServer({ key: identity.privateKeyPem, cert: identity.certificatePem }, (request, response) => {
+    void answer(request, response);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  writeFileSync(paths.cliToken, 'a-token-of-this-server\n');
+  writeFileSync(keyFile, 'Correct-Horse-7-Battery\n');
+  const node = {
+    name: 'beta',
+    role: 'secondary',
+    address: '127.0.0.1',
+    dataDirectory: directory,
+    authenticationKeyFile: keyFile,
+  };
+  writeFileSync(file, JSON.stringify({ node, ports: { healthMonitor: port } }));
+});
+afterAll(() => {
+  server.close();
+  rmSync(directory, { recursive: true, force: true });
+});
+afterEach(() => {
+  answers = {};
+  asked = [];
+  jest.restoreAllMocks();
+});
+
+async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  let out = '';
+  let err = '';
+  jest.spyOn(process.stdout, 'write').mockImplementation((text) => {
+    out += text;
+    return true;
+  });
+  jest.spyOn(process.stderr, 'write').mockImplementation((text) => {
+    err += text;
+    return true;
+  });
+  const code = await runCli(['--config', file, ...args]);
+  jest.restoreAllMocks();
+  return { code, out, err };
+}
+
+const operation = (state: string, step: string, error: string | null = null) => ({
+  id: 'op-1',
+  kind: 'register',
+  state,
+  step,
+  progressPercent: null,
+  startedAt: '',
+  finishedAt: null,
+  error,
+});
+
+describe('ha status', () => {
+  it('prints the line, and with --json the status as it came; the token of this server lets it in', async () => {
+    answers = { 'GET /ha/status': [STATUS] };
+    expect(await run('ha', 'status')).toEqual({
+      code: 0,
+      out: '[Role] Secondary [Primary Server] alpha(10.77.0.1) [State] Secondary Syncing [Failover Type] Manual\n',
+      err: '',
+    });
+    expect(JSON.parse((await run('ha', 'status', '--json')).out)).toEqual(STATUS);
+    expect(asked[0]?.token).toBe('Bearer a-token-of-this-server');
+  });
+
+  it('ends with 3 when nothing listens', async () => {
+    const other = join(directory, 'other.yaml');
+    writeFileSync(other, readFileSync(file, 'utf8').replace(/"healthMonitor":\d+/, '"healthMonitor":1'));
+    const { code, err } = await run('ha', 'status', '--config', other);
+    expect({ code, err }).toEqual({ code: 3, err: expect.stringContaining('nothing listens there') });
+  });
+});
+
+describe('long work', () => {
+  it('registers, waits, and says how it ended', async () => {
+    answers = {
+      'GET /ha/status': [STATUS],
+      'PUT /ha/configuration': [{ operationId: 'op-1' }],
+      'GET /operations/op-1': [operation('running', 'copying'), operation('succeeded', 'done')],
+    };
+    const words = ['--secondary', '10.77.0.2', '--authentication-key-file', keyFile, '--failover-type', 'automatic'];
+    const { code, out, err } = await run('ha', 'register', ...words, '--email', 'a@b.example, c@d.example');
+    expect({ code, out }).toEqual({ code: 0, out: expect.stringContaining('[State] Secondary Syncing') });
+    expect(err).toContain('register: copying');
+    expect(asked.find(({ what }) => what === 'PUT /ha/configuration')?.body).toEqual({
+      secondaryAddress: '10.77.0.2',
+      authenticationKey: 'Correct-Horse-7-Battery',
+      failoverType: 'automatic',
+      emailAddresses: ['a@b.example', 'c@d.example'],
+    });
+  });
+
+  it('ends with 1 and the reason when the work fails', async () => {
+    answers = {
+      'GET /ha/status': [STATUS],
+      'POST /ha/forced-failover': [{ operationId: 'op-1' }],
+      'GET /operations/op-1': [operation('failed', 'promoting', 'the standby lacks 48 bytes')],
+    };
+    const { code, err } = await run('ha', 'force-failover', '--yes');
+    expect({ code, err }).toEqual({ code: 1, err: expect.stringContaining('the standby lacks 48 bytes') });
+  });
+
+  it('ends with 1 and the failing condition when it is refused', async () => {
+    answers = {
+      'GET /ha/status': [STATUS],
+      'POST /ha/failback': [{ status: 409, code: 'not-allowed', detail: 'this server is not active' }],
+    };
+    expect(await run('ha', 'failback', '--yes')).toMatchObject({ code: 1, err: 'this server is not active\n' });
+  });
+
+  it('asks for --yes where nobody can be asked', async () => {
+    answers = { 'GET /ha/status': [STATUS] };
+    expect(await run('ha', 'remove')).toMatchObject({ code: 2, err: expect.stringContaining('--yes') });
+    expect(asked.map(({ what }) => what)).toEqual(['GET /ha/status']);
+  });
+
+  it('does not wait with --no-wait', async () => {
+    answers = { 'GET /ha/status': [STATUS], 'POST /ha/failover': [{ operationId: 'op-1' }] };
+    expect(await run('ha', 'failover', '--yes', '--no-wait', '--accept-data-loss')).toMatchObject({
+      code: 0,
+      out: 'Started: operation op-1\n',
+    });
+    expect(asked.at(-1)?.body).toEqual({ acceptDataLoss: true });
+  });
+
+  it('takes the name of the peer for the operator’s word when --yes is given', async () => {
+    answers = { 'GET /ha/status': [STATUS], 'POST /ha/activate-alone': [{ operationId: 'op-1' }] };
+    await run('ha', 'activate-alone', '--yes', '--no-wait');
+    expect(asked.at(-1)?.body).toEqual({ confirm: 'alpha' });
+  });
+});
+
+describe('usage', () => {
+  it.each([
+    [['bogus'], 2],
+    [['ha', 'register'], 2],
+    [['ha', '?'], 0],
+    [['--help'], 0],
+    [['ha', 'authkey', 'x'], 1],
+    [['cert', 'forget', '10.77.0.1_8082'], 1],
+    [['config', 'check'], 0],
+    [['config', 'check', '--config', '/nowhere/node.yaml'], 2],
+  ])('%j ends with %i', async (args, expected) => {
+    expect((await run(...args)).code).toBe(expected);
+  });
+});
+
+describe('where the server is', () => {
+  it('comes out the same on the quick and on the whole way', async () => {
+    const loaded = loadConfiguration(file, {});
+    if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
+    const { configuration } = loaded;
+    const whole = {
+      name: 'beta',
+      address: '127.0.0.1',
+      port: configuration.ports.healthMonitor,
+      certificateFile: paths.certificate,
+      tokenFile: paths.cliToken,
+    };
+    expect(await quickPlace(file, {})).toEqual(whole);
+    const environment = { UNDERSTUDY_PORTS__HEALTH_MONITOR: '4711' };
+    expect(await quickPlace(file, environment)).toBeNull();
+    expect(await serverPlace(file, environment)).toEqual({ ...whole, port: 4711 });
+  });
+
+  it('has the same defaults on both ways', async () => {
+    const sparse = join(directory, 'sparse.yaml');
+    writeFileSync(sparse, 'node: { name: alpha, role: primary, address: 10.77.0.1 }\n');
+    const loaded = loadConfiguration(sparse, {});
+    if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
+    const { node, ports } = loaded.configuration;
+    const place = await quickPlace(sparse, {});
+    expect(place).toMatchObject({ port: ports.healthMonitor, tokenFile: new NodePaths(node.dataDirectory).cliToken });
+  });
+});
