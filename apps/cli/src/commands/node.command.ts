@@ -1,17 +1,46 @@
+import { resolve } from 'node:path';
 import { CliError, EXIT } from '../cli-error.ts';
-import type { GlobalOptions } from '../client/connect.ts';
+import { configurationFile, type GlobalOptions } from '../client/connect.ts';
+import { type Layout, NotStartable, nodeStatus, runNode, stopNode } from '../node-runner/index.ts';
+import { say, sayJson } from '../rendering/output.ts';
 
 /** `node run`: runs this server until it is told to stop; resolves to the exit code. */
-export async function run(_: GlobalOptions & { layout: 'separate' | 'composed' }): Promise<number> {
-  throw new CliError(EXIT.refused, 'node run: not yet available.');
+export function run(options: GlobalOptions & { layout: Layout }): Promise<number> {
+  return runNode({ configFile: fileOf(options), layout: options.layout });
 }
 
-/** `node stop`. */
-export async function stop(_: GlobalOptions): Promise<number> {
-  throw new CliError(EXIT.refused, 'node stop: not yet available.');
+/** `node stop`: 0 also when it did not run. */
+export async function stop(options: GlobalOptions): Promise<number> {
+  const hasRun = await explained(() => stopNode({ configFile: fileOf(options) }));
+  if (options.json) sayJson({ stopped: hasRun });
+  else say(hasRun ? 'The server is stopped.' : 'The server was not running.');
+  return EXIT.done;
 }
 
-/** `node status`. */
-export async function status(_: GlobalOptions): Promise<number> {
-  throw new CliError(EXIT.refused, 'node status: not yet available.');
+/** `node status`: 0 when the server runs, 3 when it does not. */
+export async function status(options: GlobalOptions): Promise<number> {
+  const running = await explained(() => nodeStatus({ configFile: fileOf(options) }));
+  if (options.json) {
+    sayJson({ running: running !== null, pid: running?.pid ?? null, children: running?.children ?? [] });
+  } else if (running) {
+    say(`The server is running (process ${running.pid}).`);
+    for (const { name, pid } of running.children) say(`  ${name} (process ${pid})`);
+  } else {
+    say('The server is not running.');
+  }
+  return running ? EXIT.done : EXIT.unreachable;
+}
+
+/** Absolute: the services that inherit it may run elsewhere. */
+function fileOf(options: GlobalOptions): string {
+  return resolve(configurationFile(options));
+}
+
+async function explained<T>(work: () => T | Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof NotStartable) throw new CliError(EXIT.usage, error.lines.join('\n'));
+    throw new CliError(EXIT.refused, (error as Error).message);
+  }
 }

@@ -97,7 +97,7 @@ export class RunningDemoServer {
   }
 
   private processes(runnerPid: number | undefined): number[] {
-    return processesOf([`${this.server.dataDirectory}/`, this.server.configurationFile], runnerPid);
+    return processesOf(this.server, runnerPid);
   }
 }
 

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 interface Seen {
   readonly pid: number;
@@ -6,8 +6,14 @@ interface Seen {
   readonly isOwn: boolean;
 }
 
-/** Processes of one server: those that name its data directory or configuration file, and all that descend from them. */
-export function processesOf(marks: readonly string[], runnerPid: number | undefined): number[] {
+/** What tells a server's processes from all others. */
+export interface ServerMarks {
+  readonly configurationFile: string;
+  readonly dataDirectory: string;
+}
+
+/** Processes of one server: those that name its files or work in its data directory, and all that descend from them. */
+export function processesOf(marks: ServerMarks, runnerPid: number | undefined): number[] {
   const seen = allProcesses(marks);
   const found = new Set(seen.filter(({ pid, isOwn }) => isOwn || pid === runnerPid).map(({ pid }) => pid));
   for (let before = -1; before !== found.size; ) {
@@ -33,7 +39,7 @@ export async function killAll(find: () => number[], limitMs: number): Promise<vo
   }
 }
 
-function allProcesses(marks: readonly string[]): Seen[] {
+function allProcesses(marks: ServerMarks): Seen[] {
   const result: Seen[] = [];
   for (const name of readdirSync('/proc')) {
     if (!/^\d+$/.test(name)) continue;
@@ -42,9 +48,7 @@ function allProcesses(marks: readonly string[]): Seen[] {
       // After the name in brackets, which may hold anything: state, parent.
       const [state, parent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
       if (state === 'Z') continue;
-      const commandLine = readFileSync(`/proc/${name}/cmdline`, 'utf8').split('\0');
-      const isOwn = commandLine.some((word) => marks.some((mark) => word.includes(mark)));
-      result.push({ pid: Number(name), parent: Number(parent), isOwn: isOwn && isServerProgram(commandLine) });
+      result.push({ pid: Number(name), parent: Number(parent), isOwn: bearsMark(`/proc/${name}`, marks) });
     } catch {
       // Ended while we looked.
     }
@@ -52,7 +56,21 @@ function allProcesses(marks: readonly string[]): Seen[] {
   return result;
 }
 
+/** By command line, environment or working directory: some programs rewrite their command line. */
+function bearsMark(process: string, { configurationFile, dataDirectory }: ServerMarks): boolean {
+  const words = readFileSync(`${process}/cmdline`, 'utf8').split('\0');
+  if (!isServerProgram(words[0] ?? '')) return false;
+  if (words.some((word) => word === configurationFile || word.includes(`${dataDirectory}/`))) return true;
+  try {
+    if (`${readlinkSync(`${process}/cwd`)}/`.startsWith(`${dataDirectory}/`)) return true;
+    const environment = readFileSync(`${process}/environ`, 'utf8').split('\0');
+    return environment.includes(`UNDERSTUDY_CONFIG_FILE=${configurationFile}`);
+  } catch {
+    return false;
+  }
+}
+
 /** An editor or a `tail -f` that has one of the server's files open is not the server. */
-function isServerProgram([program = '']: readonly string[]): boolean {
+function isServerProgram(program: string): boolean {
   return /(^|\/)(node|postgres|redis-server|nats-server)\b|^understudy/.test(program);
 }
