@@ -1,1 +1,1 @@
-export {};
+export { startFileSync } from './start-file-sync.ts';

@@ -1,1 +1,1 @@
-export {};
+export { startNotifier } from './start-notifier.ts';

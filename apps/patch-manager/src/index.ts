@@ -1,1 +1,1 @@
-export {};
+export { startPatchManager } from './start-patch-manager.ts';

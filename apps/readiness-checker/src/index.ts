@@ -1,1 +1,1 @@
-export {};
+export { startReadinessChecker } from './start-readiness-checker.ts';

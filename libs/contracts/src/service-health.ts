@@ -26,3 +26,15 @@ export function healthQueryOf(service: ServiceName) {
     reply: ServiceHealthSchema,
   });
 }
+
+/** A request for the work of a service that later releases fill; until then it is answered with `not-yet-available`. */
+export function workRequestOf(service: ServiceName) {
+  return defineRequest({
+    reach: 'local',
+    service,
+    kind: 'command',
+    name: 'work',
+    data: z.object({}),
+    reply: z.object({}),
+  });
+}

@@ -1,0 +1,4 @@
+import { runService } from '@understudy/messaging';
+import { startFileSync } from './start-file-sync.ts';
+
+runService('file-sync', startFileSync);

@@ -1,0 +1,16 @@
+import { connectBus, createBusApplication, type RunningService } from '@understudy/messaging';
+import type { ServiceEnvironment } from '@understudy/platform';
+import { AppModule } from './app.module.ts';
+import { WORK } from './controllers/patch-manager.controller.ts';
+
+/** Starts this server's patch-manager: it runs, answers its health, and says what it cannot do yet. */
+export async function startPatchManager(env: ServiceEnvironment): Promise<RunningService> {
+  const bus = await connectBus(env);
+  const application = await createBusApplication(AppModule, { bus, definitions: [WORK], logger: env.logger });
+  return {
+    close: async () => {
+      await application.close();
+      await bus.close();
+    },
+  };
+}

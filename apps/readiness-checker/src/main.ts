@@ -1,0 +1,4 @@
+import { runService } from '@understudy/messaging';
+import { startReadinessChecker } from './start-readiness-checker.ts';
+
+runService('readiness-checker', startReadinessChecker);
