@@ -75,7 +75,7 @@ function installDependencies(log) {
     maxBuffer: 64 * 1024 * 1024,
   });
   if (done.error) throw new Refusal(`npm could not be run: ${done.error.message}`);
-  if (done.status !== 0) throw new Refusal(`npm ci failed:\n${lastLines(done.stderr || done.stdout, 15)}`);
+  if (done.status !== 0) throw new Refusal(`npm ci failed:\n${firstLines(done.stderr || done.stdout, 15)}`);
 }
 
 function buildAll(log) {
@@ -102,6 +102,12 @@ function readJson(file) {
   } catch {
     return undefined;
   }
+}
+
+/** npm says what is wrong first and how it is used after. */
+function firstLines(text, count) {
+  const lines = text.split('\n').filter((line) => !line.startsWith('npm warn'));
+  return lines.slice(0, count).join('\n');
 }
 
 function lastLines(text, count) {
