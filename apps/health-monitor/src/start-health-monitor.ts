@@ -3,20 +3,24 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { PeerIdentitySchema } from '@understudy/contracts';
-import { connectBus, type RunningService } from '@understudy/messaging';
+import { connectBus, createBusApplication, type RunningService } from '@understudy/messaging';
 import { NodeStore, PeerIdentityFile, readStoreCredentials, type ServiceEnvironment } from '@understudy/platform';
 import { DatabaseAdapter } from './adapters/database.adapter.ts';
 import { Journal } from './adapters/journal.adapter.ts';
 import { PeerAdapter } from './adapters/peer.adapter.ts';
-import { answerOrders } from './controllers/orders.controller.ts';
-import { answerQueries } from './controllers/queries.controller.ts';
-import { answerRegistration } from './controllers/registration.controller.ts';
+import { ANSWERED, AppModule } from './app.module.ts';
 import { makeProcesses } from './processes/index.ts';
-import { AuthenticationKeyStore, HttpsRegistrationTransport, RegistrationClient } from './registration/index.ts';
+import {
+  AuthenticationKeyStore,
+  HttpsRegistrationTransport,
+  RegistrationClient,
+  RegistrationResponder,
+} from './registration/index.ts';
 import { EventLog } from './services/event-log.ts';
 import { HealthMonitorService } from './services/health-monitor.service.ts';
 import { Pairing } from './services/pairing.ts';
 import { RecordKeeper } from './services/record-keeper.ts';
+import { registrationGate } from './services/registration-gate.ts';
 
 const STORE_WAIT_MS = 2000;
 
@@ -90,14 +94,18 @@ export async function startHealthMonitor(env: ServiceEnvironment): Promise<Runni
     (pairId) => new PeerAdapter(bus, configuration.node.role, pairId),
   );
   pairing.onChange = () => monitor.publishWatch();
-  answerQueries(bus, monitor, keys);
-  answerOrders(bus, monitor, pairing);
-  answerRegistration(bus, monitor, pairing, keys, clock);
+  const responder = new RegistrationResponder(registrationGate(monitor, pairing, keys), clock);
+  const application = await createBusApplication(AppModule.of({ monitor, pairing, keys, responder }), {
+    bus,
+    definitions: ANSWERED,
+    logger,
+  });
   await monitor.start();
 
   return {
     close: async ({ reason }) => {
       await monitor.close(reason);
+      await application.close();
       await journal.close();
       await bus.close();
       store.close();

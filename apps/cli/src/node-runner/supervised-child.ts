@@ -47,8 +47,10 @@ export class SupervisedChild {
     if (this.stopping || this.child !== null) return;
     const { name, program, args, environment, isService } = this.command;
     this.ended = Promise.withResolvers();
+    // a session of its own: Ctrl-C on the terminal is for the runner, which stops its children in order
     const child = spawn(program, args, {
       env: environment,
+      detached: true,
       stdio: isService ? ['ignore', 'pipe', 'pipe', 'ipc'] : ['ignore', 'pipe', 'pipe'],
     });
     this.child = child;

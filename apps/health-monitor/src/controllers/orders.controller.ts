@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { Controller } from '@nestjs/common';
+import { MessagePattern, Payload } from '@nestjs/microservices';
 import {
   ActivateAlone,
   CancelOperation,
@@ -9,63 +11,103 @@ import {
   Register,
   RemoveHa,
 } from '@understudy/contracts';
-import { type Bus, BusError } from '@understudy/messaging';
-import type { HealthMonitorService } from '../services/health-monitor.service.ts';
-import type { Pairing } from '../services/pairing.ts';
+import { BusError } from '@understudy/messaging';
+import type { z } from 'zod';
+import { HealthMonitorService } from '../services/health-monitor.service.ts';
+import { Pairing } from '../services/pairing.ts';
 
-/** Takes an operator's orders from the gateway. Refused orders carry the failing condition. */
-export function answerOrders(bus: Bus, monitor: HealthMonitorService, pairing: Pairing): void {
-  bus.handle(Register, async ({ secondaryAddress, authenticationKey, emailAddresses, failoverType, virtualIp }) => {
+type Data<Definition extends { data: z.ZodType }> = z.output<Definition['data']>;
+
+/** Takes an operator's orders from the gateway. A refused order carries the failing condition. */
+@Controller()
+export class OrdersController {
+  constructor(
+    private readonly monitor: HealthMonitorService,
+    private readonly pairing: Pairing,
+  ) {}
+
+  @MessagePattern(Register.subject)
+  async register(@Payload() order: Data<typeof Register>) {
+    const { virtualIp, secondaryAddress, authenticationKey, failoverType, emailAddresses } = order;
     if (virtualIp?.ipv4 !== undefined || virtualIp?.ipv6 !== undefined) {
-      throw new BusError('not-yet-available', 'the virtual IP is not yet available: register without it', false);
+      throw new BusError('not-yet-available', 'the virtual IP is not yet available: register without it');
     }
     const [operationId, pairId] = [randomUUID(), randomUUID()];
-    pairing.remember(operationId, { pairId, secondaryAddress, authenticationKey, failoverType, emailAddresses });
-    await monitor.order({ type: 'operator-register', operationId, pairId, failoverType });
+    const refusal = this.monitor.refusalOf({ type: 'operator-register', operationId, pairId, failoverType });
+    if (refusal !== null) throw refusal;
+    this.pairing.remember(operationId, { pairId, secondaryAddress, authenticationKey, failoverType, emailAddresses });
+    await this.monitor.order({ type: 'operator-register', operationId, pairId, failoverType });
     return { operationId };
-  });
-  bus.handle(Failover, async ({ acceptDataLoss }) => {
+  }
+
+  @MessagePattern(Failover.subject)
+  async failover(@Payload() { acceptDataLoss }: Data<typeof Failover>) {
     const operationId = randomUUID();
-    await monitor.order({ type: 'operator-failover', operationId, acceptDataLoss });
+    await this.monitor.order({ type: 'operator-failover', operationId, acceptDataLoss });
     return { operationId };
-  });
-  bus.handle(ForcedFailover, async () => {
+  }
+
+  @MessagePattern(ForcedFailover.subject)
+  async forcedFailover() {
     const operationId = randomUUID();
-    await monitor.order({ type: 'operator-forced-failover', operationId });
+    await this.monitor.order({ type: 'operator-forced-failover', operationId });
     return { operationId };
-  });
-  bus.handle(Failback, async ({ force }) => {
-    if (force) throw new BusError('not-yet-available', 'the forced failback is not yet available', false);
+  }
+
+  @MessagePattern(Failback.subject)
+  async failback(@Payload() { force }: Data<typeof Failback>) {
+    if (force) throw new BusError('not-yet-available', 'the forced failback is not yet available');
     const operationId = randomUUID();
-    await monitor.order({ type: 'operator-failback', operationId });
+    await this.monitor.order({ type: 'operator-failback', operationId });
     return { operationId };
-  });
-  bus.handle(ActivateAlone, async ({ confirm }) => {
-    const peer = pairing.peer;
+  }
+
+  @MessagePattern(ActivateAlone.subject)
+  async activateAlone(@Payload() { confirm }: Data<typeof ActivateAlone>) {
+    const { peer } = this.pairing;
     if (peer !== null && confirm !== peer.name) {
-      const message = `confirm must be the name of the peer, ${peer.name}`;
-      throw new BusError('invalid-input', message, false, [{ pointer: '/confirm', message }]);
+      const message = `must be the name of the peer, ${peer.name}`;
+      throw new BusError('invalid-input', `confirm ${message}`, false, [{ pointer: '/confirm', message }]);
     }
     const operationId = randomUUID();
-    await monitor.order({ type: 'operator-activate-alone', operationId });
+    await this.monitor.order({ type: 'operator-activate-alone', operationId });
     return { operationId };
-  });
-  bus.handle(RemoveHa, () => {
-    throw new BusError('not-yet-available', 'removing HA is not yet available', false);
-  });
-  bus.handle(CancelOperation, async ({ operationId }) => {
-    const known = monitor.operations.list(null).find(({ id }) => id === operationId);
-    if (known === undefined) throw new BusError('not-found', `there is no operation ${operationId}`, false);
-    if (known.state !== 'running') throw new BusError('already-finished', `the operation has ${known.state}`, false);
-    await monitor.order({ type: 'operator-cancel' }).catch((error: unknown) => {
-      throw error instanceof BusError ? new BusError('past-point-of-no-return', error.message, false) : error;
-    });
+  }
+
+  @MessagePattern(RemoveHa.subject)
+  remove(): never {
+    throw new BusError('not-yet-available', 'removing HA is not yet available');
+  }
+
+  @MessagePattern(CancelOperation.subject)
+  async cancel(@Payload() { operationId }: Data<typeof CancelOperation>) {
+    const known = this.monitor.operations.list(null).find(({ id }) => id === operationId);
+    if (known === undefined) throw new BusError('not-found', `there is no operation ${operationId}`);
+    if (known.state !== 'running') throw new BusError('already-finished', `the operation has ${known.state}`);
+    const refusal = this.monitor.refusalOf({ type: 'operator-cancel' });
+    if (refusal !== null) throw new BusError('past-point-of-no-return', refusal.message);
+    await this.monitor.order({ type: 'operator-cancel' });
     return {};
-  });
-  bus.handle(ChangeConfiguration, async ({ failoverType, emailAddresses }) => {
-    if (failoverType !== undefined && failoverType !== monitor.record.failoverType)
-      await monitor.order({ type: 'operator-failover-type', failoverType });
-    if (emailAddresses !== undefined) await pairing.changeEmailAddresses(emailAddresses);
-    return monitor.configuration();
-  });
+  }
+
+  @MessagePattern(ChangeConfiguration.subject)
+  async changeConfiguration(@Payload() { failoverType, emailAddresses }: Data<typeof ChangeConfiguration>) {
+    if (failoverType !== undefined && failoverType !== this.monitor.record.failoverType) {
+      await this.monitor.order({ type: 'operator-failover-type', failoverType });
+    }
+    if (emailAddresses !== undefined) await this.pairing.changeEmailAddresses(emailAddresses);
+    return this.monitor.configuration();
+  }
 }
+
+/** What this controller answers. */
+export const ORDERS = [
+  Register,
+  Failover,
+  ForcedFailover,
+  Failback,
+  ActivateAlone,
+  RemoveHa,
+  CancelOperation,
+  ChangeConfiguration,
+];

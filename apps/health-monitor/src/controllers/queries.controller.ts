@@ -1,3 +1,5 @@
+import { Controller } from '@nestjs/common';
+import { MessagePattern, Payload } from '@nestjs/microservices';
 import {
   ConfigurationQuery,
   EventsQuery,
@@ -6,16 +8,55 @@ import {
   StatusQuery,
   VerifyAuthenticationKey,
 } from '@understudy/contracts';
-import type { Bus } from '@understudy/messaging';
-import type { AuthenticationKeyStore } from '../registration/index.ts';
-import type { HealthMonitorService } from '../services/health-monitor.service.ts';
+import type { z } from 'zod';
+import { AuthenticationKeyStore } from '../registration/index.ts';
+import { HealthMonitorService } from '../services/health-monitor.service.ts';
 
 /** Answers what other services ask about this server. */
-export function answerQueries(bus: Bus, monitor: HealthMonitorService, keys: AuthenticationKeyStore): void {
-  bus.handle(OwnStatusQuery, () => monitor.ownStatus());
-  bus.handle(StatusQuery, () => monitor.status());
-  bus.handle(EventsQuery, ({ since, limit }) => ({ events: monitor.events.list(since, limit) }));
-  bus.handle(OperationsQuery, () => ({ operations: monitor.operations.list(monitor.progress) }));
-  bus.handle(ConfigurationQuery, () => monitor.configuration());
-  bus.handle(VerifyAuthenticationKey, ({ authenticationKey }) => keys.verify(authenticationKey));
+@Controller()
+export class QueriesController {
+  constructor(
+    private readonly monitor: HealthMonitorService,
+    private readonly keys: AuthenticationKeyStore,
+  ) {}
+
+  @MessagePattern(OwnStatusQuery.subject)
+  ownStatus() {
+    return this.monitor.ownStatus();
+  }
+
+  @MessagePattern(StatusQuery.subject)
+  status() {
+    return this.monitor.status();
+  }
+
+  @MessagePattern(EventsQuery.subject)
+  events(@Payload() { since, limit }: z.output<typeof EventsQuery.data>) {
+    return { events: this.monitor.events.list(since, limit) };
+  }
+
+  @MessagePattern(OperationsQuery.subject)
+  listOperations() {
+    return { operations: this.monitor.operations.list(this.monitor.progress) };
+  }
+
+  @MessagePattern(ConfigurationQuery.subject)
+  configuration() {
+    return this.monitor.configuration();
+  }
+
+  @MessagePattern(VerifyAuthenticationKey.subject)
+  verifyAuthenticationKey(@Payload() { authenticationKey }: z.output<typeof VerifyAuthenticationKey.data>) {
+    return this.keys.verify(authenticationKey);
+  }
 }
+
+/** What this controller answers. */
+export const QUERIES = [
+  OwnStatusQuery,
+  StatusQuery,
+  EventsQuery,
+  OperationsQuery,
+  ConfigurationQuery,
+  VerifyAuthenticationKey,
+];

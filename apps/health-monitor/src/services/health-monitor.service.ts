@@ -18,7 +18,6 @@ import { type Decision, HA_STATE_LABELS, type HaEvent, type OperatorEventType } 
 import { type DatabasePort, HaHost, type PeerPort } from '@understudy/ha-runtime';
 import { type Bus, BusError } from '@understudy/messaging';
 import type { ServiceEnvironment } from '@understudy/platform';
-import { DatabaseAdapter } from '../adapters/database.adapter.ts';
 import { eventOf } from '../domain/event-text.ts';
 import { ownStatus, peerView, refusalOf, statusView, type ViewContext } from '../domain/views.ts';
 import type { ApplicationProcesses } from '../ports/application-processes.port.ts';
@@ -49,7 +48,7 @@ export class HealthMonitorService {
   constructor(
     private readonly env: ServiceEnvironment,
     private readonly bus: Bus,
-    private readonly keeper: RecordKeeper,
+    keeper: RecordKeeper,
     readonly events: EventLog,
     private readonly processes: ApplicationProcesses,
     private readonly pairing: Pairing,
@@ -136,13 +135,20 @@ export class HealthMonitorService {
     return this.host.view.record;
   }
 
-  /** Gives an order to the state machine. Throws BusError with the failing condition when it is refused. */
-  async order(order: Order): Promise<void> {
+  /** Why an order would be refused now, null when it would be taken. */
+  refusalOf(order: Order): BusError | null {
     const event = { ...order, atMs: this.env.clock.nowMs() } as HaEvent & { type: OperatorEventType };
     const refusal = refusalOf(this.host.view, event);
-    if (refusal !== null) throw new BusError(refusal.code, refusal.message, false);
+    return refusal && new BusError(refusal.code, refusal.message);
+  }
+
+  /** Gives an order to the state machine. Throws BusError with the failing condition when it is refused. */
+  async order(order: Order): Promise<void> {
+    const refusal = this.refusalOf(order);
+    if (refusal !== null) throw refusal;
+    const event = { ...order, atMs: this.env.clock.nowMs() } as HaEvent;
     const decision = await this.host.submit(event);
-    if (decision.rule === null) throw new BusError('not-allowed', decision.refusal ?? 'not possible now', false);
+    if (decision.rule === null) throw new BusError('not-allowed', decision.refusal ?? 'not possible now');
   }
 
   /** Feeds an event to the state machine, now. */

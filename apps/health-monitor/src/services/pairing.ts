@@ -128,6 +128,11 @@ export class Pairing implements RegistrationPort {
     if (peer === null) return;
     context.progress('taking back what was prepared', null);
     await this.undoDatabase(context);
+    await this.unpin();
+  }
+
+  /** Forgets the peer. */
+  async unpin(): Promise<void> {
     await this.file.remove();
     this.pinned = null;
     this.settings = { ...this.settings, secondaryAddress: null };

@@ -1,0 +1,47 @@
+/** Why a registration does not come about. The first seven are the secondary's words, the others what the primary finds. */
+export const REGISTRATION_REFUSALS = [
+  'wrong-role',
+  'wrong-version',
+  'already-paired',
+  'wrong-key',
+  'too-many-attempts',
+  'same-name',
+  'expired',
+  'no-key',
+  'invalid-input',
+  'unreachable',
+  'timeout',
+  'not-an-understudy',
+  'not-ready',
+  'wrong-certificate',
+  'failed',
+] as const;
+
+/** Code of a refusal. */
+export type RegistrationRefusalCode = (typeof REGISTRATION_REFUSALS)[number];
+
+/** A refusal with its one sentence for people. */
+export interface RegistrationRefusal {
+  readonly code: RegistrationRefusalCode;
+  readonly message: string;
+}
+
+/** What was asked for, or why not. */
+export type Refusable<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly refusal: RegistrationRefusal };
+
+/** A refusal as a result. */
+export function refuse(code: RegistrationRefusalCode, message: string): { ok: false; refusal: RegistrationRefusal } {
+  return { ok: false, refusal: { code, message } };
+}
+
+/** A value as a result. */
+export function accept<T>(value: T): { ok: true; value: T } {
+  return { ok: true, value };
+}
+
+/** The code when it is one of ours. */
+export function refusalCode(text: unknown): RegistrationRefusalCode | null {
+  return REGISTRATION_REFUSALS.find((code) => code === text) ?? null;
+}

@@ -1,0 +1,191 @@
+import { randomBytes } from 'node:crypto';
+import {
+  type PeerIdentity,
+  type RegistrationChallenge,
+  type RegistrationHello,
+  RegistrationHelloSchema,
+} from '@understudy/contracts';
+import type { Clock } from '@understudy/platform';
+import { AttemptLimiter } from './attempt-limiter.ts';
+import { incompatibility } from './compatibility.ts';
+import {
+  abandonProofOf,
+  equalInConstantTime,
+  fingerprintOrNull,
+  proofOf,
+  type Transcript,
+} from './registration-proof.ts';
+import { accept, type Refusable, refuse } from './registration-refusal.ts';
+import type { StretchedKey } from './stretched-key.ts';
+
+const OPEN_HANDSHAKES_MAX = 16;
+const HANDSHAKE_LIFETIME_MS = 30_000;
+
+/** What this server says of itself in a registration. */
+export type OwnRegistrationFacts = Omit<RegistrationChallenge, 'protocol' | 'nonce' | 'salt'>;
+
+/** What the responder needs of its server. */
+export interface RegistrationResponderPort {
+  /** This server, as of now. */
+  self(): OwnRegistrationFacts;
+  /** The verifier of the authentication key; null when none is set. May throw: then nothing can be registered. */
+  key(): Promise<StretchedKey | null>;
+  /** Why this server cannot be paired with that one now (e.g. "this server is paired with beta"); null when it can. */
+  alreadyPaired(hello: RegistrationHello): string | null;
+  /** The primary has proven the key: pin it, durably. What it throws refuses the registration; then nothing may have changed. */
+  accepted(registration: AcceptedRegistration): Promise<void>;
+  /** Forget that pair, if it is the one in force and its registration may still be abandoned. False when not. */
+  abandoned(pairId: string): Promise<boolean>;
+}
+
+/** A registration of which both sides have proven the key. */
+export interface AcceptedRegistration {
+  readonly peer: PeerIdentity;
+  readonly hello: RegistrationHello;
+}
+
+interface Handshake {
+  readonly transcript: Transcript;
+  readonly key: StretchedKey;
+  readonly expiresAtMs: number;
+}
+
+/**
+ * The secondary's side of registration: hello -> challenge, prove -> proof. Before the proof nothing is changed. A handshake can
+ * be used once, for 30 s; at most 16 are open, the oldest gives way. Never rejects: whatever goes wrong is a refusal.
+ */
+export class RegistrationResponder {
+  /** Open handshakes by the nonce of their challenge, oldest first. */
+  private readonly open = new Map<string, Handshake>();
+  private accepting = false;
+
+  constructor(
+    private readonly port: RegistrationResponderPort,
+    private readonly clock: Clock,
+    private readonly limiter = new AttemptLimiter(),
+  ) {}
+
+  /**
+   * The first step. @param input as it came, unchecked.
+   * @param source who asks, as well as the caller knows; 'unknown' puts all into one pot
+   */
+  async hello(input: unknown, source = 'unknown'): Promise<Refusable<RegistrationChallenge>> {
+    const parsed = RegistrationHelloSchema.safeParse(input);
+    if (!parsed.success) return refuse('invalid-input', `the hello is malformed: ${parsed.error.issues[0]?.message}`);
+    const hello = parsed.data;
+    const primaryFingerprint = fingerprintOrNull(hello.certificatePem);
+    const self = this.port.self();
+    const secondaryFingerprint = fingerprintOrNull(self.certificatePem);
+    if (!primaryFingerprint) return refuse('invalid-input', 'the hello carries no readable certificate');
+    if (!secondaryFingerprint) return refuse('failed', 'this server has no readable certificate');
+
+    const reason = this.objection(hello, primaryFingerprint, source);
+    if (reason) return reason;
+    let key: StretchedKey | null;
+    try {
+      key = await this.port.key();
+    } catch (error) {
+      return refuse('no-key', error instanceof Error ? error.message : String(error));
+    }
+    if (!key) return refuse('no-key', `${self.name} has no authentication key: set node.authenticationKeyFile there`);
+
+    const challenge: RegistrationChallenge = {
+      ...self,
+      protocol: 1,
+      nonce: randomBytes(24).toString('base64url'),
+      salt: key.salt.toString('base64url'),
+    };
+    const transcript = { hello, challenge, primaryFingerprint, secondaryFingerprint };
+    this.remember(challenge.nonce, { transcript, key, expiresAtMs: this.clock.nowMs() + HANDSHAKE_LIFETIME_MS });
+    return accept(challenge);
+  }
+
+  /** The second step: the primary's proof against ours. @param nonce the challenge's */
+  async prove(input: { nonce: string; proof: string }, source = 'unknown'): Promise<Refusable<{ proof: string }>> {
+    const handshake = this.open.get(input.nonce);
+    this.open.delete(input.nonce);
+    const atMs = this.clock.nowMs();
+    if (!handshake || atMs > handshake.expiresAtMs) {
+      return refuse('expired', 'this registration is unknown or has taken longer than 30 s: register again');
+    }
+    const { transcript, key } = handshake;
+    const reason = this.objection(transcript.hello, transcript.primaryFingerprint, source);
+    if (reason) return reason;
+    if (!equalInConstantTime(proofOf('primary', key.verifier, transcript), input.proof)) {
+      this.limiter.wrong(source, atMs);
+      return refuse('wrong-key', `the authentication key is not the one of ${transcript.challenge.name}`);
+    }
+    this.limiter.right(source);
+    if (this.accepting) return refuse('already-paired', 'another registration is being completed at this moment');
+    this.accepting = true;
+    try {
+      await this.port.accepted({ peer: peerOf(transcript), hello: transcript.hello });
+    } catch (error) {
+      return refuse('failed', error instanceof Error ? error.message : String(error));
+    } finally {
+      this.accepting = false;
+    }
+    this.open.clear();
+    return accept({ proof: proofOf('secondary', key.verifier, transcript) });
+  }
+
+  /** The primary abandons the registration of that pair. A wrong proof counts as a wrong key. */
+  async abandon(
+    input: { pairId: string; proof: string },
+    source = 'unknown',
+  ): Promise<Refusable<Record<string, never>>> {
+    const waitMs = this.limiter.waitMs(source, this.clock.nowMs());
+    if (waitMs > 0) return tooMany(waitMs);
+    try {
+      const key = await this.port.key();
+      if (!key) return refuse('no-key', 'this server has no authentication key');
+      if (!equalInConstantTime(abandonProofOf(key.verifier, input.pairId), input.proof)) {
+        this.limiter.wrong(source, this.clock.nowMs());
+        return refuse('wrong-key', 'the authentication key is not the one of this server');
+      }
+      if (!(await this.port.abandoned(input.pairId)))
+        return refuse('expired', 'that registration is not under way here');
+      return accept({});
+    } catch (error) {
+      return refuse('failed', error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  /** Why this registration cannot go on, asked at both steps because things change between them. */
+  private objection(hello: RegistrationHello, fingerprint: string, source: string) {
+    const waitMs = this.limiter.waitMs(source, this.clock.nowMs());
+    if (waitMs > 0) return tooMany(waitMs);
+    const self = this.port.self();
+    const reason = incompatibility(
+      { ...self, fingerprint: fingerprintOrNull(self.certificatePem) ?? '' },
+      { ...hello, fingerprint },
+    );
+    if (reason) return refuse(reason.code, reason.message);
+    const paired = this.port.alreadyPaired(hello);
+    return paired ? refuse('already-paired', paired) : null;
+  }
+
+  private remember(nonce: string, handshake: Handshake): void {
+    const atMs = this.clock.nowMs();
+    for (const [old, { expiresAtMs }] of this.open) {
+      if (expiresAtMs < atMs || this.open.size >= OPEN_HANDSHAKES_MAX) this.open.delete(old);
+    }
+    this.open.set(nonce, handshake);
+  }
+}
+
+function tooMany(waitMs: number) {
+  return refuse('too-many-attempts', `too many wrong authentication keys: try again in ${Math.ceil(waitMs / 1000)} s`);
+}
+
+function peerOf({ hello, primaryFingerprint }: Transcript): PeerIdentity {
+  return {
+    name: hello.name,
+    role: hello.role,
+    address: hello.address,
+    certificatePem: hello.certificatePem,
+    fingerprint: primaryFingerprint,
+    ports: hello.ports,
+    pairId: hello.pairId,
+  };
+}

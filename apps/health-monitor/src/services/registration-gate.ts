@@ -1,0 +1,37 @@
+import { randomUUID } from 'node:crypto';
+import type { AuthenticationKeyStore, RegistrationResponderPort } from '../registration/index.ts';
+import type { HealthMonitorService } from './health-monitor.service.ts';
+import type { Pairing } from './pairing.ts';
+
+/** What a registration asks of this secondary, and what it does to it. */
+export function registrationGate(
+  monitor: HealthMonitorService,
+  pairing: Pairing,
+  keys: AuthenticationKeyStore,
+): RegistrationResponderPort {
+  return {
+    self: () => pairing.ownFacts,
+    key: () => keys.read(),
+    alreadyPaired: () =>
+      monitor.record.pairId === null && pairing.peer === null
+        ? null
+        : `this server is paired with ${pairing.peer?.name ?? 'another server'}`,
+    accepted: async ({ peer, hello }) => {
+      await pairing.accept(peer, hello);
+      const { pairId, failoverType } = hello;
+      const decision = await monitor.submit({
+        type: 'registration-begun',
+        operationId: randomUUID(),
+        pairId,
+        failoverType,
+      });
+      if (decision.rule !== null) return;
+      await pairing.unpin();
+      throw new Error(decision.refusal ?? 'this server cannot be registered now');
+    },
+    abandoned: async (pairId) => {
+      if (monitor.record.pairId !== pairId) return false;
+      return (await monitor.submit({ type: 'registration-abandoned' })).rule !== null;
+    },
+  };
+}
