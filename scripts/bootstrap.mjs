@@ -80,7 +80,7 @@ function installDependencies(log) {
 
 function buildAll(log) {
   log('Building ...');
-  const done = spawnSync(runnable(), [join(ROOT, 'node_modules/nx/bin/nx.js'), 'run-many', '-t', 'build'], {
+  const done = spawnSync(runnable(), [join(ROOT, 'node_modules/.bin/nx'), 'run-many', '-t', 'build'], {
     cwd: ROOT,
     stdio: ['ignore', 'pipe', 'pipe'],
     encoding: 'utf8',

@@ -140,5 +140,5 @@ function bin(name) {
 }
 
 function nx(...words) {
-  return [join(ROOT, 'node_modules/nx/bin/nx.js'), ...words];
+  return [join(ROOT, 'node_modules/.bin/nx'), ...words];
 }
