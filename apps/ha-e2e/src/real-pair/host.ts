@@ -6,6 +6,12 @@ import { ip, killAllIn, type NamespaceProcess, namespaceExists, processesIn, sig
 const HOME_DIRECTORIES = ['run', 'sock', 'tmp', 'log', 'etc', 'shared'] as const;
 const EMPTY_AFTER_BOOT = ['run', 'sock', 'tmp'] as const;
 
+/** How a command runs on a host: as whom, and which files it sees in place of others (`place: what is shown there`). */
+export interface CommandOptions {
+  readonly user?: string;
+  readonly binds?: Readonly<Record<string, string>>;
+}
+
 /**
  * One machine of the stage: a network namespace with a cable to the switch, its own /tmp and /run/postgresql,
  * and whatever processes are started in it. Its directory outlives its death, as a disk does.
@@ -92,16 +98,21 @@ export class Host {
   }
 
   /** Command line that runs `command` on this host with its private /tmp and /run/postgresql. Its pid is the command's. */
-  commandLine(command: readonly string[], user = 'root'): string[] {
-    const mount =
-      'mkdir -p /run/postgresql && mount --bind "$1/sock" /run/postgresql && mount --bind "$1/tmp" /tmp && shift && exec "$@"';
+  commandLine(command: readonly string[], options: CommandOptions = {}): string[] {
+    const { user = 'root', binds = {} } = options;
+    const mounts = Object.entries({
+      '/run/postgresql': join(this.directory, 'sock'),
+      '/tmp': join(this.directory, 'tmp'),
+      ...binds,
+    });
+    const mount = `mkdir -p /run/postgresql && ${mounts.map(([at, from]) => `mount --bind '${from}' '${at}'`).join(' && ')} && exec "$@"`;
     const dropped = user === 'root' ? [] : ['setpriv', '--reuid', user, '--regid', user, '--init-groups', '--'];
-    return ['ip', 'netns', 'exec', this.namespace, 'sh', '-c', mount, 'sh', this.directory, ...dropped, ...command];
+    return ['ip', 'netns', 'exec', this.namespace, 'sh', '-c', mount, 'sh', ...dropped, ...command];
   }
 
   /** Starts a command on this host. Its output goes to `log/<log>`. */
-  start(command: readonly string[], options: { readonly log: string; readonly user?: string }): ChildProcess {
-    const [file = '', ...args] = this.commandLine(command, options.user);
+  start(command: readonly string[], options: CommandOptions & { readonly log: string }): ChildProcess {
+    const [file = '', ...args] = this.commandLine(command, options);
     const log = openSync(join(this.directory, 'log', options.log), 'a');
     try {
       const child = spawn(file, args, {
@@ -123,9 +134,9 @@ export class Host {
   /** Runs a command on this host to its end and returns its exit code and output. Rejects after `timeoutMs`. */
   run(
     command: readonly string[],
-    options: { readonly user?: string; readonly timeoutMs?: number } = {},
+    options: CommandOptions & { readonly timeoutMs?: number } = {},
   ): Promise<{ readonly code: number | null; readonly output: string }> {
-    const [file = '', ...args] = this.commandLine(command, options.user);
+    const [file = '', ...args] = this.commandLine(command, options);
     const timeoutMs = options.timeoutMs ?? 60_000;
     return new Promise((resolve, reject) => {
       const child = spawn(file, args, {

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Host } from './host.ts';
@@ -36,6 +37,7 @@ export class Stage {
     ip(['netns', 'add', stage.switchNamespace]);
     ip(['-n', stage.switchNamespace, 'link', 'add', 'br0', 'type', 'bridge']);
     ip(['-n', stage.switchNamespace, 'link', 'set', 'br0', 'up']);
+    stage.leaveInCareOfGuardian();
     for (const host of stage.hosts) host.powerOn();
     return stage;
   }
@@ -53,6 +55,26 @@ export class Stage {
     }
     if (options.keepFiles) rmSync(join(this.directory, 'owner'), { force: true });
     else rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  /** A small shell that outlives this process for the one moment it takes to remove the stage, however this process ends. */
+  private leaveInCareOfGuardian(): void {
+    const namespaces = [...this.hosts.map((host) => host.namespace), this.switchNamespace];
+    const script = `cat > /dev/null
+      [ -e "$1/owner" ] || exit 0
+      directory=$1; shift
+      for namespace in "$@"; do
+        while pids=$(ip netns pids "$namespace" 2> /dev/null) && [ -n "$pids" ]; do kill -9 $pids; sleep 0.05; done
+        ip netns delete "$namespace" 2> /dev/null
+      done
+      rm -rf "$directory"`;
+    const guardian = spawn('sh', ['-c', script, 'understudy-e2e-guardian', this.directory, ...namespaces], {
+      stdio: ['pipe', 'ignore', 'ignore'],
+      detached: true,
+    });
+    guardian.on('error', () => {});
+    guardian.unref();
+    (guardian.stdin as unknown as { unref(): void }).unref();
   }
 
   /** The stage of that tag, built by whomever, for removal only. */

@@ -1,0 +1,166 @@
+import type { WriteLog } from '../writer/write-log.ts';
+import { CREATE_WRITER_TABLE, Writer } from '../writer/writer.ts';
+import { Application } from './application.ts';
+import { differencesFrom } from './conformance.ts';
+import { monotonicMs, until } from './deadline.ts';
+import { AUTHENTICATION_KEY, type HeartbeatTimes } from './node-configuration.ts';
+import { Stage } from './stage.ts';
+import type { ProcedureId } from './state-sequences.ts';
+import { type Layout, UnderstudyServer } from './understudy-server.ts';
+
+/** What a pair is built with. */
+export interface PairOptions {
+  readonly layout: Layout;
+  readonly heartbeat: HeartbeatTimes;
+  /** With the sample application in both servers' configuration; true unless told. */
+  readonly application?: boolean;
+  /** Further keys of both servers' configuration files, by section. */
+  readonly sections?: Readonly<Record<string, unknown>>;
+}
+
+/** Who decides about a takeover. */
+export type FailoverType = 'manual' | 'automatic';
+
+/** Quick detection for tests: a peer is lost after 4 s and taken over from after 5 s and the probe. */
+export const TEST_TIMES: HeartbeatTimes = {
+  intervalSeconds: 1,
+  missedLimit: 4,
+  graceSeconds: 1,
+  probeTimeoutSeconds: 1,
+};
+
+const BOOT_MS = 90_000;
+const REGISTRATION_MS = 90_000;
+
+/** Two real servers, alpha (primary, n1) and beta (secondary, n2), and a client (n3). */
+export class RealPair {
+  readonly stage: Stage;
+  readonly primary: UnderstudyServer;
+  readonly secondary: UnderstudyServer;
+  readonly application: Application;
+  private readonly writers: Writer[] = [];
+
+  /** Builds the stage; nothing runs on it yet. */
+  constructor(options: PairOptions) {
+    const { layout, heartbeat, sections = {} } = options;
+    this.stage = Stage.create();
+    const { n1, n2 } = this.stage;
+    this.application = new Application(this.stage);
+    const withApplication = (host: typeof n1) =>
+      options.application === false ? sections : { processes: [this.application.configurationFor(host)], ...sections };
+    const alpha = { name: 'alpha', role: 'primary', heartbeat, sections: withApplication(n1) } as const;
+    const beta = { name: 'beta', role: 'secondary', heartbeat, sections: withApplication(n2) } as const;
+    this.primary = new UnderstudyServer(n1, alpha, layout);
+    this.secondary = new UnderstudyServer(n2, beta, layout);
+  }
+
+  get servers(): readonly [UnderstudyServer, UnderstudyServer] {
+    return [this.primary, this.secondary];
+  }
+
+  /** Boots both servers, registers them, and waits until they protect each other. */
+  async start(failoverType: FailoverType): Promise<void> {
+    for (const server of this.servers) server.boot();
+    for (const server of this.servers) await server.answers({ withinMs: BOOT_MS });
+    await this.register(failoverType);
+    await this.inSync({ withinMs: 60_000 });
+  }
+
+  /** Registers the secondary at the primary and waits for the end of the operation. */
+  async register(failoverType: FailoverType): Promise<void> {
+    await this.primary.perform('/ha/configuration', this.registration(failoverType), {
+      method: 'PUT',
+      withinMs: REGISTRATION_MS,
+    });
+  }
+
+  /** Body of PUT /ha/configuration. */
+  registration(failoverType: FailoverType): Record<string, unknown> {
+    const secondaryAddress = this.secondary.host.address;
+    return { secondaryAddress, authenticationKey: AUTHENTICATION_KEY, emailAddresses: [], failoverType };
+  }
+
+  /** Waits for Primary Active / Secondary Syncing with the standby streaming. */
+  async inSync(options: { readonly withinMs: number }): Promise<void> {
+    const end = monotonicMs() + options.withinMs;
+    await this.secondary.is('Secondary Syncing', options);
+    await this.primary.is('Primary Active', { withinMs: Math.max(1000, end - monotonicMs()) });
+    await this.streams(this.primary, this.secondary, { withinMs: Math.max(1000, end - monotonicMs()) });
+  }
+
+  /** Waits for Secondary Active / Primary Syncing with the standby streaming. */
+  async inSyncSwapped(options: { readonly withinMs: number }): Promise<void> {
+    const end = monotonicMs() + options.withinMs;
+    await this.primary.is('Primary Syncing', options);
+    await this.secondary.is('Secondary Active', { withinMs: Math.max(1000, end - monotonicMs()) });
+    await this.streams(this.secondary, this.primary, { withinMs: Math.max(1000, end - monotonicMs()) });
+  }
+
+  /** Waits until the standby streams from the active server, as both databases say. */
+  async streams(
+    active: UnderstudyServer,
+    standby: UnderstudyServer,
+    options: { readonly withinMs: number },
+  ): Promise<void> {
+    const what = `${standby.description.name} streams from ${active.description.name}`;
+    await until(what, options, () => this.isStreaming(active, standby));
+  }
+
+  /** True when the standby streams from the active server at this moment. Rejects when a database does not answer. */
+  async isStreaming(active: UnderstudyServer, standby: UnderstudyServer): Promise<boolean> {
+    const sql = `select count(*) from pg_stat_replication where state = 'streaming' and client_addr = '${standby.host.address}'`;
+    const [[streaming] = []] = await active.query(sql);
+    if (Number(streaming) < 1) return false;
+    const [[inRecovery] = []] = await standby.query('select pg_is_in_recovery()');
+    return inRecovery === 't';
+  }
+
+  /** Makes both servers' present states the beginning of what conformsTo() and reaches() look at. */
+  async mark(): Promise<void> {
+    for (const server of this.servers) {
+      if (server.host.isPowered) await server.refreshHistory();
+      server.history.mark();
+    }
+  }
+
+  /** Throws unless the states since mark() are those of the procedure. */
+  async conformsTo(procedure: ProcedureId): Promise<void> {
+    for (const server of this.servers) if (server.host.isPowered) await server.refreshHistory().catch(() => {});
+    const differences = differencesFrom(procedure, {
+      primary: this.primary.history.sinceMark(),
+      secondary: this.secondary.history.sinceMark(),
+    });
+    if (differences.length > 0) throw new Error(differences.join('\n'));
+  }
+
+  /** Starts a client that writes to whichever server is read-write, the primary tried first, and waits until it does. */
+  async startWriter(targets?: readonly string[]): Promise<Writer> {
+    const writable = (await this.primary.status())?.currentRole === 'active' ? this.primary : this.secondary;
+    await writable.query(CREATE_WRITER_TABLE);
+    const run = `w${Math.round(monotonicMs())}`;
+    const writer = Writer.start(this.stage.n3, run, targets ?? this.servers.map(({ host }) => `${host.address}:5432`));
+    this.writers.push(writer);
+    if (!targets) await writer.isWriting({ withinMs: 20_000 });
+    return writer;
+  }
+
+  /** Ends a writer and returns its log with the acknowledged rows that `survivor` does not have. */
+  async finish(
+    writer: Writer,
+    survivor: UnderstudyServer,
+  ): Promise<{ readonly log: WriteLog; readonly lost: number[] }> {
+    const log = await writer.stop();
+    const rows = await survivor.query(`select sequence from understudy_e2e where run = '${writer.run}'`);
+    return { log, lost: log.lost(new Set(rows.map((row) => Number(row[0])))) };
+  }
+
+  /** Ends the writers that still run. */
+  async stopWriters(): Promise<void> {
+    for (const writer of this.writers.splice(0)) await writer.stop();
+  }
+
+  /** Ends everything and removes it, the files too unless `keepFiles`. */
+  destroy(options: { readonly keepFiles?: boolean } = {}): void {
+    this.stage.destroy(options);
+  }
+}

@@ -1,0 +1,206 @@
+import type { ChildProcess } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { EventView, OperationView, StatusView } from '@understudy/contracts';
+import { until } from './deadline.ts';
+import type { Host } from './host.ts';
+import { HostAgent, type HttpAnswer } from './host-agent.ts';
+import type { NamespaceProcess } from './namespaces.ts';
+import { dataDirectoryOf, type ServerDescription, writeConfiguration } from './node-configuration.ts';
+import { REPOSITORY } from './node-scripts.ts';
+import { StateHistory } from './state-history.ts';
+import type { StateLabel } from './state-sequences.ts';
+
+/** How the services of a server are laid out in processes. */
+export type Layout = 'separate' | 'composed';
+
+/** What became of a request for long work. */
+export type Outcome =
+  | { readonly accepted: true; readonly operationId: string }
+  | { readonly accepted: false; readonly status: number; readonly detail: string };
+
+const ENTRY_POINT = join(REPOSITORY, 'bin/understudy');
+
+/** One server of the product on a host of the stage, driven through its public contract: configuration file, command line, REST. */
+export class UnderstudyServer {
+  readonly host: Host;
+  readonly description: ServerDescription;
+  readonly layout: Layout;
+  readonly history = new StateHistory();
+  private agent: HostAgent | undefined;
+  private runner: ChildProcess | undefined;
+  private token: string | undefined;
+
+  constructor(host: Host, description: ServerDescription, layout: Layout) {
+    this.host = host;
+    this.description = description;
+    this.layout = layout;
+  }
+
+  get dataDirectory(): string {
+    return dataDirectoryOf(this.host, this.description);
+  }
+
+  /** Starts what an init system would start when the host boots. Returns at once. `binds`: files shown to it in place of others. */
+  boot(options: { readonly binds?: Readonly<Record<string, string>> } = {}): void {
+    const configuration = writeConfiguration(this.host, this.description);
+    const command = [ENTRY_POINT, 'node', 'run', '--config', configuration, '--layout', this.layout];
+    this.runner = this.host.start(command, { log: `${this.description.name}.log`, ...options });
+  }
+
+  /** Waits until the server answers with its status. */
+  async answers(options: { readonly withinMs: number }): Promise<StatusView> {
+    return until(`${this.description.name} answers`, options, async () => (await this.status()) ?? undefined);
+  }
+
+  /** Asks `node run` to end, as an init system does, and waits until every process of the server is gone. */
+  async stop(options: { readonly withinMs: number }): Promise<void> {
+    if (this.runner?.pid) process.kill(this.runner.pid, 'SIGTERM');
+    await until(`${this.description.name} stops`, options, () => this.processes().length === 0);
+  }
+
+  /** Cable out, every process of the host killed, sockets and addresses gone. */
+  die(): void {
+    this.host.die();
+    this.agent = undefined;
+  }
+
+  /** The server's processes: the host's without the harness's own. */
+  processes(): NamespaceProcess[] {
+    return this.host.processes().filter((process) => process.pid !== this.agent?.pid);
+  }
+
+  /** The status, null when the server does not answer in time. */
+  async status(): Promise<StatusView | null> {
+    try {
+      const answer = await this.rest('GET', '/ha/status', { timeoutMs: 3000 });
+      return answer.status === 200 ? (answer.json as StatusView) : null;
+    } catch {
+      return null;
+    }
+  }
+
+  /** A REST request below /api/v1 with the server's own token. Rejects when there is no answer. */
+  async rest(
+    method: string,
+    path: string,
+    options: { readonly body?: unknown; readonly timeoutMs?: number } = {},
+  ): Promise<HttpAnswer> {
+    const url = `https://${this.host.address}:8082/api/v1${path}`;
+    this.token ??= this.readToken();
+    const answer = await this.asker().http(method, url, { ...options, ...(this.token ? { token: this.token } : {}) });
+    if (answer.status === 401) this.token = undefined;
+    return answer;
+  }
+
+  /** Asks for long work. Being refused is an outcome, not an error. */
+  async ask(method: string, path: string, body: unknown): Promise<Outcome> {
+    const { status, json, body: text } = await this.rest(method, path, { body, timeoutMs: 30_000 });
+    if (status === 202) return { accepted: true, operationId: (json as { operationId: string }).operationId };
+    return { accepted: false, status, detail: (json as { detail?: string } | undefined)?.detail ?? text };
+  }
+
+  /** Waits until an operation has ended, well or not. */
+  async ended(operationId: string, options: { readonly withinMs: number }): Promise<OperationView> {
+    return until(`operation ${operationId} ends`, options, async () => {
+      const { json } = await this.rest('GET', `/operations/${operationId}`);
+      const operation = json as OperationView;
+      return operation.state === 'running' ? undefined : operation;
+    });
+  }
+
+  /** Asks for long work and waits until it has succeeded. Throws with the reason when it was refused or failed. */
+  async perform(
+    path: string,
+    body: unknown,
+    options: { readonly withinMs: number; readonly method?: string },
+  ): Promise<void> {
+    const method = options.method ?? 'POST';
+    const outcome = await this.ask(method, path, body);
+    if (!outcome.accepted) throw new Error(`${method} ${path} was refused with ${outcome.status}: ${outcome.detail}`);
+    const operation = await this.ended(outcome.operationId, options);
+    if (operation.state !== 'succeeded') {
+      throw new Error(`${operation.kind} ${operation.state} at "${operation.step}": ${operation.error}`);
+    }
+  }
+
+  /** Asks for long work that is expected to be refused or to fail, and returns the reason. Throws when it succeeds. */
+  async refusal(method: string, path: string, body: unknown, options: { readonly withinMs: number }): Promise<string> {
+    const outcome = await this.ask(method, path, body);
+    if (!outcome.accepted) return outcome.detail;
+    const operation = await this.ended(outcome.operationId, options);
+    if (operation.state === 'succeeded') throw new Error(`${method} ${path} succeeded`);
+    return operation.error ?? '';
+  }
+
+  /** Waits until the server enters `state` (again) after the state waited for last. States of short life are not missed. */
+  async reaches(state: StateLabel, options: { readonly withinMs: number }): Promise<void> {
+    await until(`${this.description.name} reaches ${state}`, options, async () => {
+      await this.refreshHistory();
+      return this.history.moveTo(state);
+    });
+  }
+
+  /** Waits until the server's status satisfies `holds`; returns that status. */
+  async shows(
+    what: string,
+    options: { readonly withinMs: number },
+    holds: (status: StatusView) => boolean,
+  ): Promise<StatusView> {
+    return until(`${this.description.name} shows ${what}`, options, async () => {
+      const status = await this.status();
+      return status !== null && holds(status) ? status : undefined;
+    });
+  }
+
+  /** Waits until the server is in `state`. */
+  async is(state: StateLabel, options: { readonly withinMs: number }): Promise<StatusView> {
+    return this.shows(state, options, (status) => status.state === state);
+  }
+
+  /** Takes over what the event log has gained. A server that is down has nothing to tell. */
+  async refreshHistory(): Promise<void> {
+    const since = this.history.lastEventId;
+    const { status, json } = await this.rest('GET', `/ha/events?limit=1000${since === null ? '' : `&since=${since}`}`);
+    if (status !== 200) throw new Error(`GET /ha/events: ${status}`);
+    this.history.add(eventsOf(json).toSorted((a, b) => a.id - b.id));
+  }
+
+  /** Runs SQL on this server's database as the superuser, asked from the server itself. */
+  async query(sql: string): Promise<(string | null)[][]> {
+    return this.asker().query(this.host.address, 5432, sql);
+  }
+
+  /** Process id of the running postmaster. Throws when there is none. */
+  postmasterPid(): number {
+    const file = join(this.dataDirectory, 'postgresql', 'postmaster.pid');
+    const pid = Number(readFileSync(file, 'utf8').split('\n')[0]);
+    if (!this.host.processes().some((process) => process.pid === pid)) throw new Error(`no postmaster ${pid}`);
+    return pid;
+  }
+
+  /** Process id of one of the server's services, or of `nats-server` or `redis-server`. Throws when it does not run. */
+  servicePid(name: string): number {
+    const found = this.processes().find((process) =>
+      name.endsWith('-server') ? process.name === name : process.commandLine.includes(`apps/${name}/dist/main.js`),
+    );
+    if (!found) throw new Error(`${name} does not run on ${this.description.name}`);
+    return found.pid;
+  }
+
+  private asker(): HostAgent {
+    this.agent ??= new HostAgent(this.host);
+    return this.agent;
+  }
+
+  private readToken(): string | undefined {
+    const file = join(this.dataDirectory, 'run', 'cli-token');
+    return existsSync(file) ? readFileSync(file, 'utf8').trim() : undefined;
+  }
+}
+
+function eventsOf(json: unknown): EventView[] {
+  const list = Array.isArray(json) ? json : (json as { events?: EventView[] } | undefined)?.events;
+  if (!Array.isArray(list)) throw new Error('GET /ha/events: not a list');
+  return list;
+}

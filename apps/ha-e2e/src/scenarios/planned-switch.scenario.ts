@@ -1,0 +1,74 @@
+import { expect } from '@jest/globals';
+import { until } from '../real-pair/deadline.ts';
+import { scenariosOnRealPair } from './scenario.ts';
+
+scenariosOnRealPair('planned switches', { layout: 'separate' }, (scenario) => {
+  // Spec: "Force Failover"; "Trigger Failback".
+  scenario(
+    'a writing client loses no acknowledged row in a forced failover and the failback after it',
+    { failoverType: 'automatic' },
+    async ({ pair, primary, secondary }) => {
+      const writer = await pair.startWriter();
+
+      await secondary.perform('/ha/forced-failover', {}, { withinMs: 30_000 });
+      await secondary.reaches('Secondary Active', { withinMs: 5000 });
+      await primary.reaches('Primary Syncing', { withinMs: 30_000 });
+      await pair.inSyncSwapped({ withinMs: 10_000 });
+      await writer.isWriting({ withinMs: 5000 });
+      await pair.conformsTo('FF-1');
+      expect(pair.application.starts()).toEqual(['n2']);
+
+      await pair.mark();
+      await secondary.perform('/ha/failback', {}, { withinMs: 30_000 });
+      await pair.inSync({ withinMs: 30_000 });
+      await writer.isWriting({ withinMs: 5000 });
+      await pair.conformsTo('FB-1');
+      expect(pair.application.starts()).toEqual(['n2', 'n1']);
+
+      const { log, lost } = await pair.finish(writer, primary);
+      expect(lost).toEqual([]);
+      expect(new Set(log.acknowledged.map((row) => row.host))).toEqual(
+        new Set([primary.host.address, secondary.host.address]),
+      );
+    },
+  );
+
+  scenario(
+    'a forced failover is refused where it is asked of the primary, and a failback while there is nothing to give back',
+    { failoverType: 'manual' },
+    async ({ primary, secondary }) => {
+      const onPrimary = await primary.ask('POST', '/ha/forced-failover', {});
+      expect(onPrimary).toMatchObject({ accepted: false, status: 409 });
+      const failback = await secondary.ask('POST', '/ha/failback', {});
+      expect(failback).toMatchObject({ accepted: false, status: 409 });
+      expect((await secondary.status())?.state).toBe('Secondary Syncing');
+    },
+  );
+
+  // Spec: "Force Failover"; any failure before the promotion leaves the old active running again.
+  scenario(
+    'when the secondary dies in the middle of a forced failover, the primary is active again without the loss of a row',
+    { failoverType: 'automatic' },
+    async ({ pair, primary, secondary }) => {
+      const writer = await pair.startWriter([`${primary.host.address}:5432`]);
+      await writer.isWriting({ withinMs: 10_000 });
+
+      void secondary.ask('POST', '/ha/forced-failover', {}).catch(() => {});
+      await until('the primary begins to hand over', { withinMs: 10_000, everyMs: 1 }, async () => {
+        await primary.refreshHistory();
+        return primary.history.current !== 'Primary Active';
+      });
+      secondary.die();
+
+      await primary.shows('that it is active again', { withinMs: 30_000 }, (status) => status.currentRole === 'active');
+      await writer.isWriting({ withinMs: 10_000 });
+      const { lost } = await pair.finish(writer, primary);
+      expect(lost).toEqual([]);
+      expect(pair.application.runsOn(primary.host)).toBe(true);
+
+      secondary.host.powerOn();
+      secondary.boot();
+      await pair.inSync({ withinMs: 60_000 });
+    },
+  );
+});
