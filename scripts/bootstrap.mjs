@@ -86,7 +86,7 @@ function buildAll(log) {
     encoding: 'utf8',
     timeout: 10 * 60_000,
     maxBuffer: 64 * 1024 * 1024,
-    env: toolEnvironment(),
+    env: toolEnvironment({ FORCE_COLOR: '0', NO_COLOR: '1' }),
   });
   if (done.status !== 0) throw new Refusal(`The build failed:\n${lastLines(`${done.stdout}${done.stderr}`, 60)}`);
 }
