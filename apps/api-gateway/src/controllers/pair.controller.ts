@@ -35,11 +35,8 @@ export class PairController {
   }
 
   @Serves(ROUTES.abandon)
-  async abandon(
-    @Checked(ROUTES.abandon) body: z.output<typeof RegistrationAbandonCommand.data>,
-    @Req() request: Request,
-  ): Promise<void> {
+  abandon(@Checked(ROUTES.abandon) body: z.output<typeof RegistrationAbandonCommand.data>, @Req() request: Request) {
     this.gate.enter(sourceOf(request));
-    await this.healthMonitor.ask(RegistrationAbandonCommand, body);
+    return this.healthMonitor.ask(RegistrationAbandonCommand, body);
   }
 }

@@ -57,6 +57,8 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   'too-many-attempts': 429,
   'not-found': 404,
   'not-yet-available': 501,
+  'no-key': 409,
+  'not-ready': 503,
   'peer-unreachable': 503,
 };
 

@@ -1,4 +1,5 @@
 import type { StatusView } from '@understudy/contracts';
+import { CliError, EXIT } from '../cli-error.ts';
 import type { GlobalOptions } from '../client/connect.ts';
 import { haStatusLine, statusLines } from '../rendering/ha-status.ts';
 import { say, sayJson } from '../rendering/output.ts';
@@ -13,7 +14,11 @@ export async function haStatus(options: GlobalOptions): Promise<void> {
 
 /** `status`: a line for the Health Monitor, the database and each process. */
 export async function status(options: GlobalOptions): Promise<void> {
-  const read = await readStatus(options);
+  const read = await readStatus(options).catch((error: unknown) => {
+    const isSilent = error instanceof CliError && error.exitCode === EXIT.unreachable;
+    if (isSilent && !options.json) say('Health Monitor Server is not running.');
+    throw error;
+  });
   if (options.json) sayJson(read);
   else for (const line of statusLines(read)) say(line);
 }
