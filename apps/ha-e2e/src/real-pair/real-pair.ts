@@ -3,6 +3,7 @@ import { CREATE_WRITER_TABLE, Writer } from '../writer/writer.ts';
 import { Application } from './application.ts';
 import { differencesFrom } from './conformance.ts';
 import { monotonicMs, until } from './deadline.ts';
+import type { Host } from './host.ts';
 import { AUTHENTICATION_KEY, type HeartbeatTimes } from './node-configuration.ts';
 import { Stage } from './stage.ts';
 import type { ProcedureId } from './state-sequences.ts';
@@ -133,12 +134,12 @@ export class RealPair {
     if (differences.length > 0) throw new Error(differences.join('\n'));
   }
 
-  /** Starts a client that writes to whichever server is read-write, the primary tried first, and waits until it does. */
-  async startWriter(targets?: readonly string[]): Promise<Writer> {
+  /** Starts a client that writes to whichever server is read-write, the primary tried first unless told, from the client's host unless told. */
+  async startWriter(targets?: readonly string[], from: Host = this.stage.n3): Promise<Writer> {
     const writable = (await this.primary.status())?.currentRole === 'active' ? this.primary : this.secondary;
     await writable.query(CREATE_WRITER_TABLE);
-    const run = `w${Math.round(monotonicMs())}`;
-    const writer = Writer.start(this.stage.n3, run, targets ?? this.servers.map(({ host }) => `${host.address}:5432`));
+    const run = `${from.name}-${Math.round(monotonicMs())}`;
+    const writer = Writer.start(from, run, targets ?? this.servers.map(({ host }) => `${host.address}:5432`));
     this.writers.push(writer);
     if (!targets) await writer.isWriting({ withinMs: 20_000 });
     return writer;

@@ -1,0 +1,137 @@
+/**
+ * How long a client cannot write, and what it loses: `npm run bench:failover -- [--kinds A,B] [--runs 5] [--layout separate]
+ * [--idle-seconds 60] [--json FILE]`. Two real servers and a client in network namespaces; root is needed.
+ * Markdown goes to stdout, progress to stderr.
+ */
+import { writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { pause } from '../real-pair/deadline.ts';
+import { namespacesAreAvailable } from '../real-pair/namespaces.ts';
+import type { HeartbeatTimes } from '../real-pair/node-configuration.ts';
+import { RealPair } from '../real-pair/real-pair.ts';
+import type { Layout } from '../real-pair/understudy-server.ts';
+import { backToNormal, measure } from './faults.ts';
+import { footprintsOf } from './footprint.ts';
+import { BENCH_KINDS, type BenchKind, type Footprint, type MeasuredRun } from './measured-run.ts';
+import { type BenchReport, describeMachine, partVersions, toMarkdown } from './report.ts';
+
+const TIGHT_TIMES: HeartbeatTimes = { intervalSeconds: 1, missedLimit: 3, graceSeconds: 2, probeTimeoutSeconds: 1 };
+const DEFAULT_TIMES: HeartbeatTimes = { intervalSeconds: 5, missedLimit: 3, graceSeconds: 10, probeTimeoutSeconds: 5 };
+const SETTLE_MS = 15_000;
+
+const { values } = parseArgs({
+  options: {
+    kinds: { type: 'string', default: BENCH_KINDS.join(',') },
+    runs: { type: 'string', default: '5' },
+    layout: { type: 'string', default: 'separate' },
+    'idle-seconds': { type: 'string', default: '60' },
+    json: { type: 'string' },
+  },
+});
+const kinds = values.kinds.split(',') as BenchKind[];
+const runsWanted = Number(values.runs);
+const idleSeconds = Number(values['idle-seconds']);
+const layout = values.layout as Layout;
+const runs: MeasuredRun[] = [];
+const footprints: Footprint[] = [];
+let pair: RealPair | undefined;
+
+function fail(message: string): never {
+  process.stderr.write(`bench:failover: ${message}\n`);
+  process.exit(2);
+}
+
+function progress(text: string): void {
+  process.stderr.write(`${new Date().toISOString().slice(11, 19)} ${text}\n`);
+}
+
+async function build(times: HeartbeatTimes, wanted: Layout): Promise<RealPair> {
+  pair?.destroy();
+  pair = new RealPair({ layout: wanted, heartbeat: times, application: false });
+  await pair.start('automatic');
+  await backToNormal(pair);
+  progress(`pair is up (${wanted}, ${JSON.stringify(times)})`);
+  return pair;
+}
+
+/** Measures the kinds on pairs with these times; a failed run is told, and the pair built anew. */
+async function measureAll(wanted: readonly Exclude<BenchKind, 'idle'>[], times: HeartbeatTimes): Promise<void> {
+  if (wanted.length === 0) return;
+  let current = await build(times, layout);
+  for (const kind of wanted) {
+    for (let run = 1; run <= runsWanted; run++) {
+      try {
+        if (kind === 'failback') {
+          await current.secondary.perform('/ha/forced-failover', {}, { withinMs: 60_000 });
+          await current.inSyncSwapped({ withinMs: 60_000 });
+        }
+        const measured = await measure(current, kind);
+        runs.push(measured);
+        progress(`${kind} ${run}/${runsWanted}: ${JSON.stringify(measured)}`);
+        await backToNormal(current);
+      } catch (error) {
+        progress(`${kind} ${run}/${runsWanted} failed: ${error instanceof Error ? error.message : String(error)}`);
+        process.exitCode = 1;
+        current = await build(times, layout);
+      }
+    }
+  }
+}
+
+async function measureIdle(): Promise<void> {
+  for (const wanted of ['composed', 'separate'] as const) {
+    const { servers } = await build(DEFAULT_TIMES, wanted);
+    await pause(SETTLE_MS);
+    footprints.push(...(await footprintsOf(servers, idleSeconds)));
+    progress(`idle ${wanted}: ${JSON.stringify(footprints.slice(-2))}`);
+  }
+}
+
+function timesText({ intervalSeconds, missedLimit, graceSeconds, probeTimeoutSeconds }: HeartbeatTimes): string {
+  return `${intervalSeconds} s x ${missedLimit}, ${graceSeconds} s wait, ${probeTimeoutSeconds} s probe`;
+}
+
+function report(): BenchReport {
+  return {
+    at: new Date().toISOString(),
+    machine: describeMachine(),
+    versions: partVersions(),
+    settings: {
+      layout: `${layout};`,
+      detection: `${timesText(TIGHT_TIMES)} (default timers: ${timesText(DEFAULT_TIMES)});`,
+      client: 'one new connection every 50 ms, 0.5 s connect timeout, 1 s acknowledgement timeout;',
+      replication: 'async',
+    },
+    runs,
+    footprints,
+  };
+}
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    pair?.destroy();
+    process.exit(130);
+  });
+}
+if (!namespacesAreAvailable()) fail('needs root, ip and network namespaces');
+const unknown = kinds.filter((kind) => !BENCH_KINDS.includes(kind));
+if (unknown.length > 0) fail(`unknown kinds ${unknown.join(', ')}; there are ${BENCH_KINDS.join(', ')}`);
+if (!(runsWanted >= 1) || !(idleSeconds >= 1)) fail('--runs and --idle-seconds are numbers of at least 1');
+if (layout !== 'separate' && layout !== 'composed') fail('--layout is separate or composed');
+
+try {
+  const faults = kinds.filter((kind) => kind !== 'idle');
+  await measureAll(
+    faults.filter((kind) => kind !== 'host-death-default-timers'),
+    TIGHT_TIMES,
+  );
+  await measureAll(
+    faults.filter((kind) => kind === 'host-death-default-timers'),
+    DEFAULT_TIMES,
+  );
+  if (kinds.includes('idle')) await measureIdle();
+} finally {
+  pair?.destroy();
+  if (values.json) writeFileSync(values.json, `${JSON.stringify(report(), null, 2)}\n`);
+  process.stdout.write(toMarkdown(report()));
+}
