@@ -16,6 +16,8 @@ export interface Logger {
 
 const ORDER: Record<LogLevel, number> = { debug: 0, info: 1, warn: 2, error: 3 };
 const LONGEST_LINE = 16_384;
+/** Standard output may be a pipe that nobody reads: beyond this backlog, lines are lost rather than memory. */
+const STDOUT_BACKLOG_BYTES = 1024 * 1024;
 
 /** Logger that writes JSON lines to a sink, standard output unless told otherwise. */
 export class JsonLogger implements Logger {
@@ -50,7 +52,7 @@ export class JsonLogger implements Logger {
     let line = print({ ...head, ...this.options.fields, ...fields, ...head });
     if (line.length > LONGEST_LINE) line = print({ ...head, message: message.slice(0, 4096), truncated: line.length });
     if (this.options.write) this.options.write(line);
-    else process.stdout.write(`${line}\n`);
+    else if (process.stdout.writableLength < STDOUT_BACKLOG_BYTES) process.stdout.write(`${line}\n`);
   }
 }
 

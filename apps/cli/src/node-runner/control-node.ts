@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { formatProblem, isAlive, loadConfiguration, NodePaths } from '@understudy/platform';
-import { NotStartable, type RunnerLock, readRunnerLock } from './preparation.ts';
+import { NotStartable } from './not-startable.ts';
+import { type RunnerLock, readRunnerLock } from './runner-lock.ts';
 
 const STOP_LIMIT_MS = 180_000;
 

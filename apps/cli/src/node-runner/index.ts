@@ -1,3 +1,4 @@
 export { nodeStatus, stopNode } from './control-node.ts';
-export { NotStartable, type RunnerLock } from './preparation.ts';
+export { NotStartable } from './not-startable.ts';
 export { type Layout, runNode } from './run-node.ts';
+export type { RunnerLock } from './runner-lock.ts';

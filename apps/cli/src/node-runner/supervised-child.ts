@@ -1,11 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createInterface, type Interface } from 'node:readline';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import type { RunnerMessage, ServiceMessage } from '@understudy/messaging';
 import type { Clock, Logger } from '@understudy/platform';
 import type { RotatingLog } from './rotating-log.ts';
 
 const LONG_ENOUGH_MS = 10_000;
 const FIRST_BACKOFF_MS = 100;
 const LONGEST_BACKOFF_MS = 10_000;
+/** Our standard output may be a pipe that nobody reads: beyond this, lines only go to the file. */
+const STDOUT_BACKLOG_BYTES = 1024 * 1024;
 
 /** What to run. */
 export interface ChildCommand {
@@ -25,6 +29,7 @@ export class SupervisedChild {
   private timer: NodeJS.Timeout | null = null;
   private stopping = false;
   private ended: PromiseWithResolvers<void> = Promise.withResolvers();
+  private readonly firstReady = Promise.withResolvers<void>();
 
   constructor(
     readonly command: ChildCommand,
@@ -38,6 +43,11 @@ export class SupervisedChild {
     return this.child?.pid ?? null;
   }
 
+  /** Resolves when the service has said for the first time that its start has finished. */
+  get ready(): Promise<void> {
+    return this.firstReady.promise;
+  }
+
   /** Milliseconds since the running process was started; 0 when none runs. */
   get upMs(): number {
     return this.child === null ? 0 : this.clock.nowMs() - this.startedAtMs;
@@ -47,21 +57,21 @@ export class SupervisedChild {
     if (this.stopping || this.child !== null) return;
     const { name, program, args, environment, isService } = this.command;
     this.ended = Promise.withResolvers();
-    // a session of its own: Ctrl-C on the terminal is for the runner, which stops its children in order
     const child = spawn(program, args, {
       env: environment,
-      detached: true,
       stdio: isService ? ['ignore', 'pipe', 'pipe', 'ipc'] : ['ignore', 'pipe', 'pipe'],
+      // Ctrl-C in a terminal reaches this process alone; it stops the others in the right order.
+      detached: true,
     });
     this.child = child;
     this.startedAtMs = this.clock.nowMs();
-    child.on('error', (error) =>
-      this.logger.error('A part of this server could not be started', { part: name, error }),
-    );
-    child.on('close', (code, signal) => this.gone(code, signal));
-    for (const stream of [child.stdout, child.stderr]) {
-      if (stream) this.follow(createInterface({ input: stream }));
-    }
+    child.on('error', (error) => this.failed(name, child, error));
+    // Not 'close': that waits for everything the child has started and left behind.
+    child.on('exit', (code, signal) => this.gone(child, code, signal));
+    child.on('message', (message: ServiceMessage) => {
+      if (message?.type === 'ready') this.firstReady.resolve();
+    });
+    for (const stream of [child.stdout, child.stderr]) if (stream) this.follow(stream);
     this.onPidChange();
   }
 
@@ -71,7 +81,6 @@ export class SupervisedChild {
     this.logger.warn('Replacing a part of this server', { part: this.command.name, reason });
     this.failures = 0;
     this.child.kill(signal);
-    if (signal === 'SIGKILL') this.child.kill('SIGCONT');
   }
 
   /** Ends it for good: asks, waits, then kills. `shutdown` tells a service that the whole server goes down. */
@@ -80,26 +89,31 @@ export class SupervisedChild {
     if (this.timer) clearTimeout(this.timer);
     const child = this.child;
     if (child === null) return;
-    if (options.shutdown && child.connected) child.send({ type: 'shutdown' }, () => undefined);
+    const message: RunnerMessage = { type: 'shutdown' };
+    if (options.shutdown && child.connected) child.send(message, () => undefined);
     else child.kill('SIGTERM');
     const killer = setTimeout(() => {
-      this.logger.error('A part of this server did not stop in time and is killed', {
-        part: this.command.name,
-        limitMs: options.limitMs,
-      });
+      const { name } = this.command;
+      this.logger.error('A part of this server did not stop in time and is killed', { part: name, ...options });
       child.kill('SIGKILL');
     }, options.limitMs);
     await this.ended.promise;
     clearTimeout(killer);
   }
 
-  private gone(code: number | null, signal: NodeJS.Signals | null): void {
+  private failed(name: string, child: ChildProcess, error: Error): void {
+    this.logger.error('A part of this server reports an error', { part: name, error });
+    if (child.pid === undefined) this.gone(child, null, null);
+  }
+
+  private gone(child: ChildProcess, code: number | null, signal: NodeJS.Signals | null): void {
+    if (this.child !== child) return;
     const upMs = this.upMs;
     this.child = null;
     this.ended.resolve();
     this.onPidChange();
     if (this.stopping) return;
-    this.failures = upMs > LONG_ENOUGH_MS ? 0 : this.failures + 1;
+    this.failures = upMs > LONG_ENOUGH_MS ? 1 : this.failures + 1;
     const pauseMs = this.failures <= 1 ? 0 : Math.min(LONGEST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** (this.failures - 2));
     this.logger.warn('A part of this server has ended and is started again', {
       part: this.command.name,
@@ -111,10 +125,12 @@ export class SupervisedChild {
     this.timer = setTimeout(() => this.start(), pauseMs);
   }
 
-  private follow(lines: Interface): void {
-    lines.on('line', (line) => {
+  private follow(stream: Readable): void {
+    stream.on('error', () => undefined);
+    createInterface({ input: stream }).on('line', (line) => {
       this.log.write(line);
-      if (this.command.isService) process.stdout.write(`${line}\n`);
+      const isRead = process.stdout.writableLength < STDOUT_BACKLOG_BYTES;
+      if (this.command.isService && isRead) process.stdout.write(`${line}\n`);
     });
   }
 }

@@ -3,60 +3,71 @@ import { healthQueryOf, type ServiceName } from '@understudy/contracts';
 import { type Bus, BusError } from '@understudy/messaging';
 import type { SupervisedChild } from './supervised-child.ts';
 
-const ROUND_MS = 5000;
-const ANSWER_LIMIT_MS = 4000;
-const MISSED_LIMIT = 3;
-/** A process that was just started has not subscribed yet. */
-const START_GRACE_MS = 20_000;
-
-/** Something whose silence means that a child hangs. */
-interface Watched {
-  readonly name: string;
-  readonly child: SupervisedChild;
-  /** True: it answered; false: it did not; null: cannot be told now. */
-  readonly ask: () => Promise<boolean | null>;
+/** How long silence is borne. */
+export interface WatchTiming {
+  /** From one question to the next; the answer may take as long. */
+  readonly roundMs: number;
+  readonly missedLimit: number;
+  /** A process that was just started is not asked: it may not be listening yet. */
+  readonly graceMs: number;
 }
 
-/** Asks every part of the server regularly, and replaces the one that has not answered three times in a row. */
+/** For the services: their main thread may be busy for a while. */
+export const SERVICE_TIMING: WatchTiming = { roundMs: 5000, missedLimit: 3, graceMs: 20_000 };
+/** For the store: a slow disk holds it up, since every write is synced. */
+export const STORE_TIMING: WatchTiming = { roundMs: 5000, missedLimit: 3, graceMs: 20_000 };
+/** For the bus: it does nothing slow, and without it the server can neither beat nor decide. */
+export const BUS_TIMING: WatchTiming = { roundMs: 2000, missedLimit: 3, graceMs: 5000 };
+
+/** Something whose silence means that a child hangs. */
+export interface Watched {
+  readonly name: string;
+  readonly child: SupervisedChild;
+  readonly timing: WatchTiming;
+  /** True: it answered within the limit; false: it did not; null: cannot be told now. */
+  readonly ask: (limitMs: number) => Promise<boolean | null>;
+}
+
+/** Asks every part of the server regularly, and kills the one that has not answered several times in a row; it is started anew. */
 export class Watchdog {
-  private readonly missed = new Map<string, number>();
-  private timer: NodeJS.Timeout | null = null;
+  private timers: NodeJS.Timeout[] = [];
 
   constructor(private readonly watched: readonly Watched[]) {}
 
   start(): void {
-    this.timer = setInterval(() => void this.round(), ROUND_MS);
+    this.timers = this.watched.map((part) => {
+      const state = { missed: 0, pid: null as number | null, asking: false };
+      return setInterval(() => void this.check(part, state), part.timing.roundMs);
+    });
   }
 
   stop(): void {
-    if (this.timer) clearInterval(this.timer);
+    for (const timer of this.timers) clearInterval(timer);
   }
 
-  private async round(): Promise<void> {
-    await Promise.all(this.watched.map((part) => this.check(part)));
-  }
-
-  private async check({ name, child, ask }: Watched): Promise<void> {
-    if (child.upMs < START_GRACE_MS) {
-      this.missed.delete(name);
-      return;
-    }
-    const answered = await ask();
-    if (answered === null) return;
-    const missed = answered ? 0 : (this.missed.get(name) ?? 0) + 1;
-    this.missed.set(name, missed);
-    if (missed < MISSED_LIMIT) return;
-    this.missed.delete(name);
-    child.replace(`${name} has not answered ${MISSED_LIMIT} times in a row`, 'SIGKILL');
+  private async check(part: Watched, state: { missed: number; pid: number | null; asking: boolean }): Promise<void> {
+    const { name, child, timing, ask } = part;
+    if (state.asking) return;
+    if (child.pid !== state.pid) state.missed = 0;
+    state.pid = child.pid;
+    if (child.upMs < timing.graceMs) return;
+    state.asking = true;
+    const answered = await ask(timing.roundMs * 0.9);
+    state.asking = false;
+    if (answered === null || child.pid !== state.pid) return;
+    state.missed = answered ? 0 : state.missed + 1;
+    if (state.missed < timing.missedLimit) return;
+    state.missed = 0;
+    child.replace(`${name} has not answered ${timing.missedLimit} times in a row`, 'SIGKILL');
   }
 }
 
 /** Asks a service over the bus; nothing can be told while the bus itself is away. */
-export function askService(bus: Bus, service: ServiceName): () => Promise<boolean | null> {
+export function askService(bus: Bus, service: ServiceName): Watched['ask'] {
   const query = healthQueryOf(service);
-  return async () => {
+  return async (limitMs) => {
     try {
-      await bus.request(query, {}, { timeoutMs: ANSWER_LIMIT_MS });
+      await bus.request(query, {}, { timeoutMs: limitMs });
       return true;
     } catch (error) {
       return error instanceof BusError && error.code === 'bus-disconnected' ? null : false;
@@ -64,24 +75,40 @@ export function askService(bus: Bus, service: ServiceName): () => Promise<boolea
   };
 }
 
+/** Asks NATS: it greets whoever connects. */
+export function askNats(host: string, port: number): Watched['ask'] {
+  return (limitMs) => converse({ host, port, say: '', expect: 'INFO ', limitMs });
+}
+
 /** Asks Redis. */
-export function askRedis(host: string, port: number, password: string): () => Promise<boolean> {
-  return () =>
-    new Promise((resolve) => {
-      const socket = connect({ host, port });
-      let text = '';
-      const finish = (answered: boolean) => {
-        clearTimeout(timer);
-        socket.destroy();
-        resolve(answered);
-      };
-      const timer = setTimeout(() => finish(false), ANSWER_LIMIT_MS);
-      socket.on('error', () => finish(false));
-      socket.on('connect', () => socket.write(`AUTH ${password}\r\nPING\r\n`));
-      socket.on('data', (data) => {
-        text += data.toString('latin1');
-        if (text.includes('+PONG')) finish(true);
-        else if (text.length > 1000) finish(false);
-      });
+export function askRedis(host: string, port: number, password: string): Watched['ask'] {
+  return (limitMs) => converse({ host, port, say: `AUTH ${password}\r\nPING\r\n`, expect: '+PONG', limitMs });
+}
+
+function converse(talk: {
+  host: string;
+  port: number;
+  say: string;
+  expect: string;
+  limitMs: number;
+}): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: talk.host, port: talk.port });
+    let heard = '';
+    const finish = (answered: boolean) => {
+      clearTimeout(timer);
+      socket.destroy();
+      resolve(answered);
+    };
+    const timer = setTimeout(() => finish(false), talk.limitMs);
+    socket.on('error', () => finish(false));
+    socket.on('close', () => finish(false));
+    socket.on('connect', () => socket.write(talk.say));
+    socket.on('data', (data) => {
+      heard += data.toString('latin1');
+      // Redis that still loads its file is alive.
+      if (heard.includes(talk.expect) || heard.includes('-LOADING')) finish(true);
+      else if (heard.length > 10_000) finish(false);
     });
+  });
 }

@@ -1,0 +1,80 @@
+import { join } from 'node:path';
+import { type PeerIdentity, PeerIdentitySchema } from '@understudy/contracts';
+import { type Logger, PeerIdentityFile, writeFileAtomically } from '@understudy/platform';
+import type { PreparedNode } from './preparation.ts';
+import { natsConfiguration } from './server-configurations.ts';
+
+/**
+ * The bus's configuration file, which holds the pair link: it follows the pinned peer in `identity/peer.json`. NATS cannot change
+ * a leaf node link while it runs, so a change asks for a new NATS process.
+ */
+export class PairLink {
+  private readonly peerFile: PeerIdentityFile<PeerIdentity>;
+  /** What is in force: the file's text and the peer's certificate. */
+  private written = '';
+  private unfollow: () => void = () => undefined;
+
+  constructor(
+    private readonly node: PreparedNode,
+    private readonly logger: Logger,
+  ) {
+    this.peerFile = new PeerIdentityFile(node.paths.peer, (value) => PeerIdentitySchema.parse(value));
+  }
+
+  /** The file that NATS reads. */
+  get file(): string {
+    return join(this.node.paths.nats, 'nats.conf');
+  }
+
+  /** Writes the configuration before NATS is started. A peer that cannot be read means no link for now, not no server. */
+  async prepare(): Promise<void> {
+    const peer = await this.peerFile.read().catch((error: unknown) => {
+      this.logger.error('The pinned peer cannot be read; no pair link', { error });
+      return null;
+    });
+    await this.write(peer);
+  }
+
+  /** Follows the peer until `stop`; `onChange` is called after the file has changed. */
+  follow(onChange: (peer: PeerIdentity | null) => void): void {
+    this.unfollow = this.peerFile.follow(
+      async (peer) => {
+        if (await this.write(peer)) onChange(peer);
+      },
+      (error) => this.logger.error('The pinned peer cannot be read; the pair link stays as it was', { error }),
+    );
+  }
+
+  stop(): void {
+    this.unfollow();
+  }
+
+  /** True when it differs from what was in force. */
+  private async write(peer: PeerIdentity | null): Promise<boolean> {
+    const { configuration, paths, localAddress, bus, store } = this.node;
+    const { address, name, role } = configuration.node;
+    const peerCertificateFile = join(paths.nats, 'peer.pem');
+    const text = natsConfiguration({
+      serverName: name,
+      listen: localAddress,
+      port: configuration.ports.bus,
+      ...bus,
+      systemPassword: store.password,
+      pairLink: peer && {
+        listen: address,
+        port: configuration.ports.pairLink,
+        certificateFile: paths.certificate,
+        keyFile: paths.privateKey,
+        peerCertificateFile,
+        pairId: peer.pairId,
+        dial: role === 'secondary' ? { address: peer.address, port: peer.ports.pairLink } : null,
+      },
+    });
+    const wanted = `${text}\n${peer?.certificatePem ?? ''}`;
+    if (wanted === this.written) return false;
+    if (peer !== null) await writeFileAtomically(peerCertificateFile, peer.certificatePem, { mode: 0o600 });
+    await writeFileAtomically(this.file, text, { mode: 0o600 });
+    this.written = wanted;
+    return true;
+  }
+}
