@@ -4,6 +4,7 @@ import {
   type RegistrationChallenge,
   RegistrationChallengeSchema,
   type RegistrationHello,
+  RegistrationHelloSchema,
 } from '@understudy/contracts';
 import { incompatibility } from './compatibility.ts';
 import {
@@ -60,7 +61,12 @@ export class RegistrationClient {
     input: RegistrationTarget & { readonly authenticationKey: string; readonly hello: OwnHello },
   ): Promise<Refusable<Registered>> {
     const { address, port } = input;
-    const hello: RegistrationHello = { ...input.hello, protocol: 1, nonce: randomBytes(24).toString('base64url') };
+    // Parsed, so that the transcript holds exactly what the other side gets to see.
+    const nonce = randomBytes(24).toString('base64url');
+    const parsedHello = RegistrationHelloSchema.safeParse({ ...input.hello, protocol: 1, nonce });
+    if (!parsedHello.success)
+      return refuse('invalid-input', `this server's own facts: ${parsedHello.error.issues[0]?.message}`);
+    const hello = parsedHello.data;
     const primaryFingerprint = fingerprintOrNull(hello.certificatePem);
     if (!primaryFingerprint) return refuse('failed', 'this server has no readable certificate');
 

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import {
   type PeerIdentity,
   type RegistrationChallenge,
+  RegistrationChallengeSchema,
   type RegistrationHello,
   RegistrationHelloSchema,
 } from '@understudy/contracts';
@@ -89,12 +90,13 @@ export class RegistrationResponder {
     }
     if (!key) return refuse('no-key', `${self.name} has no authentication key: set node.authenticationKeyFile there`);
 
-    const challenge: RegistrationChallenge = {
+    // Parsed, so that the transcript holds exactly what the other side gets to see.
+    const challenge = RegistrationChallengeSchema.parse({
       ...self,
       protocol: 1,
       nonce: randomBytes(24).toString('base64url'),
       salt: key.salt.toString('base64url'),
-    };
+    });
     const transcript = { hello, challenge, primaryFingerprint, secondaryFingerprint };
     this.remember(challenge.nonce, { transcript, key, expiresAtMs: this.clock.nowMs() + HANDSHAKE_LIFETIME_MS });
     return accept(challenge);
