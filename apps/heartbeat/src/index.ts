@@ -1,1 +1,1 @@
-export {};
+export { startHeartbeat } from './start-heartbeat.ts';

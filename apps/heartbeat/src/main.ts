@@ -1,0 +1,4 @@
+import { runService } from '@understudy/messaging';
+import { startHeartbeat } from './start-heartbeat.ts';
+
+runService('heartbeat', startHeartbeat);
