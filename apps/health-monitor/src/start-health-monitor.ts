@@ -101,6 +101,7 @@ export async function startHealthMonitor(env: ServiceEnvironment): Promise<Runni
     logger,
   });
   await monitor.start();
+  processes.startStandbyProcesses();
 
   return {
     close: async ({ reason }) => {

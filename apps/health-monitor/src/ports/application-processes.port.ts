@@ -5,4 +5,8 @@ import type { ProcessesPort } from '@understudy/ha-runtime';
 export interface ApplicationProcesses extends ProcessesPort {
   /** All processes of the configuration, in its order. */
   views(): ProcessView[];
+  /** The whole server goes down: stops all of them. */
+  stopEverything(): Promise<void>;
+  /** Only the manager goes: they run on, and its successor finds them. */
+  release(): void;
 }

@@ -106,7 +106,8 @@ export class HealthMonitorService {
   async close(reason: 'server-shutdown' | 'service-restart'): Promise<void> {
     for (const timer of this.timers) clearInterval(timer);
     await this.host.stop();
-    if (reason === 'server-shutdown') await this.processes.stopAll();
+    if (reason === 'server-shutdown') await this.processes.stopEverything();
+    else this.processes.release();
   }
 
   /** Body of GET /api/v1/ha/status. */
