@@ -1,0 +1,74 @@
+import { readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs';
+import { basename } from 'node:path';
+
+/** Ids of PostgreSQL's processes that work in a data directory: each of them has it as its working directory. */
+export function processesIn(dataDirectory: string): number[] {
+  const directory = resolved(dataDirectory);
+  return allProcesses().filter((pid) => link(pid, 'cwd') === directory && isPostgres(pid));
+}
+
+/** Whether that process is a PostgreSQL in that data directory. */
+export function worksIn(pid: number, dataDirectory: string): boolean {
+  return link(pid, 'cwd') === resolved(dataDirectory) && isPostgres(pid);
+}
+
+/** Ids of running programs of that name with exactly that argument: left behind by a killed run of this service. */
+export function processesWithArgument(program: string, argument: string): number[] {
+  return allProcesses().filter((pid) => {
+    const [command, ...args] = argumentsOf(pid);
+    return command !== undefined && basename(command) === program && args.includes(argument);
+  });
+}
+
+/** A process's arguments, the program first; empty when there is no such process. */
+export function argumentsOf(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+  } catch {
+    return [];
+  }
+}
+
+/** A number that grows as long as PostgreSQL in that directory works: processor time and bytes read and written. */
+export function workDoneIn(dataDirectory: string): number {
+  let sum = 0;
+  for (const pid of processesIn(dataDirectory)) {
+    try {
+      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+      sum += Number(fields[11]) + Number(fields[12]);
+      const io = readFileSync(`/proc/${pid}/io`, 'utf8');
+      sum += Number(/^rchar: (\d+)/m.exec(io)?.[1] ?? 0) / 65_536 + Number(/^wchar: (\d+)/m.exec(io)?.[1] ?? 0) / 65_536;
+    } catch {
+      // It ended meanwhile.
+    }
+  }
+  return sum;
+}
+
+function allProcesses(): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number);
+}
+
+function isPostgres(pid: number): boolean {
+  const program = link(pid, 'exe');
+  return program !== null && /^(postgres|postmaster)( \(deleted\))?$/.test(basename(program));
+}
+
+function link(pid: number, name: string): string | null {
+  try {
+    return readlinkSync(`/proc/${pid}/${name}`).replace(/ \(deleted\)$/, '');
+  } catch {
+    return null;
+  }
+}
+
+function resolved(directory: string): string {
+  try {
+    return realpathSync(directory);
+  } catch {
+    return directory;
+  }
+}

@@ -1,0 +1,153 @@
+import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { PeerIdentity } from '@understudy/contracts';
+import { isLoopback, writeFileAtomically } from '@understudy/platform';
+import type { Programs } from '../adapters/programs.ts';
+import { renderAccessFiles } from '../domain/access-rules.ts';
+import { connectionString, REPLICATION_ROLE } from '../domain/connection-string.ts';
+import type { ControlData } from '../domain/control-data.ts';
+import { renderServerConfiguration } from '../domain/server-configuration.ts';
+import type { EngineEvents } from '../ports/engine-events.ts';
+import type { EngineSettings } from '../ports/engine-settings.ts';
+
+/** Name of the physical slot that each server keeps for the other. */
+export const PEER_SLOT = 'understudy_peer';
+/** application_name of the peer's WAL receiver. */
+export const PEER_APPLICATION = 'understudy';
+
+/** PostgreSQL's configuration and certificates, outside its data directory, so that no copy of the peer replaces them. */
+export class ConfigurationFiles {
+  private reported = new Set<string>();
+
+  constructor(
+    private readonly settings: EngineSettings,
+    private readonly programs: Programs,
+    private readonly events: EngineEvents,
+  ) {}
+
+  file(name: string): string {
+    return join(this.settings.paths.configuration, name);
+  }
+
+  get serverFile(): string {
+    return this.file('postgresql.conf');
+  }
+
+  /** Arguments with which the server, and its single-user mode, find all of it. */
+  get serverArguments(): string[] {
+    const setting = (name: string, file: string) => ['-c', `${name}=${this.file(file)}`];
+    return [
+      ...setting('config_file', 'postgresql.conf'),
+      ...setting('hba_file', 'pg_hba.conf'),
+      ...setting('ident_file', 'pg_ident.conf'),
+    ];
+  }
+
+  /** How PostgreSQL's own programs reach the peer. */
+  peerConnection(peer: PeerIdentity, more: Record<string, string> = {}): string {
+    return connectionString({
+      host: peer.address,
+      port: peer.ports.database,
+      user: REPLICATION_ROLE,
+      application_name: PEER_APPLICATION,
+      sslmode: 'verify-ca',
+      sslrootcert: this.file('peer.pem'),
+      sslcert: this.file('server.pem'),
+      sslkey: this.file('server-key.pem'),
+      gssencmode: 'disable',
+      connect_timeout: 3,
+      keepalives_idle: 5,
+      keepalives_interval: 2,
+      keepalives_count: 3,
+      tcp_user_timeout: 10_000,
+      ...more,
+    });
+  }
+
+  /** Makes the directories that PostgreSQL's user needs, and lets it pass through those above. */
+  prepareDirectories(): void {
+    const { paths, dataDirectory } = this.settings;
+    for (const directory of [paths.root, paths.run, paths.logs, paths.configuration, dirname(paths.sockets), dirname(dataDirectory)]) {
+      mkdirSync(directory, { recursive: true });
+      this.letPass(directory);
+    }
+    mkdirSync(paths.sockets, { recursive: true, mode: 0o700 });
+    const { owner } = this.programs;
+    if (owner) chownSync(paths.sockets, owner.uid, owner.gid);
+    chmodSync(paths.sockets, 0o700);
+  }
+
+  /** Writes what has changed; true when something has. `capacity`: of the directory's pg_control, for a standby. */
+  async render(input: {
+    peer: PeerIdentity | null;
+    isStandby: boolean;
+    sourceRetired: boolean;
+    capacity: ControlData['capacity'] | null;
+  }): Promise<boolean> {
+    const { settings } = this;
+    const { peer } = input;
+    const own = this.readIdentity();
+    const server = renderServerConfiguration({
+      serverName: settings.serverName,
+      listenAddresses: isLoopback(settings.address) ? [settings.address] : [settings.address, '127.0.0.1'],
+      port: settings.port,
+      socketDirectory: settings.paths.sockets,
+      certificateFile: own && this.file('server.pem'),
+      keyFile: own && this.file('server-key.pem'),
+      peerCertificateFile: own && this.file('peer.pem'),
+      source: peer && input.isStandby ? { connection: this.peerConnection(peer), slot: PEER_SLOT } : null,
+      walKeepLimitBytes: settings.walKeepLimitBytes,
+      synchronousPeer: null,
+      parameters: settings.parameters,
+      capacity: input.capacity,
+    });
+    const access = renderAccessFiles({
+      peerName: peer && !input.sourceRetired ? peer.name : null,
+      accessRules: settings.accessRules,
+    });
+    for (const { name, configured, ours } of server.clashes) {
+      this.report('configuration-clash', `database.parameters.${name} = ${configured} has no effect: this server needs ${ours}`);
+    }
+    for (const { rule, reason } of access.refused) {
+      this.report('access-rule-refused', `database.accessRules: "${rule}" was left out: ${reason}`);
+    }
+    const changes = [
+      await this.write('postgresql.conf', server.text),
+      await this.write('pg_hba.conf', access.hba),
+      await this.write('pg_ident.conf', access.ident),
+      own ? await this.write('server-key.pem', own.key) : false,
+      own ? await this.write('server.pem', own.certificate) : false,
+      // Before the pairing nobody's certificate is trusted; PostgreSQL wants a file nevertheless.
+      own ? await this.write('peer.pem', peer?.certificatePem ?? own.certificate) : false,
+    ];
+    return changes.includes(true);
+  }
+
+  /** This server's certificate and key, null before they exist. */
+  readIdentity(): { certificate: string; key: string } | null {
+    const { certificate, privateKey } = this.settings.paths;
+    if (!existsSync(certificate) || !existsSync(privateKey)) return null;
+    return { certificate: readFileSync(certificate, 'utf8'), key: readFileSync(privateKey, 'utf8') };
+  }
+
+  private async write(name: string, text: string): Promise<boolean> {
+    const file = this.file(name);
+    if (existsSync(file) && readFileSync(file, 'utf8') === text) return false;
+    const { owner } = this.programs;
+    await writeFileAtomically(file, text, { mode: 0o600, ...(owner ? { owner } : {}) });
+    return true;
+  }
+
+  private letPass(directory: string): void {
+    if (!this.programs.owner) return;
+    const { mode, uid } = statSync(directory);
+    if (uid === this.programs.owner.uid || (mode & 0o001) !== 0) return;
+    chmodSync(directory, (mode & 0o7777) | 0o011);
+  }
+
+  private report(code: string, message: string): void {
+    if (this.reported.has(message)) return;
+    this.reported.add(message);
+    this.events.incident({ severity: 'warning', code, message });
+  }
+}
