@@ -181,9 +181,9 @@ export class UnderstudyServer {
 
   /** Process id of one of the server's services, or of `nats-server` or `redis-server`. Throws when it does not run. */
   servicePid(name: string): number {
-    const found = this.processes().find((process) =>
-      name.endsWith('-server') ? process.name === name : process.commandLine.includes(`apps/${name}/dist/main.js`),
-    );
+    const isIt = ({ name: shortName, commandLine }: NamespaceProcess) =>
+      name.endsWith('-server') ? shortName === name : commandLine === `understudy-${name}`;
+    const found = this.processes().find(isIt);
     if (!found) throw new Error(`${name} does not run on ${this.description.name}`);
     return found.pid;
   }
