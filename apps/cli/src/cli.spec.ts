@@ -19,6 +19,9 @@ const STATUS = {
   peer: { name: 'alpha', address: '10.77.0.1', state: 'Primary Active', reachable: true },
   state: 'Secondary Syncing',
   failoverType: 'manual',
+  currentRole: 'standby',
+  configurationMode: 'HA Enabled',
+  unavailableActions: [],
 };
 let answers: Record<string, unknown[]> = {};
 let asked: { what: string; body: unknown; token: string | undefined }[] = [];
@@ -128,6 +131,26 @@ describe('long work', () => {
       authenticationKey: 'Correct-Horse-7-Battery',
       failoverType: 'automatic',
       emailAddresses: ['a@b.example', 'c@d.example'],
+    });
+  });
+
+  it('waits for a server that is still starting before it registers', async () => {
+    const refused = { action: 'register', reason: 'the database is not running yet' };
+    const starting = {
+      ...STATUS,
+      currentRole: 'none',
+      configurationMode: 'HA Not Configured',
+      unavailableActions: [refused],
+    };
+    answers = {
+      'GET /ha/status': [starting, starting, STATUS],
+      'PUT /ha/configuration': [{ operationId: 'op-1' }],
+      'GET /operations/op-1': [operation('succeeded', 'done')],
+    };
+    const words = ['--secondary', '10.77.0.2', '--authentication-key-file', keyFile];
+    expect(await run('ha', 'register', ...words)).toMatchObject({
+      code: 0,
+      err: expect.stringContaining('the database is not running yet'),
     });
   });
 

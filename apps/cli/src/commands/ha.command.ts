@@ -2,6 +2,7 @@ import type { StatusView } from '@understudy/contracts';
 import { CliError, EXIT } from '../cli-error.ts';
 import { ask } from '../client/ask.ts';
 import { readGiven } from '../client/connect.ts';
+import { waitUntilStarted } from '../client/wait-until-started.ts';
 import { type ActionOptions, performAction } from './operator-action.ts';
 
 /** Options of `ha register`. */
@@ -24,6 +25,9 @@ export async function register(options: RegisterOptions): Promise<void> {
   await performAction(options, {
     method: 'PUT',
     path: '/ha/configuration',
+    before: async (client) => {
+      if (options.wait !== false) await waitUntilStarted(client, (line) => process.stderr.write(`${line}\n`));
+    },
     body: () => ({
       secondaryAddress: options.secondary,
       authenticationKey,

@@ -20,6 +20,8 @@ export interface Action {
   readonly path: string;
   /** What happens, for the question; absent: nothing is asked. */
   readonly consequence?: (status: StatusView) => string;
+  /** Waits for what the action needs first, such as a server that is still starting. */
+  readonly before?: (client: RestClient) => Promise<void>;
   /** The body; may ask the operator. */
   readonly body: (status: StatusView) => unknown | Promise<unknown>;
 }
@@ -30,6 +32,7 @@ export function performAction(options: ActionOptions, action: Action): Promise<v
     const before = await client.get<StatusView>('/ha/status');
     if (action.consequence && !options.yes) await confirm(before, action.consequence(before));
     const body = await action.body(before);
+    await action.before?.(client);
     const { operationId } = await client.ask<{ operationId: string }>(action.method, action.path, body);
     if (options.wait === false) {
       if (options.json) sayJson({ operationId });

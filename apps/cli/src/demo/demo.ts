@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { HaConfigurationView, StatusView } from '@understudy/contracts';
 import { CliError, EXIT } from '../cli-error.ts';
 import { waitForOperation } from '../client/operation.ts';
+import { waitUntilStarted } from '../client/wait-until-started.ts';
 import { haStatusLine } from '../rendering/ha-status.ts';
 import { type DemoPlan, type DemoServer, planDemo } from './demo-plan.ts';
 import { RunningDemoServer } from './demo-server.ts';
@@ -112,6 +113,7 @@ export class Demo {
     const client = await primary.client();
     const { configured } = await client.get<HaConfigurationView>('/ha/configuration');
     if (configured) return;
+    await waitUntilStarted(client, () => undefined);
     this.log('Registering the pair ...');
     const { operationId } = await client.ask<{ operationId: string }>('PUT', '/ha/configuration', {
       secondaryAddress: this.plan.servers[1].address,
