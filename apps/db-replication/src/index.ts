@@ -1,1 +1,1 @@
-export {};
+export { startDbReplication } from './start-db-replication.ts';

@@ -39,7 +39,8 @@ export async function withSession<T>(
   } finally {
     clearTimeout(timer);
     void client.end().catch(() => undefined);
-    const { stream } = (client as unknown as { connection: { stream: { destroyed: boolean; destroy(): void } } }).connection;
+    const { stream } = (client as unknown as { connection: { stream: { destroyed: boolean; destroy(): void } } })
+      .connection;
     // `end` says goodbye first; a server that does not listen is not waited for.
     setTimeout(() => stream.destroyed || stream.destroy(), 200).unref();
   }

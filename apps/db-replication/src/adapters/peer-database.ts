@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { parseLsn, type PeerIdentity } from '@understudy/contracts';
+import { type PeerIdentity, parseLsn } from '@understudy/contracts';
 import { fingerprintOf } from '@understudy/platform';
 import { connectionString, REPLICATION_ROLE, slotNameOf } from '../domain/connection-string.ts';
 import type { PeerPast } from '../domain/rejoin-decision.ts';
@@ -72,7 +72,9 @@ export class PeerDatabase {
 
   /** A new slot in place of one that was lost, so that the copy that follows finds its WAL to the end. */
   async recreateSlot(): Promise<void> {
-    await this.replicationSession((session) => session.query(`DROP_REPLICATION_SLOT ${this.slot}`)).catch(() => undefined);
+    await this.replicationSession((session) => session.query(`DROP_REPLICATION_SLOT ${this.slot}`)).catch(
+      () => undefined,
+    );
     await this.createSlot();
   }
 
@@ -95,7 +97,9 @@ export class PeerDatabase {
   /** Size of what a full copy brings; null when it cannot be told. */
   async totalBytes(): Promise<number | null> {
     return this.sqlSession(async (session) => {
-      const [row] = await session.query<{ bytes: string }>('select sum(pg_database_size(oid))::text as bytes from pg_database');
+      const [row] = await session.query<{ bytes: string }>(
+        'select sum(pg_database_size(oid))::text as bytes from pg_database',
+      );
       return row ? Number(row.bytes) : null;
     }, 30_000).catch(() => null);
   }
@@ -105,7 +109,9 @@ export class PeerDatabase {
   }
 
   private async createSlot(): Promise<void> {
-    await this.replicationSession((session) => session.query(`CREATE_REPLICATION_SLOT ${this.slot} PHYSICAL RESERVE_WAL`));
+    await this.replicationSession((session) =>
+      session.query(`CREATE_REPLICATION_SLOT ${this.slot} PHYSICAL RESERVE_WAL`),
+    );
   }
 
   private replicationSession<T>(work: (session: Session) => Promise<T>): Promise<T> {
@@ -138,7 +144,9 @@ export class PeerDatabase {
 }
 
 async function readPast(session: Session) {
-  const [system] = await session.query<{ systemid: string; timeline: number | string; xlogpos: string }>('IDENTIFY_SYSTEM');
+  const [system] = await session.query<{ systemid: string; timeline: number | string; xlogpos: string }>(
+    'IDENTIFY_SYSTEM',
+  );
   if (!system) throw new Error('IDENTIFY_SYSTEM returned nothing');
   const timeline = Number(system.timeline);
   return {
@@ -158,7 +166,12 @@ export async function readHistory(session: Session, timeline: number): Promise<s
 }
 
 async function readState(session: Session, slot: string, walSegmentBytes: number) {
-  const [row] = await session.query<{ in_recovery: boolean; wal_status: string | null; has_slot: boolean; oldest: string | null }>(
+  const [row] = await session.query<{
+    in_recovery: boolean;
+    wal_status: string | null;
+    has_slot: boolean;
+    oldest: string | null;
+  }>(
     `select pg_is_in_recovery() as in_recovery, s.slot_name is not null as has_slot, s.wal_status,
             (select min(substr(name, 9, 16)) from pg_ls_dir('pg_wal') as name where name ~ '^[0-9A-F]{24}$') as oldest
        from (select 1) as one left join pg_replication_slots s on s.slot_name = $1`,
@@ -166,5 +179,10 @@ async function readState(session: Session, slot: string, walSegmentBytes: number
   );
   if (!row) throw new Error('it returned nothing');
   const oldest = row.oldest ? parseSegmentName(`00000001${row.oldest}`, walSegmentBytes) : null;
-  return { inRecovery: row.in_recovery, hasSlot: row.has_slot, slotLost: row.wal_status === 'lost', oldestWal: oldest?.start ?? null };
+  return {
+    inRecovery: row.in_recovery,
+    hasSlot: row.has_slot,
+    slotLost: row.wal_status === 'lost',
+    oldestWal: oldest?.start ?? null,
+  };
 }

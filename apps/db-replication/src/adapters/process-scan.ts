@@ -38,7 +38,8 @@ export function workDoneIn(dataDirectory: string): number {
       const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
       sum += Number(fields[11]) + Number(fields[12]);
       const io = readFileSync(`/proc/${pid}/io`, 'utf8');
-      sum += Number(/^rchar: (\d+)/m.exec(io)?.[1] ?? 0) / 65_536 + Number(/^wchar: (\d+)/m.exec(io)?.[1] ?? 0) / 65_536;
+      sum +=
+        Number(/^rchar: (\d+)/m.exec(io)?.[1] ?? 0) / 65_536 + Number(/^wchar: (\d+)/m.exec(io)?.[1] ?? 0) / 65_536;
     } catch {
       // It ended meanwhile.
     }

@@ -50,7 +50,9 @@ export function bytesMoved(pids: readonly number[]): number {
   return pids.reduce((sum, pid) => {
     try {
       const text = readFileSync(`/proc/${pid}/io`, 'utf8');
-      return sum + [...text.matchAll(/^(?:rchar|wchar): (\d+)$/gm)].reduce((total, match) => total + Number(match[1]), 0);
+      return (
+        sum + [...text.matchAll(/^(?:rchar|wchar): (\d+)$/gm)].reduce((total, match) => total + Number(match[1]), 0)
+      );
     } catch {
       return sum;
     }

@@ -114,5 +114,8 @@ export function lastLines(text: string, count = 3): string {
 
 function endChild(child: ChildProcess): void {
   child.kill('SIGTERM');
-  setTimeout(() => child.exitCode === null && child.signalCode === null && child.kill('SIGKILL'), KILL_AFTER_MS).unref();
+  setTimeout(
+    () => child.exitCode === null && child.signalCode === null && child.kill('SIGKILL'),
+    KILL_AFTER_MS,
+  ).unref();
 }

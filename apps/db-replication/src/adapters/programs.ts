@@ -16,7 +16,9 @@ export class ProgramFailure extends Error {
     readonly exitCode: number | null,
     readonly output: string,
   ) {
-    super(`${program} ended with ${exitCode === null ? 'a signal' : `code ${exitCode}`}: ${output || 'it wrote nothing'}`);
+    super(
+      `${program} ended with ${exitCode === null ? 'a signal' : `code ${exitCode}`}: ${output || 'it wrote nothing'}`,
+    );
     this.name = 'ProgramFailure';
   }
 }
@@ -101,7 +103,8 @@ export class Programs {
 }
 
 function ownerOf(user: string): Owner {
-  const id = (option: string): number => Number(execFileSync('id', [option, user], { encoding: 'utf8', stdio: 'pipe' }));
+  const id = (option: string): number =>
+    Number(execFileSync('id', [option, user], { encoding: 'utf8', stdio: 'pipe' }));
   try {
     return { uid: id('-u'), gid: id('-g') };
   } catch {

@@ -7,7 +7,9 @@ export interface AccessFiles {
   readonly refused: readonly { readonly rule: string; readonly reason: string }[];
 }
 
-const METHODS = new Set('trust reject md5 password scram-sha-256 gss sspi ident peer pam ldap radius cert bsd oauth'.split(' '));
+const METHODS = new Set(
+  'trust reject md5 password scram-sha-256 gss sspi ident peer pam ldap radius cert bsd oauth'.split(' '),
+);
 const CONNECTION_TYPES = new Set(['local', 'host', 'hostssl', 'hostnossl', 'hostgssenc', 'hostnogssenc']);
 
 /**

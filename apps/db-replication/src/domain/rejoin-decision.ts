@@ -52,7 +52,11 @@ export interface RejoinPlan {
  */
 export function decideRejoin(own: OwnPast, peer: PeerPast, limits: RejoinLimits): RejoinPlan {
   if (own.systemIdentifier !== peer.systemIdentifier) {
-    return copy(`it belongs to database system ${own.systemIdentifier}, the peer's is ${peer.systemIdentifier}`, null, true);
+    return copy(
+      `it belongs to database system ${own.systemIdentifier}, the peer's is ${peer.systemIdentifier}`,
+      null,
+      true,
+    );
   }
   const fork = forkOf(own.branch, peer.branch);
   if (fork === null) return copy('its timelines have no beginning in common with those of the peer', null, true);
@@ -65,19 +69,28 @@ export function decideRejoin(own: OwnPast, peer: PeerPast, limits: RejoinLimits)
   if (limits.forceCopy) return copy('a full copy was asked for', divergedFrom);
   if (own.isHalfDone) return copy('an earlier rewind of this directory was interrupted', divergedFrom);
   if (limits.awaySeconds !== null && limits.awaySeconds > limits.retentionSeconds) {
-    return copy(`it was away for ${limits.awaySeconds} s, longer than the ${limits.retentionSeconds} s of retention`, divergedFrom);
+    return copy(
+      `it was away for ${limits.awaySeconds} s, longer than the ${limits.retentionSeconds} s of retention`,
+      divergedFrom,
+    );
   }
   if (peer.slotLost) return copy('the peer no longer has the WAL kept for this server', divergedFrom);
   if (peer.oldestWal !== null && earlier(own.redoLsn, forkLsn) < peer.oldestWal) {
     return copy(`the peer's WAL begins at ${formatLsn(peer.oldestWal)}, after what this server needs`, divergedFrom);
   }
   if (!isDiverged) {
-    return { method: 'follow', reason: `its WAL ends at ${formatLsn(own.endOfWal)}, within the peer's past`, divergedFrom: null, isForeign: false };
+    return {
+      method: 'follow',
+      reason: `its WAL ends at ${formatLsn(own.endOfWal)}, within the peer's past`,
+      divergedFrom: null,
+      isForeign: false,
+    };
   }
   if (onSameTimeline) {
     return copy(`both wrote on timeline ${own.timeline}, which a rewind cannot tell apart`, divergedFrom);
   }
-  if (!own.canRewind) return copy('it has neither data checksums nor wal_log_hints, which a rewind needs', divergedFrom);
+  if (!own.canRewind)
+    return copy('it has neither data checksums nor wal_log_hints, which a rewind needs', divergedFrom);
   const bytes = own.endOfWal > forkLsn ? own.endOfWal - forkLsn : 0n;
   return {
     method: 'rewind',

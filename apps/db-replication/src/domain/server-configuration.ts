@@ -135,7 +135,11 @@ export function renderServerConfiguration(input: ServerConfigurationInput): Serv
   }
   const walSenders = Number(settings.max_wal_senders);
   if (!(walSenders >= WAL_SENDERS_MIN)) {
-    clashes.push({ name: 'max_wal_senders', configured: String(settings.max_wal_senders), ours: String(WAL_SENDERS_MIN) });
+    clashes.push({
+      name: 'max_wal_senders',
+      configured: String(settings.max_wal_senders),
+      ours: String(WAL_SENDERS_MIN),
+    });
     settings.max_wal_senders = String(WAL_SENDERS_MIN);
   }
   if (input.capacity && input.source) raiseCapacity(settings, input.capacity);

@@ -67,7 +67,14 @@ export class ConfigurationFiles {
   /** Makes the directories that PostgreSQL's user needs, and lets it pass through those above. */
   prepareDirectories(): void {
     const { paths, dataDirectory } = this.settings;
-    for (const directory of [paths.root, paths.run, paths.logs, paths.configuration, dirname(paths.sockets), dirname(dataDirectory)]) {
+    for (const directory of [
+      paths.root,
+      paths.run,
+      paths.logs,
+      paths.configuration,
+      dirname(paths.sockets),
+      dirname(dataDirectory),
+    ]) {
       mkdirSync(directory, { recursive: true });
       this.letPass(directory);
     }
@@ -106,7 +113,10 @@ export class ConfigurationFiles {
       accessRules: settings.accessRules,
     });
     for (const { name, configured, ours } of server.clashes) {
-      this.report('configuration-clash', `database.parameters.${name} = ${configured} has no effect: this server needs ${ours}`);
+      this.report(
+        'configuration-clash',
+        `database.parameters.${name} = ${configured} has no effect: this server needs ${ours}`,
+      );
     }
     for (const { rule, reason } of access.refused) {
       this.report('access-rule-refused', `database.accessRules: "${rule}" was left out: ${reason}`);

@@ -1,0 +1,179 @@
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import type { DatabaseFacts } from '@understudy/contracts';
+import { formatLsn, parseLsn } from '@understudy/contracts';
+import type { Clock } from '@understudy/platform';
+import { KeptSession, type Row, withLocal } from '../adapters/sql.ts';
+import { RetentionEstimate } from '../domain/retention-estimate.ts';
+import { PEER_APPLICATION, PEER_SLOT } from '../services/configuration-files.ts';
+import type { DataDirectory } from '../services/data-directory.ts';
+import type { Postmaster } from './postmaster.ts';
+
+const PROBE_LIMIT_MS = 2000;
+
+const STATE = `
+select pg_is_in_recovery() as standby,
+       (select system_identifier::text from pg_control_system()) as system,
+       (select wal_status from pg_replication_slots where slot_name = '${PEER_SLOT}') as slot_status,
+       (select safe_wal_size::text from pg_replication_slots where slot_name = '${PEER_SLOT}') as safe_bytes,
+       case when pg_is_in_recovery() then greatest(coalesce(pg_last_wal_receive_lsn(), '0/0'), coalesce(pg_last_wal_replay_lsn(), '0/0')) else pg_current_wal_lsn() end::text as lsn,
+       case when pg_is_in_recovery() then pg_last_wal_replay_lsn() end::text as replay_lsn,
+       case when pg_is_in_recovery() then (select received_tli from pg_stat_wal_receiver)
+            else ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int end as timeline,
+       (select checkpoint.timeline_id from pg_control_checkpoint() checkpoint) as checkpoint_timeline,
+       case when pg_is_in_recovery() then (select status = 'streaming' from pg_stat_wal_receiver)
+            else exists (select from pg_stat_replication where application_name = '${PEER_APPLICATION}' and state = 'streaming') end as streaming,
+       case when pg_is_in_recovery() then pg_wal_lsn_diff(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())
+            else (select pg_wal_lsn_diff(pg_current_wal_lsn(), flush_lsn) from pg_stat_replication where application_name = '${PEER_APPLICATION}' and state = 'streaming' limit 1) end::text as lag_bytes,
+       case when pg_is_in_recovery() then extract(epoch from now() - pg_last_xact_replay_timestamp())
+            else (select extract(epoch from coalesce(flush_lag, '0'::interval)) from pg_stat_replication where application_name = '${PEER_APPLICATION}' and state = 'streaming' limit 1) end::text as lag_seconds`;
+
+const WRITE = `insert into understudy.probe (id, at) values (1, now()) on conflict (id) do update set at = excluded.at`;
+
+/** Statements that make the place the write probe needs. */
+export const PROBE_SCHEMA = `
+create schema if not exists understudy;
+create table if not exists understudy.probe (id int primary key, at timestamptz not null)`;
+
+/** Looks at this server's PostgreSQL: a fresh connection each time, a committed write on the active one, everything bounded. */
+export class FactsObserver {
+  private lastUsableMs: number;
+  private readonly retention: RetentionEstimate;
+  private readonly kept: KeptSession;
+  private controlCache: { key: string; lsn: string | null; timeline: number | null; system: string | null } | null =
+    null;
+
+  constructor(
+    private readonly postmaster: Postmaster,
+    private readonly directory: DataDirectory,
+    private readonly clock: Clock,
+    retentionSeconds: number,
+  ) {
+    this.lastUsableMs = clock.nowMs();
+    this.retention = new RetentionEstimate(retentionSeconds);
+    this.kept = new KeptSession(postmaster.local);
+  }
+
+  /** One whole observation. Never rejects. */
+  async observe(restartsExhausted: boolean): Promise<DatabaseFacts> {
+    const running = this.postmaster.running !== null;
+    const row = running ? await this.probe() : null;
+    if (row !== null || !running) this.lastUsableMs = this.clock.nowMs();
+    const role = !this.directory.exists
+      ? 'none'
+      : !running
+        ? 'stopped'
+        : row === null
+          ? this.directory.isStandby
+            ? 'standby'
+            : 'read-write'
+          : row.standby
+            ? 'standby'
+            : 'read-write';
+    const atRest = running ? null : await this.controlFacts();
+    const position = text(row?.lsn);
+    const streaming = row?.streaming === true;
+    return {
+      running,
+      usable: row !== null,
+      unusableSeconds: row === null && running ? Math.round((this.clock.nowMs() - this.lastUsableMs) / 1000) : 0,
+      role,
+      timeline: row === null ? (atRest?.timeline ?? null) : number(row.timeline ?? row.checkpoint_timeline),
+      lsn: position ?? atRest?.lsn ?? null,
+      replayLsn: text(row?.replay_lsn),
+      streaming,
+      lagBytes: row === null || (role === 'read-write' && !streaming) ? null : Math.max(0, number(row.lag_bytes) ?? 0),
+      lagSeconds: row === null || (role === 'read-write' && !streaming) ? null : lagSeconds(row),
+      systemIdentifier: text(row?.system) ?? atRest?.system ?? null,
+      slotStatus: slotStatus(row?.slot_status),
+      foreignPostmaster: this.postmaster.isForeign,
+      restartsExhausted,
+      retentionRemainingSeconds:
+        role === 'read-write' && position !== null && row?.slot_status != null
+          ? this.retention.observe(
+              {
+                atMs: this.clock.nowMs(),
+                position: parseLsn(position),
+                safeBytes: row.safe_bytes == null ? null : BigInt(String(row.safe_bytes)),
+              },
+              streaming,
+            )
+          : null,
+      observedAt: new Date(this.clock.unixMs()).toISOString(),
+    };
+  }
+
+  /** How far a running standby has received WAL, quickly and often; null when it does not say. */
+  async received(): Promise<bigint | null> {
+    try {
+      const [row] = await this.kept.query(
+        `select greatest(coalesce(pg_last_wal_receive_lsn(), '0/0'), coalesce(pg_last_wal_replay_lsn(), '0/0'))::text as lsn`,
+        PROBE_LIMIT_MS,
+      );
+      const lsn = text(row?.lsn);
+      return lsn === null ? null : parseLsn(lsn);
+    } catch {
+      return null;
+    }
+  }
+
+  /** Lets go of the kept connection, which would hold up a shutdown's goodbye. */
+  close(): void {
+    this.kept.close();
+  }
+
+  private async probe(): Promise<Row | null> {
+    try {
+      return await withLocal(this.postmaster.local, PROBE_LIMIT_MS, async (session) => {
+        const [row] = await session.query(STATE);
+        if (row?.standby === false)
+          await session.query(WRITE).catch(async () => void (await session.query(`${PROBE_SCHEMA};${WRITE}`)));
+        return row ?? null;
+      });
+    } catch {
+      return null;
+    }
+  }
+
+  /** What a stopped directory says; read again only when pg_control has changed. */
+  private async controlFacts() {
+    if (!this.directory.exists) return null;
+    try {
+      const { mtimeMs, ino } = statSync(join(this.directory.path, 'global', 'pg_control'));
+      const key = `${mtimeMs}-${ino}`;
+      if (this.controlCache?.key === key) return this.controlCache;
+      const control = await this.directory.control();
+      const lsn =
+        control.minimumRecoveryEnd > control.checkpointLsn ? control.minimumRecoveryEnd : control.checkpointLsn;
+      this.controlCache = {
+        key,
+        lsn: formatLsn(lsn),
+        timeline: control.checkpointTimeline,
+        system: control.systemIdentifier,
+      };
+      return this.controlCache;
+    } catch {
+      return null;
+    }
+  }
+}
+
+function text(value: unknown): string | null {
+  return typeof value === 'string' ? value : null;
+}
+
+function number(value: unknown): number | null {
+  if (value === null || value === undefined) return null;
+  const parsed = Number(value);
+  return Number.isFinite(parsed) ? parsed : null;
+}
+
+/** A standby that has replayed all it received has no lag, however long ago the last transaction was. */
+function lagSeconds(row: Row): number | null {
+  if (row.standby && (number(row.lag_bytes) ?? 0) === 0) return 0;
+  return number(row.lag_seconds);
+}
+
+function slotStatus(value: unknown): DatabaseFacts['slotStatus'] {
+  return value === 'reserved' || value === 'extended' || value === 'unreserved' || value === 'lost' ? value : null;
+}

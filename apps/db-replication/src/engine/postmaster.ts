@@ -1,0 +1,182 @@
+import { spawn } from 'node:child_process';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { processStartTime } from '@understudy/platform';
+import { processesIn, workDoneIn, worksIn } from '../adapters/process-scan.ts';
+import type { Programs } from '../adapters/programs.ts';
+import { type LocalServer, withLocal } from '../adapters/sql.ts';
+import { messageOf, TaskFailure } from '../domain/task-failure.ts';
+import type { EngineSettings } from '../ports/engine-settings.ts';
+import type { TaskContext } from '../ports/task-context.ts';
+import type { ConfigurationFiles } from '../services/configuration-files.ts';
+
+const POLL_MS = 5;
+/** What a killed postmaster left ends by itself; after this it is helped. */
+const ORPHAN_PATIENCE_MS = 300;
+const ORPHAN_LIMIT_MS = 10_000;
+const NO_PROGRESS_LIMIT_MS = 60_000;
+const FAST_STOP_LIMIT_MS = 60_000;
+const IMMEDIATE_STOP_LIMIT_MS = 20_000;
+
+/** A process, named for good by its start time. */
+export interface PostmasterIdentity {
+  readonly pid: number;
+  readonly startTime: number;
+}
+
+/** The postmaster of our data directory. It outlives this service and is found again by pid, start time and directory. */
+export class Postmaster {
+  constructor(
+    private readonly settings: EngineSettings,
+    private readonly programs: Programs,
+    private readonly configuration: ConfigurationFiles,
+  ) {}
+
+  get local(): LocalServer {
+    return { socketDirectory: this.settings.paths.sockets, port: this.settings.port };
+  }
+
+  /** The living postmaster, null when there is none. Reads no database file but postmaster.pid. */
+  get running(): PostmasterIdentity | null {
+    const pid = this.recordedPid();
+    if (pid === null || !worksIn(pid, this.settings.dataDirectory)) return null;
+    const startTime = processStartTime(pid);
+    return startTime === null ? null : { pid, startTime };
+  }
+
+  /** The first lines of postmaster.pid: when it was started, and that it was started with our configuration. */
+  get isForeign(): boolean {
+    const { running } = this;
+    if (running === null) return false;
+    try {
+      return !readFileSync(`/proc/${running.pid}/cmdline`, 'utf8').includes(this.configuration.serverFile);
+    } catch {
+      return false;
+    }
+  }
+
+  /** Starts it in a session of its own. Fails when something else of PostgreSQL works in the directory and does not end. */
+  async launch(): Promise<void> {
+    await this.endOrphans();
+    const log = openSync(join(this.settings.paths.logs, 'postgresql.log'), 'a', 0o640);
+    try {
+      const child = spawn(
+        this.programs.path('postgres'),
+        ['-D', this.settings.dataDirectory, ...this.configuration.serverArguments],
+        {
+          cwd: '/',
+          env: this.programs.environment,
+          detached: true,
+          stdio: ['ignore', log, log],
+          ...this.programs.owner,
+        },
+      );
+      child.on('error', () => undefined);
+      child.unref();
+      await this.recordedOrGone(() => child.exitCode !== null || child.signalCode !== null);
+    } finally {
+      closeSync(log);
+    }
+  }
+
+  /** Waits until it answers a connection. Gives up when it has ended, or works at nothing for a minute. */
+  async ready(context: TaskContext): Promise<void> {
+    let work = 0;
+    let workedAtMs = performance.now();
+    for (;;) {
+      context.signal.throwIfAborted();
+      if (this.running === null)
+        throw new TaskFailure('start-failed', `PostgreSQL has ended while it was starting: ${this.lastLogLines()}`);
+      try {
+        await withLocal(this.local, 1000, (session) => session.query('select 1'));
+        return;
+      } catch (error) {
+        const done = workDoneIn(this.settings.dataDirectory);
+        if (done > work) {
+          context.advance(done - work);
+          work = done;
+          workedAtMs = performance.now();
+        }
+        if (performance.now() - workedAtMs > NO_PROGRESS_LIMIT_MS)
+          throw new TaskFailure(
+            'start-failed',
+            `PostgreSQL does not accept connections and makes no progress: ${messageOf(error)}`,
+          );
+      }
+      await delay(20);
+    }
+  }
+
+  /** Fast shutdown: open transactions are rolled back, everything written reaches a connected standby. Immediate after a minute. */
+  async shutDown(context: TaskContext): Promise<void> {
+    const target = this.running;
+    if (target === null) return;
+    signalTo(target.pid, 'SIGINT');
+    if (await this.gone(target, FAST_STOP_LIMIT_MS, context)) return;
+    context.step('stopping at once');
+    signalTo(target.pid, 'SIGQUIT');
+    if (await this.gone(target, IMMEDIATE_STOP_LIMIT_MS, context)) return;
+    throw new TaskFailure('stop-failed', `PostgreSQL (process ${target.pid}) does not end`);
+  }
+
+  reload(): void {
+    const { running } = this;
+    if (running !== null) signalTo(running.pid, 'SIGHUP');
+  }
+
+  private async gone({ pid, startTime }: PostmasterIdentity, limitMs: number, context: TaskContext): Promise<boolean> {
+    for (const until = performance.now() + limitMs; performance.now() < until; ) {
+      if (processStartTime(pid) !== startTime) return true;
+      context.advance(1);
+      await delay(POLL_MS);
+    }
+    return false;
+  }
+
+  /** A new postmaster refuses to start beside the children of a killed one; they must not write either. */
+  private async endOrphans(): Promise<void> {
+    const startedAtMs = performance.now();
+    while (this.running === null) {
+      const orphans = processesIn(this.settings.dataDirectory);
+      if (orphans.length === 0) return;
+      const elapsedMs = performance.now() - startedAtMs;
+      if (elapsedMs > ORPHAN_LIMIT_MS)
+        throw new TaskFailure('start-failed', `processes ${orphans.join(', ')} of an earlier PostgreSQL do not end`);
+      if (elapsedMs > ORPHAN_PATIENCE_MS) for (const pid of orphans) signalTo(pid, 'SIGKILL');
+      await delay(POLL_MS);
+    }
+  }
+
+  private async recordedOrGone(hasEnded: () => boolean): Promise<void> {
+    for (const until = performance.now() + 5000; performance.now() < until; await delay(POLL_MS)) {
+      if (this.running !== null || hasEnded()) return;
+    }
+  }
+
+  private recordedPid(): number | null {
+    try {
+      const pid = Number(readFileSync(join(this.settings.dataDirectory, 'postmaster.pid'), 'utf8').split('\n')[0]);
+      return Number.isInteger(pid) && pid > 0 ? pid : null;
+    } catch {
+      return null;
+    }
+  }
+
+  private lastLogLines(): string {
+    try {
+      const lines = readFileSync(join(this.settings.paths.logs, 'postgresql.log'), 'utf8').trimEnd().split('\n');
+      return lines.slice(-3).join(' | ').slice(-600);
+    } catch {
+      return 'it wrote no log';
+    }
+  }
+}
+
+function signalTo(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // gone meanwhile
+  }
+}

@@ -1,0 +1,4 @@
+import { runService } from '@understudy/messaging';
+import { startDbReplication } from './start-db-replication.ts';
+
+runService('db-replication', startDbReplication);
