@@ -1,0 +1,214 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from '@jest/globals';
+import { findPostgresqlBinDirectory } from './find-postgresql.ts';
+import { formatProblem, loadConfiguration } from './load-configuration.ts';
+import { effectiveConfigurationForShow } from './show-configuration.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'configuration-'));
+const file = join(directory, 'node.yaml');
+const MINIMAL = 'node: { name: alpha, role: primary, address: 10.77.0.1 }\n';
+afterAll(() => rmSync(directory, { recursive: true }));
+
+function load(text: string, environment: NodeJS.ProcessEnv = {}) {
+  writeFileSync(file, text);
+  return loadConfiguration(file, environment);
+}
+
+function accepted(text: string, environment: NodeJS.ProcessEnv = {}) {
+  const loaded = load(text, environment);
+  if (!loaded.ok) throw new Error(loaded.problems.map(formatProblem).join('\n'));
+  return loaded.configuration;
+}
+
+function refused(text: string, environment: NodeJS.ProcessEnv = {}): string[] {
+  const loaded = load(text, environment);
+  return loaded.ok ? [] : loaded.problems.map(formatProblem).map((line) => line.replace(`${file}: `, ''));
+}
+
+describe('the defaults', () => {
+  it('are the documented ones', () => {
+    const { database, ...configuration } = accepted(MINIMAL);
+    expect(configuration).toEqual({
+      node: { name: 'alpha', role: 'primary', address: '10.77.0.1', dataDirectory: '/var/lib/understudy' },
+      ports: { healthMonitor: 8082, fileSync: 8083, pairLink: 7422, database: 5432, bus: 4222, store: 6379 },
+      heartbeat: { intervalSeconds: 5, missedLimit: 3, graceSeconds: 10, probeTimeoutSeconds: 5 },
+      failover: { minimumSecondsBetween: 300, maximumLagBytes: 16_777_216 },
+      fileSets: [],
+      processes: [],
+      storage: { warnPercent: 80, criticalPercent: 90, checkSeconds: 30 },
+      telemetry: {},
+    });
+    expect({ ...database, binDirectory: '' }).toEqual({
+      binDirectory: '',
+      dataDirectory: '/var/lib/understudy/postgresql',
+      osUser: 'postgres',
+      accessRules: [],
+      parameters: {},
+      retentionHours: 6,
+      replication: 'async',
+      walKeepLimit: 8 * 1024 ** 3,
+      copyRateLimit: 0,
+    });
+  });
+
+  it('put the database below the server’s data directory', () => {
+    const { database } = accepted(MINIMAL.replace(' }', ', dataDirectory: /srv/u }'));
+    expect(database.dataDirectory).toBe('/srv/u/postgresql');
+  });
+
+  it('of a process are the documented ones', () => {
+    const [process] = accepted(
+      `${MINIMAL}processes: [{ name: NMS Server, command: [/opt/server, --port, 443], environment: { N: 1 }, healthCheck: { tcp: "127.0.0.1:443" } }]`,
+    ).processes;
+    expect(process).toEqual({
+      name: 'NMS Server',
+      command: ['/opt/server', '--port', '443'],
+      environment: { N: '1' },
+      critical: false,
+      runsOn: 'active',
+      stopSeconds: 10,
+      restart: { attempts: 3, withinSeconds: 60, backoffSeconds: 1 },
+      healthCheck: { tcp: '127.0.0.1:443', intervalSeconds: 5, timeoutSeconds: 2, failures: 3 },
+    });
+  });
+});
+
+describe('a file', () => {
+  it('may be JSON', () => {
+    const node = { name: 'alpha', role: 'primary', address: 'alpha.example.net' };
+    expect(
+      accepted(JSON.stringify({ node, heartbeat: { intervalSeconds: 0.25, graceSeconds: 0 } })).heartbeat,
+    ).toMatchObject({
+      intervalSeconds: 0.25,
+      graceSeconds: 0,
+    });
+  });
+
+  it('accepts sizes with units', () => {
+    expect(accepted(`${MINIMAL}database: { walKeepLimit: 512MiB, copyRateLimit: 10 MB }`).database).toMatchObject({
+      walKeepLimit: 536_870_912,
+      copyRateLimit: 10_000_000,
+    });
+  });
+
+  it('that is missing or broken is one problem', () => {
+    expect(loadConfiguration('/nonexistent/node.yaml', {})).toMatchObject({
+      ok: false,
+      problems: [{ file: '/nonexistent/node.yaml', key: '', message: 'does not exist' }],
+    });
+    expect(refused('node: [')).toEqual([expect.stringContaining('is not valid YAML')]);
+    expect(refused('just a sentence')).toEqual([expect.stringContaining('holds no sections')]);
+    expect(refused('')).toEqual([expect.stringContaining('node is missing')]);
+  });
+
+  it('has all of its problems reported at once, each with key and remedy', () => {
+    const problems = refused(`
+      node: { name: Alpha, rolle: primary, address: 0.0.0.0 }
+      heartbeat: { intervalSeconds: 0.01 }
+      failover: { maximumLagBytes: 3 apples }
+      processes: [{ name: a, command: [x], unit: y }]
+    `);
+    expect(problems).toEqual([
+      expect.stringMatching(/^node\.name "Alpha" is not made of .* Set it to the name of this server/),
+      expect.stringMatching(/^node\.role is missing\. Set it to primary or secondary/),
+      expect.stringMatching(/^node\.address is no address by which the peer/),
+      expect.stringMatching(/^node\.rolle is not a known key\. Did you mean role\? /),
+      expect.stringMatching(/^heartbeat\.intervalSeconds is 0\.01, less than 0\.1\. Set it to seconds/),
+      expect.stringMatching(/^failover\.maximumLagBytes "3 apples" is not a size/),
+      expect.stringMatching(/^processes\.0 needs exactly one of command, unit and container/),
+    ]);
+  });
+
+  it.each([
+    [
+      'two ports that are the same',
+      `${MINIMAL}ports: { bus: 8082 }`,
+      'ports.bus is 8082, the same as ports.healthMonitor',
+    ],
+    ['a secondary without key file', MINIMAL.replace('primary', 'secondary'), 'node.authenticationKeyFile is missing'],
+    [
+      'two processes of one name',
+      `${MINIMAL}processes: [{ name: a, unit: x }, { name: a, unit: y }]`,
+      'processes.1.name is "a" a second time',
+    ],
+    ['a process that is nothing', `${MINIMAL}processes: [{ name: a }]`, 'processes.0 needs exactly one of'],
+    [
+      'a critical level below the warning',
+      `${MINIMAL}storage: { warnPercent: 95 }`,
+      'storage.criticalPercent is 90, below',
+    ],
+    ['a port out of range', `${MINIMAL}ports: { bus: 70000 }`, 'ports.bus is 70000, more than 65535'],
+    [
+      'a line that is no access rule',
+      `${MINIMAL}database: { accessRules: ["allow all"] }`,
+      'database.accessRules.0 "allow all" is not',
+    ],
+    ['an unknown section', `${MINIMAL}heartbeats: {}`, 'heartbeats is not a known key. Did you mean heartbeat?'],
+  ])('is refused with %s', (_, text, expected) => {
+    expect(refused(text)).toEqual([expect.stringContaining(expected)]);
+  });
+});
+
+describe('an environment variable', () => {
+  it('overrides the file, read as YAML', () => {
+    const configuration = accepted(`${MINIMAL}heartbeat: { intervalSeconds: 9 }`, {
+      UNDERSTUDY_HEARTBEAT__INTERVAL_SECONDS: '0.5',
+      UNDERSTUDY_NODE__NAME: '42',
+      UNDERSTUDY_DATABASE__PARAMETERS__SHARED_BUFFERS: '32MB',
+      UNDERSTUDY_DATABASE__ACCESS_RULES: '[host all all all trust]',
+      UNDERSTUDY_PROCESSES__0__NAME: 'app',
+      UNDERSTUDY_PROCESSES__0__COMMAND: '[sleep, 1]',
+      UNDERSTUDY_VIRTUAL_IP: '{ interface: eth1 }',
+    });
+    expect(configuration).toMatchObject({
+      heartbeat: { intervalSeconds: 0.5 },
+      node: { name: '42' },
+      database: { parameters: { shared_buffers: '32MB' }, accessRules: ['host all all all trust'] },
+      processes: [{ name: 'app', command: ['sleep', '1'] }],
+      virtualIp: { interface: 'eth1' },
+    });
+  });
+
+  it('is named when it is wrong', () => {
+    const environment = { UNDERSTUDY_HEARTBEAT__INTERVAL: '1', UNDERSTUDY_HEARTBEAT__MISSED_LIMIT: 'x' };
+    expect(refused(MINIMAL, environment)).toEqual([
+      expect.stringMatching(/^environment variable UNDERSTUDY_HEARTBEAT__MISSED_LIMIT: heartbeat\.missedLimit is "x"/),
+      expect.stringMatching(
+        /^environment variable UNDERSTUDY_HEARTBEAT__INTERVAL: heartbeat\.interval is not a known key/,
+      ),
+    ]);
+    expect(refused(MINIMAL, { UNDERSTUDY_NODE__NAME__FIRST: 'x' })).toEqual([
+      expect.stringContaining('UNDERSTUDY_NODE__NAME__FIRST: node.name.first lies below a value that is no section'),
+    ]);
+  });
+
+  it('that is none of the configuration’s is left alone', () => {
+    expect(
+      accepted(MINIMAL, { UNDERSTUDY_RUN_ID: 'x', UNDERSTUDY_CONFIG_FILE: 'y', UNDERSTUDY_REPO: 'z' }).node.name,
+    ).toBe('alpha');
+  });
+});
+
+it('what is shown masks secrets', () => {
+  const shown = JSON.stringify(
+    effectiveConfigurationForShow(
+      accepted(`${MINIMAL}
+processes: [{ name: a, unit: x, environment: { DB_PASSWORD: hush1, DATABASE_URL: "postgresql://nms:hush2@db/nms" } }]
+mail: { host: h, from: a@b, passwordFile: /etc/pw }`),
+    ),
+  );
+  expect(shown).not.toContain('hush');
+  expect(shown).toContain('postgresql://nms:[secret]@db/nms');
+  expect(shown).toContain('/etc/pw');
+});
+
+it('PostgreSQL is found: the newest of the distribution, else the one on the PATH', () => {
+  const root = join(directory, 'postgresql');
+  for (const version of ['9', '13', '15', '17']) mkdirSync(join(root, version, 'bin'), { recursive: true });
+  for (const version of ['9', '13', '15']) writeFileSync(join(root, version, 'bin/postgres'), '', { mode: 0o755 });
+  expect(findPostgresqlBinDirectory('', root)).toBe(join(root, '15/bin'));
+  expect(findPostgresqlBinDirectory(join(root, '13/bin'), '/nonexistent')).toBe(join(root, '13/bin'));
+  expect(findPostgresqlBinDirectory('/nonexistent', '/nonexistent')).toBeNull();
+});
