@@ -7,7 +7,7 @@ import type { Bus, Unsubscribe } from './bus.ts';
 export type MessageDefinition = EventDefinition | RequestDefinition;
 
 /**
- * Lets Nest controllers answer messages of the bus: `@EventPattern(Message.subject)` for events, `@MessagePattern(Message.subject)`
+ * Lets Nest controllers answer messages of the bus: `@EventPattern<string>(Message.subject)` for events, `@MessagePattern(Message.subject)`
  * for commands and queries, with `@Payload()` already checked. A pattern without a definition among `definitions` is refused at start.
  */
 export class BusServer extends Server implements CustomTransportStrategy {
@@ -25,6 +25,7 @@ export class BusServer extends Server implements CustomTransportStrategy {
       for (const [subject, handler] of this.getHandlers()) this.bind(subject, handler);
       callback();
     } catch (error) {
+      this.close();
       callback(error);
     }
   }
