@@ -18,6 +18,9 @@ export type Layout = 'separate' | 'composed';
 
 /** What a takeover needs is started first; the rest when those are ready, so that a booting server is back soon. */
 const FIRST: readonly ServiceName[] = ['health-monitor', 'db-replication', 'heartbeat', 'api-gateway'];
+/** Between a change of the pinned peer and the restart of the bus for it. */
+const LINK_SETTLE_MS = 300;
+
 /** The rest waits no longer than this: a first one may be busy with its database for minutes. */
 const REST_DELAY_MS = 4000;
 /** The services come up by themselves when bus or store are late; waiting for those just saves them reconnecting. */
@@ -74,7 +77,9 @@ export class NodeRunner {
     const redisAnswers = askRedis(localAddress, ports.store, store.password);
     await Promise.all([this.answers(natsAnswers), this.answers(redisAnswers)]);
     this.pairLink.follow((peer) => {
-      this.nats.replace(peer === null ? 'there is no peer any more' : `the peer is now ${peer.name}`, 'SIGTERM');
+      const reason = peer === null ? 'there is no peer any more' : `the peer is now ${peer.name}`;
+      // the answer that pinned the peer is still on its way over this very bus
+      setTimeout(() => this.nats.replace(reason, 'SIGTERM'), LINK_SETTLE_MS);
     });
     this.startServices().catch((error: unknown) => this.logger.error('Starting the services failed', { error }));
     this.watch(natsAnswers, redisAnswers).catch((error: unknown) => this.logger.error('Watching failed', { error }));
