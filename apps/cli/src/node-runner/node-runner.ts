@@ -79,7 +79,7 @@ export class NodeRunner {
     this.pairLink.follow((peer) => {
       const reason = peer === null ? 'there is no peer any more' : `the peer is now ${peer.name}`;
       // the answer that pinned the peer is still on its way over this very bus
-      setTimeout(() => this.nats.replace(reason, 'SIGTERM'), LINK_SETTLE_MS);
+      setTimeout(() => !this.stopping && this.nats.replace(reason, 'SIGTERM'), LINK_SETTLE_MS);
     });
     this.startServices().catch((error: unknown) => this.logger.error('Starting the services failed', { error }));
     this.watch(natsAnswers, redisAnswers).catch((error: unknown) => this.logger.error('Watching failed', { error }));
