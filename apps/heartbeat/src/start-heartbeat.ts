@@ -1,16 +1,24 @@
-import { type PeerIdentity, PeerIdentitySchema } from '@understudy/contracts';
-import { connectBus, createBusApplication, type RunningService } from '@understudy/messaging';
+import {
+  Beat,
+  OwnStatusChanged,
+  type PeerIdentity,
+  PeerIdentitySchema,
+  StatusChangedHint,
+  WatchPeer,
+} from '@understudy/contracts';
+import { BusError, connectBus, type RunningService } from '@understudy/messaging';
 import { PeerIdentityFile, type ServiceEnvironment } from '@understudy/platform';
-import { BusBeats } from './adapters/bus-beats.adapter.ts';
+import { BusBeats, BusFacts } from './adapters/bus.adapter.ts';
 import { HealthUrlProbe } from './adapters/health-url-probe.adapter.ts';
-import { AppModule } from './app.module.ts';
-import { HEARD } from './controllers/beat.controller.ts';
 import { BeatAnswerService } from './services/beat-answer.service.ts';
 import { PeerWatchService } from './services/peer-watch.service.ts';
 
-/** Starts this server's heartbeat: it watches the pinned peer from the first moment, and answers the peer's beats. */
+/**
+ * Starts this server's heartbeat: watches the pinned peer and answers its beats. Whom to watch is in `identity/peer.json`, so that a
+ * restarted heartbeat needs nobody to tell it; health-monitor's `watch-peer` only makes it look at once.
+ */
 export async function startHeartbeat(env: ServiceEnvironment): Promise<RunningService> {
-  const { configuration, clock, logger, paths } = env;
+  const { configuration, paths, clock, logger } = env;
   const { intervalSeconds, missedLimit, graceSeconds, probeTimeoutSeconds } = configuration.heartbeat;
   const times = {
     intervalMs: intervalSeconds * 1000,
@@ -20,26 +28,39 @@ export async function startHeartbeat(env: ServiceEnvironment): Promise<RunningSe
   };
   const bus = await connectBus(env);
   const beats = new BusBeats(bus);
-  const watch = new PeerWatchService(times, beats, new HealthUrlProbe(), beats, clock, logger);
+  const watch = new PeerWatchService(times, beats, new HealthUrlProbe(), new BusFacts(bus), clock, logger);
   const answers = new BeatAnswerService(times.intervalMs, () => watch.watched, beats);
-  const application = await createBusApplication(AppModule.of({ bus, answers, watch }), {
-    bus,
-    definitions: HEARD,
-    logger,
-  });
+
   bus.onConnectionChange((connected) => watch.busChanged(connected));
-  // health-monitor says it again every few seconds; the file makes a restarted heartbeat beat at once
-  const peers = new PeerIdentityFile<PeerIdentity>(paths.peer, (value) => PeerIdentitySchema.parse(value));
-  const unfollow = peers.follow(
-    (peer) => watch.watch(peer),
-    (error) => logger.error('The pinned peer cannot be read', { error }),
-  );
+  watch.busChanged(bus.connected);
+  bus.handle(Beat, async (beat) => {
+    const answer = await answers.answer(beat);
+    if ('refusal' in answer) throw new BusError(answer.refusal, answer.message, true);
+    return answer;
+  });
+  bus.subscribe(StatusChangedHint, () => watch.hint());
+  bus.subscribe(OwnStatusChanged, () => {
+    bus.publish(StatusChangedHint, {});
+  });
+
+  const file = new PeerIdentityFile(paths.peer, (value) => PeerIdentitySchema.parse(value));
+  const unreadable = (error: unknown) => logger.error('The file of the pinned peer cannot be read', { error });
+  bus.subscribe(WatchPeer, async ({ peer }) => {
+    // Said again every 5 s; only what differs is worth a look. The file decides: a message may be old.
+    if (identityOf(peer) === identityOf(watch.watched)) return;
+    await file.read().then((pinned) => watch.watch(pinned), unreadable);
+  });
+  const unfollow = file.follow((peer) => watch.watch(peer), unreadable);
+
   return {
     close: async () => {
       unfollow();
       watch.stop();
-      await application.close();
       await bus.close();
     },
   };
+}
+
+function identityOf(peer: PeerIdentity | null): string {
+  return peer === null ? '' : `${peer.pairId} ${peer.role} ${peer.fingerprint}`;
 }

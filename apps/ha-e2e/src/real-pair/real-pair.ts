@@ -118,10 +118,7 @@ export class RealPair {
 
   /** Makes both servers' present states the beginning of what conformsTo() and reaches() look at. */
   async mark(): Promise<void> {
-    for (const server of this.servers) {
-      if (server.host.isPowered) await server.refreshHistory();
-      server.history.mark();
-    }
+    for (const server of this.servers) await server.mark();
   }
 
   /** Throws unless the states since mark() are those of the procedure. */

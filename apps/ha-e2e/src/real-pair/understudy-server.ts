@@ -103,7 +103,8 @@ export class UnderstudyServer {
   /** Waits until an operation has ended, well or not. */
   async ended(operationId: string, options: { readonly withinMs: number }): Promise<OperationView> {
     return until(`operation ${operationId} ends`, options, async () => {
-      const { json } = await this.rest('GET', `/operations/${operationId}`);
+      const { status, json, body } = await this.rest('GET', `/operations/${operationId}`);
+      if (status !== 200) throw new Error(`GET /operations: ${status} ${body}`);
       const operation = json as OperationView;
       return operation.state === 'running' ? undefined : operation;
     });
@@ -158,11 +159,25 @@ export class UnderstudyServer {
     return this.shows(state, options, (status) => status.state === state);
   }
 
-  /** Takes over what the event log has gained. A server that is down has nothing to tell. */
+  /** Makes the present state the beginning of what reaches() and the history's sinceMark() look at. */
+  async mark(): Promise<void> {
+    if (this.host.isPowered) {
+      await until(`${this.description.name} tells its events`, { withinMs: 10_000 }, async () => {
+        await this.refreshHistory();
+        return true;
+      });
+    }
+    this.history.mark();
+  }
+
+  /** Takes over what the event log has gained. Rejects when the server does not answer. */
   async refreshHistory(): Promise<void> {
     const since = this.history.lastEventId;
-    const { status, json } = await this.rest('GET', `/ha/events?limit=1000${since === null ? '' : `&since=${since}`}`);
-    if (status !== 200) throw new Error(`GET /ha/events: ${status}`);
+    const { status, json, body } = await this.rest(
+      'GET',
+      `/ha/events?limit=1000${since === null ? '' : `&since=${since}`}`,
+    );
+    if (status !== 200) throw new Error(`GET /ha/events: ${status} ${body}`);
     this.history.add(eventsOf(json).toSorted((a, b) => a.id - b.id));
   }
 

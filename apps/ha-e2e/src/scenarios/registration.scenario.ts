@@ -7,6 +7,8 @@ import { RealPair, TEST_TIMES } from '../real-pair/real-pair.ts';
 import { UnderstudyServer } from '../real-pair/understudy-server.ts';
 import { accountOf } from './account.ts';
 
+const KEEPS_FILES = process.env.UNDERSTUDY_E2E_KEEP === '1';
+
 const REFUSAL = { withinMs: 30_000 };
 const describeOnStage = namespacesAreAvailable() ? describe : describe.skip;
 
@@ -21,7 +23,7 @@ describeOnStage('registration (needs root, ip and network namespaces)', () => {
     for (const server of pair.servers) await server.answers({ withinMs: 90_000 });
     await pair.mark();
   }, 180_000);
-  afterAll(() => pair?.destroy());
+  afterAll(() => pair?.destroy({ keepFiles: KEEPS_FILES }));
   afterEach(async () => {
     for (const other of others.splice(0)) await other.stop({ withinMs: 30_000 });
   }, 60_000);

@@ -98,7 +98,8 @@ export class PeerWatchService {
     this.apply({ type: 'tick', atMs });
     if (this.peer && this.ladder.busConnected && atMs >= this.nextBeatAtMs) {
       // A late timer does not make up for beats that were not sent.
-      this.nextBeatAtMs = Math.max(this.nextBeatAtMs + this.times.intervalMs, atMs);
+      const onTimeMs = this.nextBeatAtMs + this.times.intervalMs;
+      this.nextBeatAtMs = onTimeMs > atMs ? onTimeMs : atMs + this.times.intervalMs;
       void this.beat(this.regular);
     }
     this.schedule();

@@ -1,0 +1,63 @@
+import {
+  Beat,
+  OwnStatusQuery,
+  PeerAnsweredProbe,
+  PeerConfirmedLost,
+  PeerHeard,
+  type PeerIdentity,
+  PeerLost,
+  type ServerStatus,
+} from '@understudy/contracts';
+import type { Bus } from '@understudy/messaging';
+import type { BeatPort, BeatSent, FactsPort, OwnStatusPort } from '../ports/heartbeat.ports.ts';
+
+/** Our own bus must have answered within this time before a loss is stated. */
+const OWN_BUS_DEADLINE_MS = 1000;
+
+/** Sends beats to the peer, and asks our own health-monitor for the status to answer the peer's with. */
+export class BusBeats implements BeatPort, OwnStatusPort {
+  constructor(private readonly bus: Bus) {}
+
+  beat(peer: PeerIdentity, beat: BeatSent, timeoutMs: number): Promise<{ nonce: string; status: ServerStatus }> {
+    const { nonce, sequence, pairId } = beat;
+    return this.bus.request(Beat, { nonce, sequence, pairId }, { role: peer.role, timeoutMs });
+  }
+
+  ownStatus(timeoutMs: number): Promise<ServerStatus> {
+    return this.bus.request(OwnStatusQuery, {}, { timeoutMs });
+  }
+}
+
+/**
+ * Publishes what was found. A loss is published only after our own bus has answered: one that hangs without being closed would
+ * make every peer look lost, and would deliver the statement when it is long untrue.
+ */
+export class BusFacts implements FactsPort {
+  private signsOfLife = 0;
+
+  constructor(private readonly bus: Bus) {}
+
+  peerHeard(status: ServerStatus, roundTripMs: number): void {
+    this.signsOfLife += 1;
+    this.bus.publish(PeerHeard, { status, roundTripMs });
+  }
+
+  peerLost(silentMs: number): void {
+    this.whenOwnBusAnswers(() => this.bus.publish(PeerLost, { silentMs }));
+  }
+
+  peerConfirmedLost(silentMs: number, probe: string): void {
+    this.whenOwnBusAnswers(() => this.bus.publish(PeerConfirmedLost, { silentMs, probe }));
+  }
+
+  peerAnsweredProbe(silentMs: number): void {
+    this.whenOwnBusAnswers(() => this.bus.publish(PeerAnsweredProbe, { silentMs }));
+  }
+
+  private whenOwnBusAnswers(publish: () => void): void {
+    const signsOfLife = this.signsOfLife;
+    void this.bus.flush(OWN_BUS_DEADLINE_MS).then((answered) => {
+      if (answered && signsOfLife === this.signsOfLife) publish();
+    });
+  }
+}
