@@ -40,11 +40,6 @@ export class HostAgent {
     this.child.once('close', end);
   }
 
-  /** Its process, to tell it from the host's own. */
-  get pid(): number | undefined {
-    return this.child.pid;
-  }
-
   /** Sends an HTTPS request. Rejects when there is no answer within `timeoutMs`; every status is an answer. */
   async http(
     method: string,

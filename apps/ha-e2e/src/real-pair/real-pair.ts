@@ -62,7 +62,7 @@ export class RealPair {
   /** Boots both servers, registers them, and waits until they protect each other. */
   async start(failoverType: FailoverType): Promise<void> {
     for (const server of this.servers) server.boot();
-    for (const server of this.servers) await server.answers({ withinMs: BOOT_MS });
+    for (const server of this.servers) await server.canBePaired({ withinMs: BOOT_MS });
     await this.register(failoverType);
     await this.inSync({ withinMs: 60_000 });
   }

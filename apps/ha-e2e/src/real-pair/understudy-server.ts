@@ -19,6 +19,8 @@ export type Outcome =
   | { readonly accepted: true; readonly operationId: string }
   | { readonly accepted: false; readonly status: number; readonly detail: string };
 
+/** The harness's own processes on a host. */
+const HARNESS_SCRIPTS = /\/(agent|writer)-process\.[jt]s( |$)/;
 const ENTRY_POINT = join(REPOSITORY, 'bin/understudy');
 
 /** One server of the product on a host of the stage, driven through its public contract: configuration file, command line, REST. */
@@ -48,9 +50,11 @@ export class UnderstudyServer {
     this.runner = this.host.start(command, { log: `${this.description.name}.log`, ...options });
   }
 
-  /** Waits until the server answers with its status. */
-  async answers(options: { readonly withinMs: number }): Promise<StatusView> {
-    return until(`${this.description.name} answers`, options, async () => (await this.status()) ?? undefined);
+  /** Waits until a server that is not paired can be: a primary has to serve alone first. */
+  async canBePaired(options: { readonly withinMs: number }): Promise<void> {
+    await this.shows('that it can be paired', options, ({ state, availableActions }) =>
+      this.description.role === 'primary' ? availableActions.includes('register') : state === 'HA Not Configured',
+    );
   }
 
   /** Asks `node run` to end, as an init system does, and waits until every process of the server is gone. */
@@ -67,7 +71,7 @@ export class UnderstudyServer {
 
   /** The server's processes: the host's without the harness's own. */
   processes(): NamespaceProcess[] {
-    return this.host.processes().filter((process) => process.pid !== this.agent?.pid);
+    return this.host.processes().filter(({ commandLine }) => !HARNESS_SCRIPTS.test(commandLine));
   }
 
   /** The status, null when the server does not answer in time. */

@@ -20,7 +20,7 @@ describeOnStage('registration (needs root, ip and network namespaces)', () => {
   beforeAll(async () => {
     pair = new RealPair({ layout: 'composed', heartbeat: TEST_TIMES });
     for (const server of pair.servers) server.boot();
-    for (const server of pair.servers) await server.answers({ withinMs: 90_000 });
+    for (const server of pair.servers) await server.canBePaired({ withinMs: 90_000 });
     await pair.mark();
   }, 180_000);
   afterAll(() => pair?.destroy({ keepFiles: KEEPS_FILES }));
@@ -37,7 +37,7 @@ describeOnStage('registration (needs root, ip and network namespaces)', () => {
     const other = new UnderstudyServer(pair.stage.n3, { name, role, heartbeat: TEST_TIMES }, 'composed');
     others = [...others, other];
     other.boot({ binds });
-    await other.answers({ withinMs: 90_000 });
+    await other.canBePaired({ withinMs: 90_000 });
     return other;
   }
 
