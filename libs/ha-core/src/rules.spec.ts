@@ -5,7 +5,14 @@ import { HA_EVENT_TYPES, type HaEvent } from './events.ts';
 import { GUARDS } from './guards.ts';
 import { IGNORED } from './ignored.ts';
 import { atStart, newRecord, type PeerView, type Server, type ServerRecord } from './server.ts';
-import { configurationMode, HA_STATE_LABELS, HA_STATES, type HaState, type ServerRole, STATES_OF_ROLE } from './states.ts';
+import {
+  configurationMode,
+  HA_STATE_LABELS,
+  HA_STATES,
+  type HaState,
+  type ServerRole,
+  STATES_OF_ROLE,
+} from './states.ts';
 
 const ROLES: readonly ServerRole[] = ['primary', 'secondary'];
 const SETTINGS = { maximumLagBytes: 16_777_216, minimumBetweenFailoversMs: 300_000 };
@@ -36,7 +43,9 @@ describe('the rule table', () => {
         HA_EVENT_TYPES.filter(
           (event) =>
             !RULES[role].some((rule) => rule.from.includes(state) && rule.on.includes(event)) &&
-            !IGNORED.some(({ states, events }) => (states === 'every-state' || states.includes(state)) && events.includes(event)),
+            !IGNORED.some(
+              ({ states, events }) => (states === 'every-state' || states.includes(state)) && events.includes(event),
+            ),
         ).map((event) => `${state} on ${event}`),
       ),
     );
@@ -44,7 +53,13 @@ describe('the rule table', () => {
   });
 
   it('leaves no state but those at rest without a row out of it', () => {
-    const closed = ROLES.flatMap((role) => STATES_OF_ROLE[role].filter((state) => state !== 'health-monitor-available' && !RULES[role].some((rule) => rule.from.includes(state) && rule.to !== null && rule.to !== state)));
+    const closed = ROLES.flatMap((role) =>
+      STATES_OF_ROLE[role].filter(
+        (state) =>
+          state !== 'health-monitor-available' &&
+          !RULES[role].some((rule) => rule.from.includes(state) && rule.to !== null && rule.to !== state),
+      ),
+    );
     expect(closed).toEqual([]);
   });
 
@@ -52,7 +67,8 @@ describe('the rule table', () => {
     for (const role of ROLES) {
       for (const state of STATES_OF_ROLE[role]) {
         for (const hold of [0, 7]) {
-          for (const type of HA_EVENT_TYPES) decide(server(role, { state, hold, epoch: 7, pairId: 'pair' }), anyEvent(type));
+          for (const type of HA_EVENT_TYPES)
+            decide(server(role, { state, hold, epoch: 7, pairId: 'pair' }), anyEvent(type));
         }
       }
     }
@@ -82,7 +98,12 @@ describe('the states', () => {
 
 describe('decisions', () => {
   it('drop the outcome of an older decision', () => {
-    const before = server('secondary', { state: 'secondary-failover', hold: 2, epoch: 2, inFlight: { decisionId: 'new', effects: [{ kind: 'start-processes', epoch: 2 }] } });
+    const before = server('secondary', {
+      state: 'secondary-failover',
+      hold: 2,
+      epoch: 2,
+      inFlight: { decisionId: 'new', effects: [{ kind: 'start-processes', epoch: 2 }] },
+    });
     const decision = decide(before, { type: 'effects-completed', decisionId: 'old', results: {}, atMs: 1 });
     expect(decision.server).toBe(before);
     expect(decision.rule).toBeNull();
@@ -111,17 +132,24 @@ describe('decisions', () => {
     const refused = decide(missing, { type: 'operator-failover', operationId: 'o', acceptDataLoss: false, atMs: 1000 });
     expect(refused.rule).toBeNull();
     expect(refused.refusal).toContain('16 bytes');
-    expect(decide(missing, { type: 'operator-failover', operationId: 'o', acceptDataLoss: true, atMs: 1000 }).rule?.id).toBe('S-42');
+    expect(
+      decide(missing, { type: 'operator-failover', operationId: 'o', acceptDataLoss: true, atMs: 1000 }).rule?.id,
+    ).toBe('S-42');
   });
 
   it('mint odd epochs on the primary and even ones on the secondary', () => {
-    const taken = decide({ ...lost({ epoch: 5 }), link: 'confirmed-lost' }, { type: 'peer-confirmed-lost', atMs: 1000 });
+    const taken = decide(
+      { ...lost({ epoch: 5 }), link: 'confirmed-lost' },
+      { type: 'peer-confirmed-lost', atMs: 1000 },
+    );
     expect(taken.server.record.hold).toBe(6);
   });
 
   it('give consent for an epoch of the peer only, and only when nothing is served', () => {
     const standby = server('secondary', { state: 'secondary-lost-primary', pairId: 'pair', epoch: 3 });
-    expect(decide(standby, { type: 'consent-requested', epoch: 5, nonce: 'n', atMs: 1 }).server.record.promised?.epoch).toBe(5);
+    expect(
+      decide(standby, { type: 'consent-requested', epoch: 5, nonce: 'n', atMs: 1 }).server.record.promised?.epoch,
+    ).toBe(5);
     expect(decide(standby, { type: 'consent-requested', epoch: 4, nonce: 'n', atMs: 1 }).rule).toBeNull();
     expect(decide(standby, { type: 'consent-requested', epoch: 1, nonce: 'n', atMs: 1 }).rule).toBeNull();
     const active = server('secondary', { state: 'secondary-active', pairId: 'pair', epoch: 4, hold: 4, opened: true });
@@ -129,7 +157,12 @@ describe('decisions', () => {
   });
 
   it('do not take a consent that comes too late', () => {
-    const asking = server('primary', { state: 'primary-alone', pairId: 'pair', epoch: 5, request: { epoch: 5, nonce: 'n', sentAtMs: 0 } });
+    const asking = server('primary', {
+      state: 'primary-alone',
+      pairId: 'pair',
+      epoch: 5,
+      request: { epoch: 5, nonce: 'n', sentAtMs: 0 },
+    });
     expect(decide(asking, { type: 'consent-answered', nonce: 'n', granted: true, atMs: 9000 }).rule?.id).toBe('P-72');
     expect(decide(asking, { type: 'consent-answered', nonce: 'n', granted: true, atMs: 11_000 }).rule).toBeNull();
     expect(decide(asking, { type: 'consent-answered', nonce: 'm', granted: true, atMs: 1 }).rule).toBeNull();
@@ -142,20 +175,73 @@ function server(role: ServerRole, record: Partial<ServerRecord>): Server {
 
 /** A secondary that has lost a primary it was in sync with. */
 function lost(record: Partial<ServerRecord>): Server {
-  const base = server('secondary', { state: 'secondary-lost-primary', pairId: 'pair', failoverType: 'automatic', complete: true, armed: true, epoch: 1, lineage: 1, ...record });
-  return { ...base, peer: peer({}), database: { running: true, usable: true, streaming: false, lsn: '0/2000000', lagBytes: 0, restartsExhausted: false } };
+  const base = server('secondary', {
+    state: 'secondary-lost-primary',
+    pairId: 'pair',
+    failoverType: 'automatic',
+    complete: true,
+    armed: true,
+    epoch: 1,
+    lineage: 1,
+    ...record,
+  });
+  return {
+    ...base,
+    peer: peer({}),
+    database: {
+      running: true,
+      usable: true,
+      streaming: false,
+      lsn: '0/2000000',
+      lagBytes: 0,
+      restartsExhausted: false,
+    },
+  };
 }
 
 function peer(view: Partial<PeerView>): PeerView {
   return {
-    pairId: 'pair', role: 'primary', state: 'primary-active', runId: 'p', epoch: 1, hold: 1, lineage: 1, serving: true, complete: true, finalLsn: null, lsn: '0/2000000',
-    streaming: true, databaseUsable: true, processesOk: true, operation: null, failoverType: 'automatic', ...view,
+    pairId: 'pair',
+    role: 'primary',
+    state: 'primary-active',
+    runId: 'p',
+    epoch: 1,
+    hold: 1,
+    lineage: 1,
+    serving: true,
+    complete: true,
+    finalLsn: null,
+    lsn: '0/2000000',
+    streaming: true,
+    databaseUsable: true,
+    processesOk: true,
+    operation: null,
+    failoverType: 'automatic',
+    ...view,
   };
 }
 
 function anyEvent(type: HaEvent['type']): HaEvent {
   return {
-    type, atMs: 1000, unixMs: 1, runId: 'r', sameRun: false, status: peer({}), database: { running: true, usable: true, streaming: true, lsn: '0/0', lagBytes: 0, restartsExhausted: false },
-    process: 'p', operationId: 'o', pairId: 'pair', failoverType: 'manual', acceptDataLoss: true, epoch: 9, nonce: 'n', granted: true, decisionId: 'd', results: {}, effect: 'stop-database', code: 'c', message: 'm',
+    type,
+    atMs: 1000,
+    unixMs: 1,
+    runId: 'r',
+    sameRun: false,
+    status: peer({}),
+    database: { running: true, usable: true, streaming: true, lsn: '0/0', lagBytes: 0, restartsExhausted: false },
+    process: 'p',
+    operationId: 'o',
+    pairId: 'pair',
+    failoverType: 'manual',
+    acceptDataLoss: true,
+    epoch: 9,
+    nonce: 'n',
+    granted: true,
+    decisionId: 'd',
+    results: {},
+    effect: 'stop-database',
+    code: 'c',
+    message: 'm',
   } as unknown as HaEvent;
 }
