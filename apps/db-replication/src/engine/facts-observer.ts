@@ -5,8 +5,8 @@ import { formatLsn, parseLsn } from '@understudy/contracts';
 import type { Clock } from '@understudy/platform';
 import { KeptSession, type Row, withLocal } from '../adapters/sql.ts';
 import { RetentionEstimate } from '../domain/retention-estimate.ts';
-import { PEER_APPLICATION, PEER_SLOT } from '../services/configuration-files.ts';
-import type { DataDirectory } from '../services/data-directory.ts';
+import { PEER_APPLICATION, PEER_SLOT } from './configuration-files.ts';
+import type { DataDirectory } from './data-directory.ts';
 import type { Postmaster } from './postmaster.ts';
 
 const PROBE_LIMIT_MS = 2000;

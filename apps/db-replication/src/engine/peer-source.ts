@@ -3,7 +3,7 @@ import { type PeerServer, withPeer } from '../adapters/sql.ts';
 import type { PeerPast } from '../domain/rejoin-decision.ts';
 import { messageOf, TaskFailure } from '../domain/task-failure.ts';
 import { parseTimelineHistory } from '../domain/timeline-history.ts';
-import { PEER_SLOT } from '../services/configuration-files.ts';
+import { PEER_SLOT } from './configuration-files.ts';
 
 const DEADLINE_MS = 5000;
 

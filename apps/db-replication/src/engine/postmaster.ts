@@ -9,7 +9,7 @@ import { type LocalServer, withLocal } from '../adapters/sql.ts';
 import { messageOf, TaskFailure } from '../domain/task-failure.ts';
 import type { EngineSettings } from '../ports/engine-settings.ts';
 import type { TaskContext } from '../ports/task-context.ts';
-import type { ConfigurationFiles } from '../services/configuration-files.ts';
+import type { ConfigurationFiles } from './configuration-files.ts';
 
 const POLL_MS = 5;
 /** What a killed postmaster left ends by itself; after this it is helped. */

@@ -4,7 +4,7 @@ import { formatLsn } from '@understudy/contracts';
 import { syncDirectory } from '@understudy/platform';
 import type { OwnPast, PeerPast, RejoinPlan } from '../domain/rejoin-decision.ts';
 import { parseSegmentName } from '../domain/wal-position.ts';
-import type { DataDirectory } from '../services/data-directory.ts';
+import type { DataDirectory } from './data-directory.ts';
 
 /**
  * Keeps what exists on this server only, before a rewind or a copy throws it away: the WAL from the point of divergence on, the
