@@ -16,6 +16,7 @@ import type { EngineSettings } from './ports/engine-settings.ts';
 export async function startDbReplication(env: ServiceEnvironment): Promise<RunningService> {
   const { paths, clock, logger } = env;
   const bus = await connectBus(env);
+  const peers = new PeerIdentityFile<PeerIdentity>(paths.peer, (value) => PeerIdentitySchema.parse(value));
   const engine = new DatabaseEngine(
     settingsOf(env),
     {
@@ -24,8 +25,8 @@ export async function startDbReplication(env: ServiceEnvironment): Promise<Runni
     },
     clock,
     logger,
+    () => peers.read(),
   );
-  const peers = new PeerIdentityFile<PeerIdentity>(paths.peer, (value) => PeerIdentitySchema.parse(value));
   await engine.setPeer(await peers.read());
   await engine.start();
   const unfollow = peers.follow(

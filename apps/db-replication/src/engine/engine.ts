@@ -58,6 +58,8 @@ export class DatabaseEngine {
     private readonly events: EngineEvents,
     private readonly clock: Clock,
     private readonly logger: Logger,
+    /** The pinned peer as the file has it now: it may have been pinned a moment ago. */
+    private readonly readPeer: (() => Promise<PeerIdentity | null>) | null = null,
   ) {
     this.programs = new Programs(settings);
     this.configuration = new ConfigurationFiles(settings, this.programs, events);
@@ -109,6 +111,8 @@ export class DatabaseEngine {
         'foreign-postmaster',
         `a PostgreSQL that was not started by Understudy runs in ${this.directory.path}: stop it, and keep its unit from starting it`,
       );
+    if (this.readPeer !== null && (task.kind === 'prepare-source' || task.kind === 'follow-peer'))
+      await this.setPeer(await this.readPeer());
     try {
       return await this.performOne(task, context);
     } finally {
