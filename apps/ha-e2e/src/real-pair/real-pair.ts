@@ -6,7 +6,7 @@ import { monotonicMs, until } from './deadline.ts';
 import type { Host } from './host.ts';
 import { AUTHENTICATION_KEY, type HeartbeatTimes } from './node-configuration.ts';
 import { Stage } from './stage.ts';
-import type { ProcedureId } from './state-sequences.ts';
+import type { ProcedureId, StateLabel } from './state-sequences.ts';
 import { type Layout, UnderstudyServer } from './understudy-server.ts';
 
 /** What a pair is built with. */
@@ -81,20 +81,14 @@ export class RealPair {
     return { secondaryAddress, authenticationKey: AUTHENTICATION_KEY, emailAddresses: [], failoverType };
   }
 
-  /** Waits for Primary Active / Secondary Syncing with the standby streaming. */
+  /** Waits for Primary Active / Secondary Syncing with the standby streaming, ready to switch. */
   async inSync(options: { readonly withinMs: number }): Promise<void> {
-    const end = monotonicMs() + options.withinMs;
-    await this.secondary.is('Secondary Syncing', options);
-    await this.primary.is('Primary Active', { withinMs: Math.max(1000, end - monotonicMs()) });
-    await this.streams(this.primary, this.secondary, { withinMs: Math.max(1000, end - monotonicMs()) });
+    await this.settles(options, 'Primary Active', 'Secondary Syncing', this.primary, this.secondary, 'forced-failover');
   }
 
-  /** Waits for Secondary Active / Primary Syncing with the standby streaming. */
+  /** Waits for Secondary Active / Primary Syncing with the standby streaming, ready to switch back. */
   async inSyncSwapped(options: { readonly withinMs: number }): Promise<void> {
-    const end = monotonicMs() + options.withinMs;
-    await this.primary.is('Primary Syncing', options);
-    await this.secondary.is('Secondary Active', { withinMs: Math.max(1000, end - monotonicMs()) });
-    await this.streams(this.secondary, this.primary, { withinMs: Math.max(1000, end - monotonicMs()) });
+    await this.settles(options, 'Primary Syncing', 'Secondary Active', this.secondary, this.primary, 'failback');
   }
 
   /** Waits until the standby streams from the active server, as both databases say. */
@@ -160,5 +154,24 @@ export class RealPair {
   /** Ends everything and removes it, the files too unless `keepFiles`. */
   destroy(options: { readonly keepFiles?: boolean } = {}): void {
     this.stage.destroy(options);
+  }
+
+  /** Waits for both states, the stream between the databases, and the action that the secondary offers then: one deadline for all. */
+  private async settles(
+    options: { readonly withinMs: number },
+    primaryState: StateLabel,
+    secondaryState: StateLabel,
+    active: UnderstudyServer,
+    standby: UnderstudyServer,
+    action: string,
+  ): Promise<void> {
+    const end = monotonicMs() + options.withinMs;
+    const left = () => ({ withinMs: Math.max(1000, end - monotonicMs()) });
+    await this.primary.is(primaryState, left());
+    await this.secondary.is(secondaryState, left());
+    await this.streams(active, standby, left());
+    await this.secondary.shows(`that ${action} is possible`, left(), ({ availableActions }) =>
+      availableActions.includes(action),
+    );
   }
 }

@@ -120,7 +120,7 @@ async function getReady(pair: RealPair, failoverType: FailoverType): Promise<voi
       (status) => status.automaticFailover.armed,
     );
   }
-  await pair.secondary.shows('a protected standby', { withinMs: 20_000 }, (status) => status.database.protected);
+  await pair.primary.shows('that its data are protected', { withinMs: 20_000 }, (status) => status.database.protected);
   pair.application.reset(pair.stage);
   await pair.mark();
 }
