@@ -1,281 +1,387 @@
 import { spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { createHash } from 'node:crypto';
+import { closeSync } from 'node:fs';
 import type { ProcessView } from '@understudy/contracts';
-import { type Clock, isAlive, type Logger, type ProcessConfiguration, processStartTime } from '@understudy/platform';
-import { isHealthy } from './health-check.ts';
-import { endSession, pidsOfSession } from './process-group.ts';
+import type { Clock, Logger, ProcessConfiguration } from '@understudy/platform';
+import { checkHealth } from './health-check.ts';
+import { commandAs } from './os-user.ts';
+import { endAll } from './process-group.ts';
+import { openLog, rotateLog } from './process-log.ts';
+import type { ProcessRecords } from './process-record.ts';
+import { identify, isSameAlive, MARK, membersOf, type ProcessIdentity } from './process-table.ts';
 import { afterEnd } from './restart-policy.ts';
 
-const WATCH_MS = 250;
+/** Alive for so long: a process without a check counts as running. */
 const ALIVE_AFTER_MS = 50;
+/** A process with a check must pass it once within this time. */
 const HEALTHY_LIMIT_MS = 60_000;
-/** A process that had failed counts as recovered when it has run for so long. */
+/** A process that could not be restarted counts as recovered when it has been ready for so long. */
 const RECOVERED_AFTER_MS = 5000;
-const LARGEST_LOG_BYTES = 10 * 1024 * 1024;
+/** Until the first pass a process is checked more often, so that a takeover does not wait for it. */
+const FIRST_CHECKS_MS = 100;
+/** The end of an adopted process, which is not our child, is noticed by looking. */
+const LOOK_MS = 250;
+const LOG_LOOK_MS = 10_000;
 
 /** What happens to a process that others should know. */
 export interface ProcessListener {
+  /** Its restarts are used up. Once, until it has recovered or was stopped. */
   onExhausted(reason: string): void;
   onRecovered(): void;
+  /** It was stopped on purpose; a failure told before does not stand any more. */
+  onStopped?(): void;
   onEvent(severity: 'info' | 'warning' | 'critical', message: string): void;
 }
 
-interface Identity {
-  readonly pid: number;
-  readonly startTime: number;
+/** Where a process leaves its traces and what it is told. */
+export interface ProcessSurroundings {
+  readonly records: ProcessRecords;
+  readonly logFile: string;
+  /** Names the process on this machine; see `MARK`. */
+  readonly mark: string;
+  readonly environment: NodeJS.ProcessEnv;
+}
+
+/** One life of the process. */
+interface Run {
+  readonly identity: ProcessIdentity;
+  readonly startedAtMs: number;
+  /** Resolves with how it ended. */
+  readonly ended: Promise<string>;
 }
 
 /**
- * One process of the application, run as a command in a session of its own. It outlives this manager and is found again by its pid and
- * start time; it is never started twice, and nothing of its session is left when it is stopped.
+ * One process of the application, run as a command in a session of its own and kept running. It outlives this manager and is found
+ * again by pid and start time; it is never started twice, and nothing of it is left when it is stopped.
  */
 export class ExecProcess {
-  private running: Identity | null = null;
-  private wanted = false;
+  private wish: AbortController | null = null;
+  private loop: Promise<void> = Promise.resolve();
+  private stopping: Promise<void> | null = null;
+  private run: Run | null = null;
+  private lastLeader: ProcessIdentity | null = null;
+  /** The last leader was alive under our eyes. */
+  private sawLeader = false;
+  private ready = false;
   private failures: readonly number[] = [];
   private exhausted = false;
   private reason = '';
   private restarts = 0;
-  private startedAtMs = 0;
-  private missedChecks = 0;
-  private timers: NodeJS.Timeout[] = [];
-  private tail: Promise<unknown> = Promise.resolve();
+  private wake: () => void = () => undefined;
+  private readonly waiting = new Set<{ resolve(): void; reject(error: Error): void }>();
 
   constructor(
     readonly configuration: ProcessConfiguration,
-    private readonly files: { readonly pid: string; readonly log: string },
-    private readonly environment: NodeJS.ProcessEnv,
+    private readonly surroundings: ProcessSurroundings,
     private readonly clock: Clock,
     private readonly logger: Logger,
     private readonly listener: ProcessListener,
   ) {}
 
-  /** Starts it, or finds it running; resolves when it is alive and healthy. Rejects when it does not get there. */
-  start(): Promise<void> {
-    return this.afterEarlier(async () => {
-      this.wanted = true;
-      this.running = this.recorded();
-      if (this.running === null) {
-        this.failures = [];
-        this.exhausted = false;
-        await this.launch();
-      }
-      this.watch();
-      await this.settled();
-    });
+  /** Takes over the process of an earlier manager when exactly that one is alive and was started as configured now. */
+  adopt(): boolean {
+    if (this.wish) return true;
+    const record = this.surroundings.records.read(this.configuration.name);
+    if (!record || !isSameAlive(record)) return false;
+    if (record.digest !== this.digest) return false;
+    this.begin();
+    return true;
   }
 
-  /** Ends it with everything it has started; resolves when nothing of it is alive. */
+  /** Wants it to run; resolves when it does its work, at most 60 s later. Rejects when its restarts are used up or it is stopped. */
+  async start(): Promise<void> {
+    await this.stopping;
+    if (!this.wish) this.begin();
+    else if (this.exhausted) {
+      this.failures = []; // a new decision to start it is a new chance
+      this.wake();
+    }
+    await this.untilReady();
+  }
+
+  /** Ends it with everything it has started; resolves when nothing of it is alive, rejects when something cannot be killed. */
   stop(): Promise<void> {
-    this.wanted = false;
-    this.unwatch();
-    return this.afterEarlier(async () => {
-      const identity = this.recorded() ?? this.running;
-      const leader = identity?.pid ?? this.recordedPid();
-      if (leader !== null && (identity !== null || pidsOfSession(leader).length > 0))
-        await endSession(leader, this.configuration.stopSeconds * 1000);
-      this.forget();
-      this.exhausted = false;
-      this.reason = '';
+    this.stopping ??= this.stopNow().finally(() => {
+      this.stopping = null;
     });
+    return this.stopping;
   }
 
-  /** Stops watching; the process runs on. */
-  release(): void {
-    this.unwatch();
+  /** Stops watching; the process runs on and can be adopted. */
+  async release(): Promise<void> {
+    this.wish?.abort();
+    this.wish = null;
+    this.disappoint('this manager ends');
+    await this.loop;
   }
 
   view(): ProcessView {
     const { name, critical } = this.configuration;
-    const runs = this.running !== null && isAlive(this.running.pid, this.running.startTime);
-    const state = runs ? 'running' : this.exhausted ? 'failed' : this.wanted ? 'starting' : 'stopped';
-    return {
-      name,
-      adapter: 'exec',
-      state,
-      pid: runs ? (this.running?.pid ?? null) : null,
-      since: runs ? new Date(this.clock.unixMs() - (this.clock.nowMs() - this.startedAtMs)).toISOString() : null,
-      restarts: this.restarts,
-      critical,
-      reason: this.reason,
+    const alive = this.run && isSameAlive(this.run.identity) ? this.run : null;
+    const since = alive && new Date(this.clock.unixMs() - (this.clock.nowMs() - alive.startedAtMs)).toISOString();
+    const wanted = this.wish !== null;
+    const state = this.exhausted ? 'failed' : alive && this.ready ? 'running' : wanted ? 'starting' : 'stopped';
+    const { restarts, reason } = this;
+    return { name, adapter: 'exec', state, pid: alive?.identity.pid ?? null, since, restarts, critical, reason };
+  }
+
+  private begin(): void {
+    const wish = new AbortController();
+    this.wish = wish;
+    this.failures = [];
+    this.exhausted = false;
+    this.reason = '';
+    const { records } = this.surroundings;
+    const record = records.read(this.configuration.name);
+    this.lastLeader = record;
+    this.sawLeader = record !== null && isSameAlive(record);
+    if (record && this.sawLeader && record.digest === this.digest) {
+      this.run = this.adoptedRun(record, record.startedAtUnixMs, wish.signal);
+      this.ready = true;
+    }
+    this.loop = this.keepRunning(wish.signal).catch((error: unknown) =>
+      this.logger.error('Keeping a process running failed', { process: this.configuration.name, error }),
+    );
+  }
+
+  private async stopNow(): Promise<void> {
+    this.wish?.abort();
+    this.wish = null;
+    this.disappoint('it was stopped');
+    await this.loop;
+    const { records } = this.surroundings;
+    if (!this.lastLeader) {
+      this.lastLeader = records.read(this.configuration.name);
+      this.sawLeader = this.lastLeader !== null && isSameAlive(this.lastLeader);
+    }
+    await this.endMembers();
+    records.remove(this.configuration.name);
+    this.lastLeader = null;
+    this.exhausted = false;
+    this.reason = '';
+    this.listener.onStopped?.();
+  }
+
+  /** Life after life until nobody wants it any more. What runs then is left to the one who changed his mind. */
+  private async keepRunning(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      let end: string;
+      try {
+        // What an earlier life left behind would run beside its successor.
+        if (!this.run) await this.endMembers();
+        if (signal.aborted) break;
+        this.run ??= this.launch(signal);
+        end = await this.accompany(this.run, signal);
+      } catch (error) {
+        end = `it cannot be started: ${error instanceof Error ? error.message : String(error)}`;
+      }
+      const wasReady = this.ready;
+      this.ready = false;
+      if (signal.aborted) break;
+      this.run = null;
+      await this.pause(this.judge(end, wasReady), signal);
+      this.restarts += 1;
+    }
+    this.run = null;
+    this.ready = false;
+  }
+
+  /** Stays with one life of the process; resolves with why it is over, or with nothing of interest when it is not wanted any more. */
+  private async accompany(run: Run, signal: AbortSignal): Promise<string> {
+    const { healthCheck } = this.configuration;
+    const timers = [setInterval(() => rotateLog(this.surroundings.logFile), LOG_LOOK_MS)];
+    const aborted = abortion(signal);
+    const becomeReady = () => {
+      if (!this.ready && this.exhausted) timers.push(setTimeout(() => this.recovered(), RECOVERED_AFTER_MS));
+      this.ready = true;
+      for (const waiter of [...this.waiting]) waiter.resolve();
     };
+    try {
+      let missed = 0;
+      for (;;) {
+        const first = !this.ready;
+        const intervalMs = healthCheck
+          ? first
+            ? FIRST_CHECKS_MS
+            : healthCheck.intervalSeconds * 1000
+          : ALIVE_AFTER_MS;
+        const over = await Promise.race([run.ended, aborted, elapsed(intervalMs)]);
+        if (over !== null) return over;
+        if (!healthCheck) {
+          becomeReady();
+          return await Promise.race([run.ended, aborted]);
+        }
+        const failure = await Promise.race([checkHealth(healthCheck, this.environment), run.ended, aborted]);
+        if (signal.aborted || !isSameAlive(run.identity)) return await Promise.race([run.ended, aborted]);
+        if (failure === null) {
+          missed = 0;
+          becomeReady();
+        } else if (first && this.clock.nowMs() - run.startedAtMs > HEALTHY_LIMIT_MS) {
+          return `it was not healthy within ${HEALTHY_LIMIT_MS / 1000} s: ${failure}`;
+        } else if (!first) {
+          missed += 1;
+          if (missed >= healthCheck.failures) return `its health check failed ${missed} times in a row: ${failure}`;
+        }
+      }
+    } finally {
+      for (const timer of timers) clearTimeout(timer);
+    }
   }
 
-  private afterEarlier<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.tail.then(work);
-    this.tail = done.catch(() => undefined);
-    return done;
+  /** How long to wait before the next life, in ms. Tells when there should be none. */
+  private judge(end: string, wasReady: boolean): number {
+    const { attempts, withinSeconds, backoffSeconds } = this.configuration.restart;
+    const policy = { attempts, withinMs: withinSeconds * 1000, backoffMs: backoffSeconds * 1000 };
+    const decision = afterEnd(policy, this.failures, this.clock.nowMs(), wasReady);
+    this.failures = decision.failures;
+    this.reason = end;
+    if (!decision.exhausted) this.tell('warning', `is restarted: ${end}`);
+    else {
+      const used =
+        attempts === 0 ? 'no restarts are allowed' : `${attempts} restarts within ${withinSeconds} s are used up`;
+      const reason = `${end}; ${used}`;
+      this.reason = reason;
+      const before = this.exhausted;
+      this.exhausted = true;
+      if (!before) this.listener.onExhausted(reason);
+      this.disappoint(reason);
+    }
+    return decision.pauseMs;
   }
 
-  private async launch(): Promise<void> {
-    const { command = [], workingDirectory, environment } = this.configuration;
-    const [program = '', ...args] = asUser(this.configuration.user, command);
-    mkdirSync(dirname(this.files.log), { recursive: true });
-    mkdirSync(dirname(this.files.pid), { recursive: true });
-    this.rotate();
-    const log = openSync(this.files.log, 'a', 0o640);
+  private recovered(): void {
+    if (!this.exhausted) return;
+    this.exhausted = false;
+    this.failures = [];
+    this.reason = '';
+    this.listener.onRecovered();
+  }
+
+  private launch(signal: AbortSignal): Run {
+    const { name, command = [], user, workingDirectory } = this.configuration;
+    const { records, logFile } = this.surroundings;
+    const [program = '', ...args] = commandAs(user, command);
+    const startedAtMs = this.clock.nowMs();
+    rotateLog(logFile);
+    const log = openLog(logFile);
     try {
       const child = spawn(program, args, {
-        detached: true,
+        detached: true, // a session, and with it a process group, of its own
         cwd: workingDirectory ?? '/',
-        env: { ...this.environment, ...environment },
+        env: this.environment,
         stdio: ['ignore', log, log],
       });
-      child.on('error', (error) => {
-        this.reason = error.message;
-      });
       child.unref();
-      const startTime = child.pid === undefined ? null : processStartTime(child.pid);
-      this.startedAtMs = this.clock.nowMs();
-      if (child.pid === undefined || startTime === null) return;
-      this.running = { pid: child.pid, startTime };
-      writeFileSync(this.files.pid, JSON.stringify(this.running));
+      const ended = new Promise<string>((resolve) => {
+        child.once('error', (error) => resolve(error.message));
+        child.once('exit', (code, by) => resolve(by ? `it was ended by ${by}` : `it ended with exit code ${code}`));
+      });
+      const identity = child.pid === undefined ? null : identify(child.pid);
+      if (!identity) {
+        // Too quick for us, or not started at all: what it says comes with the event.
+        this.lastLeader = null;
+        return { identity: { pid: -1, startTime: -1, bootId: '' }, startedAtMs, ended };
+      }
+      this.lastLeader = identity;
+      this.sawLeader = true;
+      records.write({ ...identity, name, startedAtUnixMs: this.clock.unixMs(), digest: this.digest });
+      return { identity, startedAtMs, ended: orGone(identity, ended, signal) };
     } finally {
       closeSync(log);
     }
   }
 
-  /** Waits until it is alive for a moment, and healthy when it has a check. */
-  private async settled(): Promise<void> {
-    const { name, healthCheck } = this.configuration;
-    const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-    const aliveFrom = this.startedAtMs + ALIVE_AFTER_MS;
-    const until = this.clock.nowMs() + HEALTHY_LIMIT_MS;
-    while (this.wanted && !this.exhausted && this.clock.nowMs() < until) {
-      const runs = this.running !== null && isAlive(this.running.pid, this.running.startTime);
-      if (runs && this.clock.nowMs() >= aliveFrom && (healthCheck === undefined || (await isHealthy(healthCheck))))
-        return;
-      await pause(healthCheck === undefined ? 10 : 100);
-    }
-    if (this.wanted) throw new Error(`${name} does not get ready: ${this.reason || 'its health check fails'}`);
+  private adoptedRun(identity: ProcessIdentity, startedAtUnixMs: number, signal: AbortSignal): Run {
+    const ageMs = Math.max(0, this.clock.unixMs() - startedAtUnixMs);
+    return { identity, startedAtMs: this.clock.nowMs() - ageMs, ended: orGone(identity, null, signal) };
   }
 
-  private watch(): void {
-    this.unwatch();
-    this.missedChecks = 0;
-    this.timers.push(setInterval(() => this.look(), WATCH_MS));
-    const { healthCheck } = this.configuration;
-    if (healthCheck)
-      this.timers.push(setInterval(() => void this.check(healthCheck), healthCheck.intervalSeconds * 1000));
+  /** Everything of the present or a former life. */
+  private async endMembers(): Promise<void> {
+    const leader = this.lastLeader;
+    const { mark } = this.surroundings;
+    await endAll(() => membersOf(mark, leader, this.sawLeader), this.configuration.stopSeconds * 1000);
   }
 
-  private unwatch(): void {
-    for (const timer of this.timers.splice(0)) clearTimeout(timer);
+  private untilReady(): Promise<void> {
+    if (this.ready && this.run && isSameAlive(this.run.identity)) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      const { name } = this.configuration;
+      const timer = setTimeout(() => waiter.reject(new Error(`${name} is not ready within 60 s`)), HEALTHY_LIMIT_MS);
+      const waiter = {
+        resolve: () => {
+          clearTimeout(timer);
+          this.waiting.delete(waiter);
+          resolve();
+        },
+        reject: (error: Error) => {
+          clearTimeout(timer);
+          this.waiting.delete(waiter);
+          reject(error);
+        },
+      };
+      this.waiting.add(waiter);
+    });
   }
 
-  private look(): void {
-    if (!this.wanted) return;
-    const runs = this.running !== null && isAlive(this.running.pid, this.running.startTime);
-    if (!runs) this.ended(this.reason || 'it has ended');
-    else if (this.exhausted && this.clock.nowMs() - this.startedAtMs > RECOVERED_AFTER_MS) {
-      this.exhausted = false;
-      this.failures = [];
-      this.reason = '';
-      this.listener.onRecovered();
-    }
+  private disappoint(reason: string): void {
+    for (const waiter of [...this.waiting]) waiter.reject(new Error(`${this.configuration.name}: ${reason}`));
   }
 
-  private async check(check: NonNullable<ProcessConfiguration['healthCheck']>): Promise<void> {
-    const checked = this.running;
-    const healthy = await isHealthy(check);
-    if (!this.wanted || checked === null || checked !== this.running) return;
-    this.missedChecks = healthy ? 0 : this.missedChecks + 1;
-    if (this.missedChecks < check.failures) return;
-    this.missedChecks = 0;
-    this.unwatch();
-    await this.afterEarlier(() => endSession(checked.pid, this.configuration.stopSeconds * 1000)).catch(
-      (error: unknown) =>
-        this.logger.error('An unhealthy process cannot be ended', { process: this.configuration.name, error }),
-    );
-    if (this.wanted) this.ended(`its health check failed ${check.failures} times in a row`);
+  private pause(ms: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', done);
+        this.wake = () => undefined;
+        resolve();
+      };
+      const timer = setTimeout(done, ms);
+      signal.addEventListener('abort', done);
+      this.wake = done;
+      if (signal.aborted) done();
+    });
   }
 
-  private ended(reason: string): void {
-    const { name, restart } = this.configuration;
-    this.unwatch();
-    const leader = this.running?.pid ?? null;
-    this.running = null;
-    const policy = {
-      attempts: restart.attempts,
-      withinMs: restart.withinSeconds * 1000,
-      backoffMs: restart.backoffSeconds * 1000,
+  private tell(severity: 'info' | 'warning' | 'critical', what: string): void {
+    this.listener.onEvent(severity, `${this.configuration.name} ${what}`);
+  }
+
+  private get environment(): NodeJS.ProcessEnv {
+    return { ...this.surroundings.environment, ...this.configuration.environment, [MARK]: this.surroundings.mark };
+  }
+
+  private get digest(): string {
+    const { command, environment, user, workingDirectory } = this.configuration;
+    const started = JSON.stringify([command, environment, user ?? null, workingDirectory ?? null]);
+    return createHash('sha256').update(started).digest('hex');
+  }
+}
+
+/** Resolves when the wish is withdrawn. */
+function abortion(signal: AbortSignal): Promise<string> {
+  if (signal.aborted) return Promise.resolve('');
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(''), { once: true }));
+}
+
+const elapsed = (ms: number) => new Promise<null>((resolve) => setTimeout(() => resolve(null), ms).unref());
+
+/**
+ * How the process ended. A child says so itself; of an adopted process, which is nobody's child here, we have to look whether it is
+ * still there. We look at a child too, giving its own word the time to come.
+ */
+function orGone(identity: ProcessIdentity, child: Promise<string> | null, signal: AbortSignal): Promise<string> {
+  return new Promise((resolve) => {
+    let looksGone = 0;
+    const timer = setInterval(() => {
+      looksGone = isSameAlive(identity) ? 0 : looksGone + 1;
+      if (looksGone > (child ? 4 : 0)) finish('it has ended');
+    }, LOOK_MS);
+    const finish = (how: string) => {
+      clearInterval(timer);
+      resolve(how);
     };
-    const decision = afterEnd(policy, this.failures, this.clock.nowMs());
-    this.failures = decision.failures;
-    this.reason = reason;
-    if (decision.exhausted && !this.exhausted) {
-      this.exhausted = true;
-      this.listener.onExhausted(
-        `${reason}; ${restart.attempts} restarts within ${restart.withinSeconds} s are used up`,
-      );
-    } else if (!decision.exhausted) {
-      this.listener.onEvent('warning', `${name} is restarted: ${reason}`);
-    }
-    const timer = setTimeout(
-      () =>
-        void this.afterEarlier(() => this.restart(leader)).catch((error: unknown) =>
-          this.logger.error('A process cannot be restarted', { process: name, error }),
-        ),
-      decision.pauseMs,
-    );
-    this.timers.push(timer);
-  }
-
-  private async restart(leader: number | null): Promise<void> {
-    if (!this.wanted) return;
-    // what the dead leader left behind would otherwise run beside its successor
-    if (leader !== null && pidsOfSession(leader).length > 0)
-      await endSession(leader, this.configuration.stopSeconds * 1000);
-    this.restarts += 1;
-    await this.launch();
-    this.watch();
-  }
-
-  /** The process of an earlier manager, when exactly that one is alive. */
-  private recorded(): Identity | null {
-    try {
-      const identity = JSON.parse(readFileSync(this.files.pid, 'utf8')) as Identity;
-      if (!isAlive(identity.pid, identity.startTime)) return null;
-      if (this.startedAtMs === 0) this.startedAtMs = this.clock.nowMs();
-      return identity;
-    } catch {
-      return null;
-    }
-  }
-
-  /** The leader's pid of an earlier run whose leader is gone but whose session may have survivors: only when that pid was not given to another process. */
-  private recordedPid(): number | null {
-    try {
-      const { pid } = JSON.parse(readFileSync(this.files.pid, 'utf8')) as Identity;
-      return processStartTime(pid) === null ? pid : null;
-    } catch {
-      return null;
-    }
-  }
-
-  private forget(): void {
-    this.running = null;
-    rmSync(this.files.pid, { force: true });
-  }
-
-  private rotate(): void {
-    const size = statSync(this.files.log, { throwIfNoEntry: false })?.size ?? 0;
-    if (size > LARGEST_LOG_BYTES) renameSync(this.files.log, `${this.files.log}.1`);
-  }
-}
-
-/** The command as another user runs it, in the same process: setpriv replaces itself. */
-function asUser(user: string | undefined, command: readonly string[]): readonly string[] {
-  return user === undefined
-    ? command
-    : ['setpriv', '--reuid', user, '--regid', groupOf(user), '--init-groups', '--', ...command];
-}
-
-function groupOf(user: string): string {
-  const entry = readFileSync('/etc/passwd', 'utf8')
-    .split('\n')
-    .map((line) => line.split(':'))
-    .find(([name]) => name === user);
-  return entry?.[3] ?? user;
+    signal.addEventListener('abort', () => clearInterval(timer), { once: true });
+    void child?.then(finish);
+  });
 }

@@ -1,47 +1,82 @@
 import { spawn } from 'node:child_process';
+import { request as requestHttp } from 'node:http';
+import { request as requestHttps } from 'node:https';
 import { connect } from 'node:net';
 import type { ProcessConfiguration } from '@understudy/platform';
 
-/** Performs one check of a process within its time limit. True: healthy. No answer is a failed check. */
-export async function isHealthy(check: NonNullable<ProcessConfiguration['healthCheck']>): Promise<boolean> {
+/** How a process is checked. */
+export type HealthCheck = NonNullable<ProcessConfiguration['healthCheck']>;
+
+/**
+ * Performs one check of a process within its time limit. Null: healthy; otherwise what was wrong, as a phrase. No answer is a failed
+ * check. Never rejects.
+ */
+export async function checkHealth(check: HealthCheck, environment: NodeJS.ProcessEnv): Promise<string | null> {
   const limitMs = check.timeoutSeconds * 1000;
   if (check.http !== undefined) return answersHttp(check.http, limitMs);
   if (check.tcp !== undefined) return acceptsConnection(check.tcp, limitMs);
-  return endsWithZero(check.exec ?? ['false'], limitMs);
+  return endsWithZero(check.exec ?? ['false'], limitMs, environment);
 }
 
-async function answersHttp(url: string, limitMs: number): Promise<boolean> {
-  try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(limitMs), redirect: 'manual' });
-    await response.body?.cancel();
-    return response.status < 400;
-  } catch {
-    return false;
-  }
-}
-
-function acceptsConnection(target: string, limitMs: number): Promise<boolean> {
-  const separator = target.lastIndexOf(':');
+function answersHttp(url: string, limitMs: number): Promise<string | null> {
   return new Promise((resolve) => {
-    const socket = connect({
-      host: target.slice(0, separator),
-      port: Number(target.slice(separator + 1)),
-      timeout: limitMs,
-    });
-    const finish = (healthy: boolean) => {
-      socket.destroy();
-      resolve(healthy);
+    const request = url.startsWith('https:') ? requestHttps : requestHttp;
+    // A certificate of the application's own is no matter of its health.
+    const attempt = request(url, { agent: false, rejectUnauthorized: false });
+    const finish = (result: string | null) => {
+      clearTimeout(timer);
+      attempt.destroy();
+      resolve(result);
     };
-    socket.once('connect', () => finish(true));
-    socket.once('timeout', () => finish(false));
-    socket.once('error', () => finish(false));
+    const timer = setTimeout(() => finish(`${url} gave no answer within ${limitMs} ms`), limitMs);
+    attempt.once('response', ({ statusCode = 0 }) =>
+      finish(statusCode < 400 ? null : `${url} answered with status ${statusCode}`),
+    );
+    attempt.on('error', (error: NodeJS.ErrnoException) => finish(`${url}: ${error.code ?? error.message}`));
+    attempt.end();
   });
 }
 
-function endsWithZero([program = 'false', ...args]: readonly string[], limitMs: number): Promise<boolean> {
+function acceptsConnection(target: string, limitMs: number): Promise<string | null> {
+  const separator = target.lastIndexOf(':');
   return new Promise((resolve) => {
-    const child = spawn(program, args, { stdio: 'ignore', timeout: limitMs, killSignal: 'SIGKILL' });
-    child.once('error', () => resolve(false));
-    child.once('exit', (code) => resolve(code === 0));
+    const socket = connect({
+      host: target.slice(0, separator).replace(/^\[(.*)\]$/, '$1'),
+      port: Number(target.slice(separator + 1)),
+    });
+    const finish = (result: string | null) => {
+      clearTimeout(timer);
+      socket.destroy();
+      resolve(result);
+    };
+    const timer = setTimeout(() => finish(`${target} accepted no connection within ${limitMs} ms`), limitMs);
+    socket.once('connect', () => finish(null));
+    socket.on('error', (error: NodeJS.ErrnoException) => finish(`${target}: ${error.code ?? error.message}`));
+  });
+}
+
+function endsWithZero(
+  command: readonly string[],
+  limitMs: number,
+  environment: NodeJS.ProcessEnv,
+): Promise<string | null> {
+  const [program = 'false', ...args] = command;
+  return new Promise((resolve) => {
+    // In a session of its own, so that at the limit the children of a shell script go too.
+    const child = spawn(program, args, { stdio: 'ignore', detached: true, env: environment });
+    const finish = (result: string | null) => {
+      clearTimeout(timer);
+      resolve(result);
+    };
+    const timer = setTimeout(() => {
+      try {
+        if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+      } catch {
+        // gone meanwhile
+      }
+      finish(`${program} did not end within ${limitMs} ms`);
+    }, limitMs);
+    child.once('error', (error) => finish(error.message));
+    child.once('exit', (code, signal) => finish(code === 0 ? null : `${program} ended with ${signal ?? code}`));
   });
 }

@@ -1,44 +1,64 @@
-import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
+import { type LivingProcess, livingProcess } from './process-table.ts';
 
 const POLL_MS = 10;
+const LOOK_AGAIN_MS = 100;
 const KILL_LIMIT_MS = 10_000;
 
-/** Pids of the living processes of a session: what a leader started, unless it left the session on purpose. */
-export function pidsOfSession(sessionId: number): number[] {
-  return readdirSync('/proc').flatMap((entry) => {
-    const pid = Number(entry);
-    if (!Number.isInteger(pid)) return [];
-    try {
-      const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-      const [state, , , session] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-      return Number(session) === sessionId && state !== 'Z' && state !== 'X' ? [pid] : [];
-    } catch {
-      return [];
-    }
-  });
-}
-
-/** Ends a whole session: asks with SIGTERM, kills after the grace time, and resolves when nothing of it is alive. Rejects when something cannot be killed. */
-export async function endSession(sessionId: number, graceMs: number): Promise<void> {
-  signal(pidsOfSession(sessionId), 'SIGTERM');
-  const killAtMs = performance.now() + graceMs;
-  for (;;) {
-    const alive = pidsOfSession(sessionId);
-    if (alive.length === 0) return;
-    const nowMs = performance.now();
-    if (nowMs > killAtMs + KILL_LIMIT_MS) throw new Error(`processes ${alive.join(', ')} cannot be killed`);
-    if (nowMs > killAtMs) signal(alive, 'SIGKILL');
-    await delay(POLL_MS);
+/** Something of the application could not be killed; the message names the pids. */
+export class UnkillableError extends Error {
+  constructor(pids: readonly number[], limitMs: number) {
+    super(`process ${pids.join(', ')} is still alive ${limitMs} ms after SIGKILL`);
+    this.name = 'UnkillableError';
   }
 }
 
-function signal(pids: readonly number[], name: NodeJS.Signals): void {
-  for (const pid of pids) {
+/**
+ * Ends all that belongs together: asks with SIGTERM, kills after the grace time, and resolves when nothing is alive, including what
+ * was started meanwhile. Throws `UnkillableError` when something survives SIGKILL by 10 s.
+ *
+ * @param find who belongs to it, as of now
+ */
+export async function endAll(find: () => LivingProcess[], graceMs: number): Promise<void> {
+  const begunMs = performance.now();
+  const asked = new Set<string>();
+  for (;;) {
+    const alive = find();
+    if (alive.length === 0) return;
+    const passedMs = performance.now() - begunMs;
+    if (passedMs > graceMs + KILL_LIMIT_MS) {
+      throw new UnkillableError(
+        alive.map(({ pid }) => pid),
+        KILL_LIMIT_MS,
+      );
+    }
+    if (passedMs >= graceMs) signal(alive, 'SIGKILL');
+    else
+      signal(
+        alive.filter((member) => !asked.has(keyOf(member))),
+        'SIGTERM',
+      );
+    for (const member of alive) asked.add(keyOf(member));
+    await untilGone(alive, passedMs < graceMs ? Math.min(LOOK_AGAIN_MS, graceMs - passedMs) : LOOK_AGAIN_MS);
+  }
+}
+
+/** Looks only at those who are known: the whole process table is searched seldom. */
+async function untilGone(known: readonly LivingProcess[], limitMs: number): Promise<void> {
+  const endMs = performance.now() + limitMs;
+  while (performance.now() < endMs && known.some(isAlive)) await delay(POLL_MS);
+}
+
+function signal(members: readonly LivingProcess[], name: NodeJS.Signals): void {
+  for (const member of members) {
+    if (!isAlive(member)) continue; // its pid may be a stranger's by now
     try {
-      process.kill(pid, name);
+      process.kill(member.pid, name);
     } catch {
       // gone meanwhile
     }
   }
 }
+
+const isAlive = ({ pid, startTime }: LivingProcess) => livingProcess(pid)?.startTime === startTime;
+const keyOf = ({ pid, startTime }: LivingProcess) => `${pid} ${startTime}`;

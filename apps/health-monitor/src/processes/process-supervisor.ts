@@ -1,4 +1,5 @@
 import type { ProcessView } from '@understudy/contracts';
+import { EffectError } from '@understudy/ha-runtime';
 import type { ApplicationProcesses } from '../ports/application-processes.port.ts';
 import type { ExecProcess } from './exec-process.ts';
 
@@ -9,27 +10,53 @@ export interface UnavailableProcess {
   readonly critical: boolean;
 }
 
-/** All processes of the application on this server. */
+/** When one process takes longer to stop, those it was started after are asked to stop too. */
+const STOP_STAGGER_MS = 2000;
+
+/** All processes of the application on this server. They are started in the configuration's order and stopped in the reverse one. */
 export class ProcessSupervisor implements ApplicationProcesses {
+  private highestEpoch = 0;
+  /** Grows with each stop: a start that is under way gives up. */
+  private generation = 0;
+
   constructor(
     private readonly processes: readonly ExecProcess[],
     private readonly unavailable: readonly UnavailableProcess[],
   ) {}
 
-  /** Starts what runs on the active server; what it needs on both was started before. Rejects when a critical one does not get ready. */
-  async startAll(_epoch: number): Promise<void> {
-    const started = await Promise.allSettled(this.processes.map((process) => process.start()));
-    const failed = started.flatMap((result, index) =>
-      result.status === 'rejected' && this.processes[index]?.configuration.critical ? [String(result.reason)] : [],
-    );
-    if (failed.length > 0) throw new Error(failed.join('; '));
+  /** Takes over what an earlier manager has left running; to be called before anything else. */
+  adopt(): void {
+    for (const process of this.processes) process.adopt();
   }
 
-  /** Stops everything that may only run on the active server; resolves when nothing of it is alive. */
+  /**
+   * Starts what runs on the active server, in order; resolves when every critical one does its work. Safe to repeat. Rejects with
+   * `EffectError`: `process-failed` when a critical one does not get ready, `superseded` when it is stopped meanwhile, `stale-epoch`.
+   */
+  async startAll(epoch: number): Promise<void> {
+    if (epoch < this.highestEpoch)
+      throw new EffectError(
+        'stale-epoch',
+        `epoch ${epoch} is lower than ${this.highestEpoch}: processes are not started`,
+      );
+    this.highestEpoch = epoch;
+    const { generation } = this;
+    for (const process of this.processes) {
+      const started = process.start();
+      // Of others nobody waits for: what becomes of them is told in events.
+      started.catch(() => undefined);
+      if (!process.configuration.critical) continue;
+      await started.catch((error: Error) => {
+        if (generation !== this.generation) throw new EffectError('superseded', 'the processes are stopped meanwhile');
+        throw new EffectError('process-failed', error.message);
+      });
+      if (generation !== this.generation) throw new EffectError('superseded', 'the processes are stopped meanwhile');
+    }
+  }
+
+  /** Stops everything that may only run on the active server; resolves when nothing of it is alive. Rejects when something cannot be killed. */
   async stopAll(): Promise<void> {
-    await Promise.all(
-      this.processes.filter(({ configuration }) => configuration.runsOn === 'active').map((process) => process.stop()),
-    );
+    await this.stop(this.processes.filter(({ configuration }) => configuration.runsOn === 'active'));
   }
 
   /** Starts what runs on both servers, whatever their roles are. */
@@ -39,16 +66,18 @@ export class ProcessSupervisor implements ApplicationProcesses {
     }
   }
 
-  /** The whole server goes down. */
+  /** The whole server goes down: stops what runs on both servers too. */
   async stopEverything(): Promise<void> {
-    await Promise.all(this.processes.map((process) => process.stop()));
+    await this.stop(this.processes);
   }
 
-  /** Only this manager goes: the processes run on. */
-  release(): void {
-    for (const process of this.processes) process.release();
+  /** Only this manager goes: the processes run on, and the next manager adopts them. */
+  async release(): Promise<void> {
+    this.generation += 1;
+    await Promise.all(this.processes.map((process) => process.release()));
   }
 
+  /** All processes of the configuration. */
   views(): ProcessView[] {
     return [
       ...this.processes.map((process) => process.view()),
@@ -66,4 +95,20 @@ export class ProcessSupervisor implements ApplicationProcesses {
       ),
     ];
   }
+
+  private async stop(processes: readonly ExecProcess[]): Promise<void> {
+    this.generation += 1;
+    const stops: Promise<void>[] = [];
+    for (const process of processes.toReversed()) {
+      const stop = process.stop();
+      stops.push(stop);
+      await Promise.race([stop.catch(() => undefined), pause(STOP_STAGGER_MS)]);
+    }
+    const failed = (await Promise.allSettled(stops)).flatMap((result) =>
+      result.status === 'rejected' ? [String(result.reason)] : [],
+    );
+    if (failed.length > 0) throw new EffectError('process-not-stopped', failed.join('; '));
+  }
 }
+
+const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms).unref());

@@ -1,0 +1,83 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { bootId } from '@understudy/platform';
+
+/** Exactly one process: a pid alone is given again, to another. */
+export interface ProcessIdentity {
+  readonly pid: number;
+  /** Clock ticks since the machine's boot. */
+  readonly startTime: number;
+  readonly bootId: string;
+}
+
+/** A living process. */
+export interface LivingProcess {
+  readonly pid: number;
+  readonly startTime: number;
+  readonly sessionId: number;
+}
+
+/** This environment variable marks all that a process of the application starts, even what leaves its session. */
+export const MARK = 'UNDERSTUDY_APPLICATION_PROCESS';
+
+/** The process with that pid; null when there is none, or only its zombie. */
+export function livingProcess(pid: number): LivingProcess | null {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    const [state, , , sessionId, ...rest] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    if (state === 'Z' || state === 'X') return null;
+    return { pid, startTime: Number(rest[15]), sessionId: Number(sessionId) };
+  } catch {
+    return null;
+  }
+}
+
+/** The identity of a living process; null when it has ended. */
+export function identify(pid: number): ProcessIdentity | null {
+  const found = livingProcess(pid);
+  return found && { pid, startTime: found.startTime, bootId: bootId() };
+}
+
+/** Whether exactly that process is alive. */
+export function isSameAlive({ pid, startTime, bootId: boot }: ProcessIdentity): boolean {
+  return livingProcess(pid)?.startTime === startTime && boot === bootId();
+}
+
+/**
+ * All that belongs to a process of the application: what carries its mark, and its session.
+ *
+ * @param leader who was started; null: only the mark is known
+ * @param sawLeaderEnd the leader ended before our eyes: what is left of its session is still its own. Otherwise the session of a dead
+ * leader proves nothing, because its id may have been given to a stranger meanwhile.
+ */
+export function membersOf(mark: string, leader: ProcessIdentity | null, sawLeaderEnd: boolean): LivingProcess[] {
+  const present = leader ? livingProcess(leader.pid) : null;
+  const ownSession =
+    leader !== null && leader.bootId === bootId() && (present ? present.startTime === leader.startTime : sawLeaderEnd);
+  return allPids().flatMap((pid) => {
+    const found = pid === process.pid ? null : livingProcess(pid);
+    if (!found) return [];
+    return (ownSession && found.sessionId === leader.pid) || carries(pid, mark) ? [found] : [];
+  });
+}
+
+/** What follows `prefix` in the marks of all living processes. */
+export function marksPresent(prefix: string): Set<string> {
+  const marks = allPids().flatMap((pid) => environmentOf(pid).filter((entry) => entry.startsWith(`${MARK}=${prefix}`)));
+  return new Set(marks.map((entry) => entry.slice(MARK.length + 1 + prefix.length)));
+}
+
+function allPids(): number[] {
+  return readdirSync('/proc').flatMap((entry) => (/^\d+$/.test(entry) ? [Number(entry)] : []));
+}
+
+function carries(pid: number, mark: string): boolean {
+  return environmentOf(pid).includes(`${MARK}=${mark}`);
+}
+
+function environmentOf(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
+  } catch {
+    return []; // gone, or another user's: not started by us
+  }
+}
