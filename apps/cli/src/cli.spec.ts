@@ -58,8 +58,9 @@ beforeAll(async () => {
   };
   writeFileSync(file, JSON.stringify({ node, ports: { healthMonitor: port } }));
 });
-afterAll(() => {
-  server.close();
+afterAll(async () => {
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
   rmSync(directory, { recursive: true, force: true });
 });
 afterEach(() => {
