@@ -10,6 +10,8 @@ export default {
   rootDir: join(dirname(fileURLToPath(import.meta.url)), '..'),
   testMatch: [`<rootDir>/{apps,libs}/*/src/**/*${isIntegration ? '.int' : ''}.spec.ts`],
   testPathIgnorePatterns: isIntegration ? [] : ['\\.int\\.spec\\.ts$'],
+  // A busy machine is no failure; what must be quick says so in its own test.
+  testTimeout: 30_000,
   // Integration tests start servers of their own: one file at a time.
   maxWorkers: isIntegration ? 1 : 2,
 };

@@ -14,7 +14,8 @@ import {
 } from '@understudy/contracts';
 import { BusError, type Unsubscribe } from '@understudy/messaging';
 import { ROUTES } from './domain/routes.ts';
-import { CLI_TOKEN, GatewayStage, STATUS, until } from './testing/gateway-stage.ts';
+import { STATUS } from './testing/everyday-status.ts';
+import { CLI_TOKEN, GatewayStage, until } from './testing/gateway-stage.ts';
 
 const API = '/api/v1';
 const KEY = 'Correct-Horse-7-Battery';

@@ -57,7 +57,7 @@ beforeAll(async () => {
     authenticationKeyFile: keyFile,
   };
   writeFileSync(file, JSON.stringify({ node, ports: { healthMonitor: port } }));
-});
+}, 30_000);
 afterAll(async () => {
   server.closeAllConnections();
   await new Promise((resolve) => server.close(resolve));

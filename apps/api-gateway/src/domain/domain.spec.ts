@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { StatusView } from '@understudy/contracts';
-import { STATUS } from '../testing/gateway-stage.ts';
+import { STATUS } from '../testing/everyday-status.ts';
 import { FailedAttempts } from './attempts.ts';
 import { prometheusText } from './metrics.ts';
 import { openApiDocument } from './openapi.ts';

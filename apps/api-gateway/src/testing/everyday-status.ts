@@ -1,0 +1,52 @@
+import type { StatusView } from '@understudy/contracts';
+
+/** The status of a primary in its everyday state. */
+export const STATUS: StatusView = {
+  node: { name: 'alpha', address: '127.0.0.1', homeRole: 'primary', version: '0.1.0' },
+  state: 'Primary Active',
+  stateReason: '',
+  currentRole: 'active',
+  configurationMode: 'HA Enabled',
+  failoverType: 'manual',
+  epoch: 3,
+  since: '2026-01-02T03:04:05.000Z',
+  peer: {
+    name: 'beta',
+    address: '10.77.0.2',
+    state: 'Secondary Syncing',
+    reachable: true,
+    lastHeartbeatAt: '2026-01-02T03:04:05.000Z',
+    roundTripMs: 1.5,
+  },
+  virtualIp: { ipv4: null, ipv6: null, held: false },
+  database: {
+    role: 'primary',
+    timeline: 1,
+    lsn: '0/3000060',
+    lagBytes: 0,
+    lagSeconds: 0,
+    replication: 'async',
+    protected: true,
+    retentionRemainingSeconds: null,
+    running: true,
+    usable: true,
+    streaming: true,
+  },
+  fileSync: { lastRunAt: null, pending: null, errors: null },
+  processes: [
+    {
+      name: 'NMS "Server"',
+      adapter: 'exec',
+      state: 'running',
+      pid: 7,
+      since: null,
+      restarts: 2,
+      critical: true,
+      reason: '',
+    },
+  ],
+  availableActions: ['remove'],
+  unavailableActions: [{ action: 'failback', reason: 'this is the primary' }],
+  automaticFailover: { armed: false, reason: 'the failover type is manual' },
+  operation: null,
+};
