@@ -10,8 +10,11 @@ import { BusError, connectBus, type RunningService } from '@understudy/messaging
 import { PeerIdentityFile, type ServiceEnvironment } from '@understudy/platform';
 import { BusBeats, BusFacts } from './adapters/bus.adapter.ts';
 import { HealthUrlProbe } from './adapters/health-url-probe.adapter.ts';
+import { ownBusLimitMs, watchOwnBus } from './adapters/own-bus-watch.adapter.ts';
 import { BeatAnswerService } from './services/beat-answer.service.ts';
 import { PeerWatchService } from './services/peer-watch.service.ts';
+
+const SUBSCRIBED_WITHIN_MS = 1000;
 
 /**
  * Starts this server's heartbeat: watches the pinned peer and answers its beats. Whom to watch is in `identity/peer.json`, so that a
@@ -26,13 +29,13 @@ export async function startHeartbeat(env: ServiceEnvironment): Promise<RunningSe
     graceMs: graceSeconds * 1000,
     probeTimeoutMs: probeTimeoutSeconds * 1000,
   };
+  const limitMs = ownBusLimitMs(times.missedLimit * times.intervalMs);
   const bus = await connectBus(env);
   const beats = new BusBeats(bus);
-  const watch = new PeerWatchService(times, beats, new HealthUrlProbe(), new BusFacts(bus), clock, logger);
+  const watch = new PeerWatchService(times, beats, new HealthUrlProbe(), new BusFacts(bus, limitMs), clock, logger);
   const answers = new BeatAnswerService(times.intervalMs, () => watch.watched, beats);
 
-  bus.onConnectionChange((connected) => watch.busChanged(connected));
-  watch.busChanged(bus.connected);
+  const unwatchBus = watchOwnBus(bus, limitMs, (answers) => watch.busChanged(answers));
   bus.handle(Beat, async (beat) => {
     const answer = await answers.answer(beat);
     if ('refusal' in answer) throw new BusError(answer.refusal, answer.message, true);
@@ -50,11 +53,15 @@ export async function startHeartbeat(env: ServiceEnvironment): Promise<RunningSe
     if (identityOf(peer) === identityOf(watch.watched)) return;
     await file.read().then((pinned) => watch.watch(pinned), unreadable);
   });
+  await file.read().then((pinned) => watch.watch(pinned), unreadable);
   const unfollow = file.follow((peer) => watch.watch(peer), unreadable);
+  // Started means that the peer's beats reach us.
+  await bus.flush(SUBSCRIBED_WITHIN_MS);
 
   return {
     close: async () => {
       unfollow();
+      unwatchBus();
       watch.stop();
       await bus.close();
     },

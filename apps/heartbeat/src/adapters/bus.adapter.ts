@@ -11,9 +11,6 @@ import {
 import type { Bus } from '@understudy/messaging';
 import type { BeatPort, BeatSent, FactsPort, OwnStatusPort } from '../ports/heartbeat.ports.ts';
 
-/** Our own bus must have answered within this time before a loss is stated. */
-const OWN_BUS_DEADLINE_MS = 1000;
-
 /** Sends beats to the peer, and asks our own health-monitor for the status to answer the peer's with. */
 export class BusBeats implements BeatPort, OwnStatusPort {
   constructor(private readonly bus: Bus) {}
@@ -35,7 +32,11 @@ export class BusBeats implements BeatPort, OwnStatusPort {
 export class BusFacts implements FactsPort {
   private signsOfLife = 0;
 
-  constructor(private readonly bus: Bus) {}
+  /** @param limitMs how long our own bus may take to answer before a loss is stated */
+  constructor(
+    private readonly bus: Bus,
+    private readonly limitMs: number,
+  ) {}
 
   peerHeard(status: ServerStatus, roundTripMs: number): void {
     this.signsOfLife += 1;
@@ -56,7 +57,7 @@ export class BusFacts implements FactsPort {
 
   private whenOwnBusAnswers(publish: () => void): void {
     const signsOfLife = this.signsOfLife;
-    void this.bus.flush(OWN_BUS_DEADLINE_MS).then((answered) => {
+    void this.bus.flush(this.limitMs).then((answered) => {
       if (answered && signsOfLife === this.signsOfLife) publish();
     });
   }
