@@ -6,9 +6,11 @@ import type { Clock, Logger, ProcessConfiguration } from '@understudy/platform';
 import { checkHealth } from './health-check.ts';
 import { commandAs } from './os-user.ts';
 import { endAll } from './process-group.ts';
+import { abortion, elapsed, orGone, type Run } from './process-life.ts';
 import { openLog, rotateLog } from './process-log.ts';
 import type { ProcessRecords } from './process-record.ts';
 import { identify, isSameAlive, MARK, membersOf, type ProcessIdentity } from './process-table.ts';
+import { Readiness } from './readiness.ts';
 import { afterEnd } from './restart-policy.ts';
 
 /** Alive for so long: a process without a check counts as running. */
@@ -18,9 +20,7 @@ const HEALTHY_LIMIT_MS = 60_000;
 /** A process that could not be restarted counts as recovered when it has been ready for so long. */
 const RECOVERED_AFTER_MS = 5000;
 /** Until the first pass a process is checked more often, so that a takeover does not wait for it. */
-const FIRST_CHECKS_MS = 100;
-/** The end of an adopted process, which is not our child, is noticed by looking. */
-const LOOK_MS = 250;
+const FIRST_CHECKS_MS = 50;
 const LOG_LOOK_MS = 10_000;
 
 /** What happens to a process that others should know. */
@@ -42,14 +42,6 @@ export interface ProcessSurroundings {
   readonly environment: NodeJS.ProcessEnv;
 }
 
-/** One life of the process. */
-interface Run {
-  readonly identity: ProcessIdentity;
-  readonly startedAtMs: number;
-  /** Resolves with how it ended. */
-  readonly ended: Promise<string>;
-}
-
 /**
  * One process of the application, run as a command in a session of its own and kept running. It outlives this manager and is found
  * again by pid and start time; it is never started twice, and nothing of it is left when it is stopped.
@@ -62,13 +54,15 @@ export class ExecProcess {
   private lastLeader: ProcessIdentity | null = null;
   /** The last leader was alive under our eyes. */
   private sawLeader = false;
+  /** Nothing of it is alive, as this manager has seen to itself. */
+  private clean = false;
   private ready = false;
   private failures: readonly number[] = [];
   private exhausted = false;
   private reason = '';
   private restarts = 0;
   private wake: () => void = () => undefined;
-  private readonly waiting = new Set<{ resolve(): void; reject(error: Error): void }>();
+  private readonly readiness = new Readiness();
 
   constructor(
     readonly configuration: ProcessConfiguration,
@@ -96,7 +90,8 @@ export class ExecProcess {
       this.failures = []; // a new decision to start it is a new chance
       this.wake();
     }
-    await this.untilReady();
+    if (this.ready && this.run && isSameAlive(this.run.identity)) return;
+    await this.readiness.wait(this.configuration.name, HEALTHY_LIMIT_MS);
   }
 
   /** Ends it with everything it has started; resolves when nothing of it is alive, rejects when something cannot be killed. */
@@ -111,7 +106,7 @@ export class ExecProcess {
   async release(): Promise<void> {
     this.wish?.abort();
     this.wish = null;
-    this.disappoint('this manager ends');
+    this.readiness.missed('this manager ends');
     await this.loop;
   }
 
@@ -136,6 +131,7 @@ export class ExecProcess {
     this.lastLeader = record;
     this.sawLeader = record !== null && isSameAlive(record);
     if (record && this.sawLeader && record.digest === this.digest) {
+      this.clean = false;
       this.run = this.adoptedRun(record, record.startedAtUnixMs, wish.signal);
       this.ready = true;
     }
@@ -147,7 +143,7 @@ export class ExecProcess {
   private async stopNow(): Promise<void> {
     this.wish?.abort();
     this.wish = null;
-    this.disappoint('it was stopped');
+    this.readiness.missed('it was stopped');
     await this.loop;
     const { records } = this.surroundings;
     if (!this.lastLeader) {
@@ -156,6 +152,7 @@ export class ExecProcess {
     }
     await this.endMembers();
     records.remove(this.configuration.name);
+    this.clean = true;
     this.lastLeader = null;
     this.exhausted = false;
     this.reason = '';
@@ -168,7 +165,7 @@ export class ExecProcess {
       let end: string;
       try {
         // What an earlier life left behind would run beside its successor.
-        if (!this.run) await this.endMembers();
+        if (!this.run && !this.clean) await this.endMembers();
         if (signal.aborted) break;
         this.run ??= this.launch(signal);
         end = await this.accompany(this.run, signal);
@@ -194,7 +191,7 @@ export class ExecProcess {
     const becomeReady = () => {
       if (!this.ready && this.exhausted) timers.push(setTimeout(() => this.recovered(), RECOVERED_AFTER_MS));
       this.ready = true;
-      for (const waiter of [...this.waiting]) waiter.resolve();
+      this.readiness.reached();
     };
     try {
       let missed = 0;
@@ -244,7 +241,7 @@ export class ExecProcess {
       const before = this.exhausted;
       this.exhausted = true;
       if (!before) this.listener.onExhausted(reason);
-      this.disappoint(reason);
+      this.readiness.missed(reason);
     }
     return decision.pauseMs;
   }
@@ -264,6 +261,7 @@ export class ExecProcess {
     const startedAtMs = this.clock.nowMs();
     rotateLog(logFile);
     const log = openLog(logFile);
+    this.clean = false;
     try {
       const child = spawn(program, args, {
         detached: true, // a session, and with it a process group, of its own
@@ -303,31 +301,6 @@ export class ExecProcess {
     await endAll(() => membersOf(mark, leader, this.sawLeader), this.configuration.stopSeconds * 1000);
   }
 
-  private untilReady(): Promise<void> {
-    if (this.ready && this.run && isSameAlive(this.run.identity)) return Promise.resolve();
-    return new Promise((resolve, reject) => {
-      const { name } = this.configuration;
-      const timer = setTimeout(() => waiter.reject(new Error(`${name} is not ready within 60 s`)), HEALTHY_LIMIT_MS);
-      const waiter = {
-        resolve: () => {
-          clearTimeout(timer);
-          this.waiting.delete(waiter);
-          resolve();
-        },
-        reject: (error: Error) => {
-          clearTimeout(timer);
-          this.waiting.delete(waiter);
-          reject(error);
-        },
-      };
-      this.waiting.add(waiter);
-    });
-  }
-
-  private disappoint(reason: string): void {
-    for (const waiter of [...this.waiting]) waiter.reject(new Error(`${this.configuration.name}: ${reason}`));
-  }
-
   private pause(ms: number, signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const done = () => {
@@ -356,32 +329,4 @@ export class ExecProcess {
     const started = JSON.stringify([command, environment, user ?? null, workingDirectory ?? null]);
     return createHash('sha256').update(started).digest('hex');
   }
-}
-
-/** Resolves when the wish is withdrawn. */
-function abortion(signal: AbortSignal): Promise<string> {
-  if (signal.aborted) return Promise.resolve('');
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(''), { once: true }));
-}
-
-const elapsed = (ms: number) => new Promise<null>((resolve) => setTimeout(() => resolve(null), ms).unref());
-
-/**
- * How the process ended. A child says so itself; of an adopted process, which is nobody's child here, we have to look whether it is
- * still there. We look at a child too, giving its own word the time to come.
- */
-function orGone(identity: ProcessIdentity, child: Promise<string> | null, signal: AbortSignal): Promise<string> {
-  return new Promise((resolve) => {
-    let looksGone = 0;
-    const timer = setInterval(() => {
-      looksGone = isSameAlive(identity) ? 0 : looksGone + 1;
-      if (looksGone > (child ? 4 : 0)) finish('it has ended');
-    }, LOOK_MS);
-    const finish = (how: string) => {
-      clearInterval(timer);
-      resolve(how);
-    };
-    signal.addEventListener('abort', () => clearInterval(timer), { once: true });
-    void child?.then(finish);
-  });
 }

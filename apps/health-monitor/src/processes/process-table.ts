@@ -14,18 +14,24 @@ export interface LivingProcess {
   readonly pid: number;
   readonly startTime: number;
   readonly sessionId: number;
+  /** It is one of the kernel's own threads: no program, no environment. */
+  readonly isKernelThread: boolean;
 }
 
 /** This environment variable marks all that a process of the application starts, even what leaves its session. */
 export const MARK = 'UNDERSTUDY_APPLICATION_PROCESS';
 
+/** PF_KTHREAD of the kernel. */
+const KERNEL_THREAD = 0x00200000;
+
 /** The process with that pid; null when there is none, or only its zombie. */
 export function livingProcess(pid: number): LivingProcess | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    const [state, , , sessionId, ...rest] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    const [state, , , sessionId, , , flags, ...rest] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     if (state === 'Z' || state === 'X') return null;
-    return { pid, startTime: Number(rest[15]), sessionId: Number(sessionId) };
+    const isKernelThread = (Number(flags) & KERNEL_THREAD) !== 0;
+    return { pid, startTime: Number(rest[12]), sessionId: Number(sessionId), isKernelThread };
   } catch {
     return null;
   }
@@ -56,7 +62,8 @@ export function membersOf(mark: string, leader: ProcessIdentity | null, sawLeade
   return allPids().flatMap((pid) => {
     const found = pid === process.pid ? null : livingProcess(pid);
     if (!found) return [];
-    return (ownSession && found.sessionId === leader.pid) || carries(pid, mark) ? [found] : [];
+    const belongs = (ownSession && found.sessionId === leader.pid) || (!found.isKernelThread && carries(pid, mark));
+    return belongs ? [found] : [];
   });
 }
 
