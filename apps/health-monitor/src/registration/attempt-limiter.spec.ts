@@ -20,6 +20,14 @@ describe('the delay after wrong keys', () => {
     expect(limiter.waitMs('the owner', 0)).toBe(30_000);
   });
 
+  it('counts those whose source is not known in the total only', () => {
+    const limiter = new AttemptLimiter();
+    for (let wrong = 1; wrong <= 10; wrong += 1) limiter.wrong(null, 0);
+    expect(limiter.waitMs(null, 0)).toBe(0);
+    limiter.wrong(null, 0);
+    expect(limiter.waitMs(null, 0)).toBe(1000);
+  });
+
   it('is forgotten after a right key, and after a quarter of an hour', () => {
     const limiter = new AttemptLimiter();
     for (let wrong = 1; wrong <= 5; wrong += 1) limiter.wrong('a', 0);

@@ -29,17 +29,19 @@ export class AttemptLimiter {
     private readonly inTotal: AttemptLimits = IN_TOTAL,
   ) {}
 
-  /** How many ms this source has to wait before it may try again; 0 = it may. */
-  waitMs(source: string, atMs: number): number {
-    return Math.max(waitOf(this.sources.get(source), this.perSource, atMs), waitOf(this.total, this.inTotal, atMs));
+  /** How many ms this source has to wait before it may try again; 0 = it may. Null: not known, only the total counts. */
+  waitMs(source: string | null, atMs: number): number {
+    const own = source === null ? 0 : waitOf(this.sources.get(source), this.perSource, atMs);
+    return Math.max(own, waitOf(this.total, this.inTotal, atMs));
   }
 
   /** A wrong key came from there. */
-  wrong(source: string, atMs: number): void {
+  wrong(source: string | null, atMs: number): void {
+    this.total = grown(this.total, atMs);
+    if (source === null) return;
     const tally = grown(this.sources.get(source), atMs);
     this.sources.delete(source); // enters again as the newest
     this.sources.set(source, tally);
-    this.total = grown(this.total, atMs);
     if (this.sources.size > SOURCES_MAX) {
       for (const oldest of this.sources.keys()) {
         this.sources.delete(oldest);
@@ -49,8 +51,8 @@ export class AttemptLimiter {
   }
 
   /** The right key came from there. The total stays: others may still be guessing. */
-  right(source: string): void {
-    this.sources.delete(source);
+  right(source: string | null): void {
+    if (source !== null) this.sources.delete(source);
   }
 }
 

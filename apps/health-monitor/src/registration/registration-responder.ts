@@ -68,9 +68,9 @@ export class RegistrationResponder {
 
   /**
    * The first step. @param input as it came, unchecked.
-   * @param source who asks, as well as the caller knows; 'unknown' puts all into one pot
+   * @param source who asks, if the caller knows: each has its own delay after wrong keys; null: only the total delay counts
    */
-  async hello(input: unknown, source = 'unknown'): Promise<Refusable<RegistrationChallenge>> {
+  async hello(input: unknown, source: string | null = null): Promise<Refusable<RegistrationChallenge>> {
     const parsed = RegistrationHelloSchema.safeParse(input);
     if (!parsed.success) return refuse('invalid-input', `the hello is malformed: ${parsed.error.issues[0]?.message}`);
     const hello = parsed.data;
@@ -103,7 +103,10 @@ export class RegistrationResponder {
   }
 
   /** The second step: the primary's proof against ours. @param nonce the challenge's */
-  async prove(input: { nonce: string; proof: string }, source = 'unknown'): Promise<Refusable<{ proof: string }>> {
+  async prove(
+    input: { nonce: string; proof: string },
+    source: string | null = null,
+  ): Promise<Refusable<{ proof: string }>> {
     const handshake = this.open.get(input.nonce);
     this.open.delete(input.nonce);
     const atMs = this.clock.nowMs();
@@ -134,7 +137,7 @@ export class RegistrationResponder {
   /** The primary abandons the registration of that pair. A wrong proof counts as a wrong key. */
   async abandon(
     input: { pairId: string; proof: string },
-    source = 'unknown',
+    source: string | null = null,
   ): Promise<Refusable<Record<string, never>>> {
     const waitMs = this.limiter.waitMs(source, this.clock.nowMs());
     if (waitMs > 0) return tooMany(waitMs);
@@ -154,7 +157,7 @@ export class RegistrationResponder {
   }
 
   /** Why this registration cannot go on, asked at both steps because things change between them. */
-  private objection(hello: RegistrationHello, fingerprint: string, source: string) {
+  private objection(hello: RegistrationHello, fingerprint: string, source: string | null) {
     const waitMs = this.limiter.waitMs(source, this.clock.nowMs());
     if (waitMs > 0) return tooMany(waitMs);
     const self = this.port.self();
