@@ -63,7 +63,7 @@ export class Demo {
         async () => (await each.status()) !== null,
       );
     }
-    await this.register();
+    await this.register().catch((error: unknown) => this.explain((error as Error).message));
     await this.within(SETTLED_MS_MAX, 'the pair did not reach its states', async () => {
       const states = (await this.statuses()).map((status) => status?.state ?? '');
       return SETTLED.some((pair) => pair.every((state, index) => state === states[index]));
@@ -137,11 +137,14 @@ export class Demo {
     while (!(await holds())) {
       const ended = this.servers.find(({ isRunning }) => !isRunning);
       const reason = ended ? `${ended.server.name} ended` : `${what} within ${limitMs / 1000} s`;
-      if (ended || performance.now() > deadline)
-        throw new CliError(EXIT.refused, [reason, ...this.trouble()].join('\n'));
+      if (ended || performance.now() > deadline) this.explain(reason);
       if (this.isStopping) throw new CliError(EXIT.done, '');
       await sleep(LOOK_MS);
     }
+  }
+
+  private explain(reason: string): never {
+    throw new CliError(EXIT.refused, [reason, ...this.trouble()].join('\n'));
   }
 
   private trouble(): string[] {
