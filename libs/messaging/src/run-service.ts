@@ -16,14 +16,17 @@ export interface RunningService {
 /** Starts a service; every app exports one. Resolves when it does its work. */
 export type StartService = (environment: ServiceEnvironment) => Promise<RunningService>;
 
-/** What the runner tells the services it started: the whole server goes down. SIGTERM alone means that only this service is replaced. */
+/**
+ * What the runner tells the services it started. `shutdown`: the whole server goes down (SIGTERM alone means that only this service
+ * is replaced). `ping`: answer with `pong`.
+ */
 export interface RunnerMessage {
-  readonly type: 'shutdown';
+  readonly type: 'shutdown' | 'ping';
 }
 
-/** What a service tells the runner: its start has finished. */
+/** What a service tells the runner. `ready`: its start has finished. `pong`: its main thread is not stuck. */
 export interface ServiceMessage {
-  readonly type: 'ready';
+  readonly type: 'ready' | 'pong';
 }
 
 /** Longest orderly close of one service. PostgreSQL's own stop has 60 s. */
@@ -78,15 +81,17 @@ export function runProcess(name: string, boot: (environment: ServiceEnvironment)
   process.on('SIGINT', () => close('service-restart'));
   process.on('message', (message: RunnerMessage) => {
     if (message?.type === 'shutdown') close('server-shutdown');
+    if (message?.type === 'ping') tellRunner({ type: 'pong' });
   });
   process.on('disconnect', () => close('service-restart'));
   started.then(
-    () => {
-      const ready: ServiceMessage = { type: 'ready' };
-      if (process.connected) process.send?.(ready, undefined, undefined, () => undefined);
-    },
+    () => tellRunner({ type: 'ready' }),
     (error: unknown) => exitAfterFault(logger, error),
   );
+}
+
+function tellRunner(message: ServiceMessage): void {
+  if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
 }
 
 function environmentOrExit(name: string): ServiceEnvironment {

@@ -8,6 +8,9 @@ import type { RotatingLog } from './rotating-log.ts';
 const LONG_ENOUGH_MS = 10_000;
 const FIRST_BACKOFF_MS = 100;
 const LONGEST_BACKOFF_MS = 10_000;
+/** While it stops: how often a service is asked, and how long it may be silent. */
+const PING_MS = 1000;
+const SILENT_LIMIT_MS = 8000;
 /** Our standard output may be a pipe that nobody reads: beyond this, lines only go to the file. */
 const STDOUT_BACKLOG_BYTES = 1024 * 1024;
 
@@ -89,16 +92,33 @@ export class SupervisedChild {
     if (this.timer) clearTimeout(this.timer);
     const child = this.child;
     if (child === null) return;
-    const message: RunnerMessage = { type: 'shutdown' };
-    if (options.shutdown && child.connected) child.send(message, () => undefined);
-    else child.kill('SIGTERM');
-    const killer = setTimeout(() => {
-      const { name } = this.command;
-      this.logger.error('A part of this server did not stop in time and is killed', { part: name, ...options });
+    const kill = (reason: string) => {
+      this.logger.error('A part of this server is killed while the server stops', { part: this.command.name, reason });
       child.kill('SIGKILL');
-    }, options.limitMs);
+    };
+    let stopAsking: () => void = () => undefined;
+    if (options.shutdown && child.connected) {
+      tell(child, { type: 'shutdown' });
+      stopAsking = this.killWhenSilent(child, kill);
+    } else child.kill('SIGTERM');
+    const killer = setTimeout(() => kill(`has not stopped within ${options.limitMs} ms`), options.limitMs);
     await this.ended.promise;
     clearTimeout(killer);
+    stopAsking();
+  }
+
+  /** PostgreSQL's shutdown may take long; a service that hangs meanwhile is not waited for. Its bus may be closed: asked on our channel. */
+  private killWhenSilent(child: ChildProcess, kill: (reason: string) => void): () => void {
+    let heardAtMs = this.clock.nowMs();
+    child.on('message', () => {
+      heardAtMs = this.clock.nowMs();
+    });
+    const timer = setInterval(() => {
+      if (this.clock.nowMs() - heardAtMs < SILENT_LIMIT_MS) return tell(child, { type: 'ping' });
+      clearInterval(timer);
+      kill(`has been silent for ${SILENT_LIMIT_MS} ms`);
+    }, PING_MS);
+    return () => clearInterval(timer);
   }
 
   private failed(name: string, child: ChildProcess, error: Error): void {
@@ -133,4 +153,8 @@ export class SupervisedChild {
       if (this.command.isService && isRead) process.stdout.write(`${line}\n`);
     });
   }
+}
+
+function tell(child: ChildProcess, message: RunnerMessage): void {
+  if (child.connected) child.send(message, () => undefined);
 }
