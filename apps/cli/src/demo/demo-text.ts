@@ -28,8 +28,9 @@ Try in another terminal, from this checkout:
 
   ${command('beta')} ha status
   curl -s ${sample(active.address)}rows
-  ${(isSwapped ? [handBack, takeOver] : [takeOver, handBack]).join('\n  ')}
+  ${isSwapped ? handBack : takeOver}
   curl -s ${sample(other.address)}rows                 the other server answers now, with every row
+  ${isSwapped ? takeOver : handBack}
   ${command('beta')} ha events --follow          what happens, as it happens
 
 Then let the primary die, when it is active:
