@@ -1,4 +1,14 @@
-import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { PeerIdentity } from '@understudy/contracts';
 import { isLoopback, writeFileAtomically } from '@understudy/platform';
@@ -72,16 +82,32 @@ export class ConfigurationFiles {
       paths.run,
       paths.logs,
       paths.configuration,
-      dirname(paths.sockets),
+      paths.sockets,
       dirname(dataDirectory),
     ]) {
       mkdirSync(directory, { recursive: true });
       this.letPass(directory);
     }
-    mkdirSync(paths.sockets, { recursive: true, mode: 0o700 });
+    mkdirSync(this.socketDirectory, { recursive: true, mode: 0o700 });
     const { owner } = this.programs;
-    if (owner) chownSync(paths.sockets, owner.uid, owner.gid);
-    chmodSync(paths.sockets, 0o700);
+    if (owner) chownSync(this.socketDirectory, owner.uid, owner.gid);
+    chmodSync(this.socketDirectory, 0o700);
+    this.linkSocket();
+  }
+
+  /** Where PostgreSQL makes its socket: a directory of its own, because it must not be able to change what else lies in `sockets`. */
+  private get socketDirectory(): string {
+    return join(this.settings.paths.sockets, 'pg');
+  }
+
+  /** Clients look for the socket in `sockets` itself. */
+  private linkSocket(): void {
+    const name = `.s.PGSQL.${this.settings.port}`;
+    const link = join(this.settings.paths.sockets, name);
+    const present = lstatSync(link, { throwIfNoEntry: false });
+    if (present?.isSymbolicLink()) return;
+    if (present) rmSync(link);
+    symlinkSync(join('pg', name), link);
   }
 
   /** Writes what has changed; true when something has. `capacity`: of the directory's pg_control, for a standby. */
@@ -98,7 +124,7 @@ export class ConfigurationFiles {
       serverName: settings.serverName,
       listenAddresses: isLoopback(settings.address) ? [settings.address] : [settings.address, '127.0.0.1'],
       port: settings.port,
-      socketDirectory: settings.paths.sockets,
+      socketDirectory: this.socketDirectory,
       certificateFile: own && this.file('server.pem'),
       keyFile: own && this.file('server-key.pem'),
       peerCertificateFile: own && this.file('peer.pem'),

@@ -1,6 +1,6 @@
 import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
-import { readdir, readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readdir, readFile, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { syncDirectory, writeFileAtomically } from '@understudy/platform';
 import type { Programs } from '../adapters/programs.ts';
 import { type ControlData, isCleanShutdown, parseControlData, timelineOf, wasWriter } from '../domain/control-data.ts';
@@ -123,6 +123,12 @@ export class DataDirectory {
     const { owner } = this.programs;
     if (owner) chownSync(directory, owner.uid, owner.gid);
     await syncDirectory(join(directory, '..'));
+  }
+
+  /** Puts a finished directory in place, whole or not at all; what is there must be empty or absent. */
+  async takePlace(finished: string): Promise<void> {
+    await rename(finished, this.path);
+    await syncDirectory(dirname(this.path));
   }
 
   private async write(name: string, text: string): Promise<void> {

@@ -50,7 +50,7 @@ class Server {
       serverName: name,
       address,
       port,
-      binDirectory: findPostgresqlBinDirectory() as string,
+      binDirectory: findPostgresqlBinDirectory(process.env.PATH ?? '') as string,
       dataDirectory: join(paths.dataDirectory, 'postgresql'),
       osUser: 'postgres',
       accessRules: ['host all all 127.0.0.0/8 trust'],

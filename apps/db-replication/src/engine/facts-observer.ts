@@ -58,7 +58,7 @@ export class FactsObserver {
   async observe(restartsExhausted: boolean): Promise<DatabaseFacts> {
     const running = this.postmaster.running !== null;
     const row = running ? await this.probe() : null;
-    if (row !== null || !running) this.lastUsableMs = this.clock.nowMs();
+    if (row !== null) this.lastUsableMs = this.clock.nowMs();
     const role = !this.directory.exists
       ? 'none'
       : !running
@@ -76,7 +76,7 @@ export class FactsObserver {
     return {
       running,
       usable: row !== null,
-      unusableSeconds: row === null && running ? Math.round((this.clock.nowMs() - this.lastUsableMs) / 1000) : 0,
+      unusableSeconds: row === null ? Math.round((this.clock.nowMs() - this.lastUsableMs) / 100) / 10 : 0,
       role,
       timeline: row === null ? (atRest?.timeline ?? null) : number(row.timeline ?? row.checkpoint_timeline),
       lsn: position ?? atRest?.lsn ?? null,
@@ -85,7 +85,7 @@ export class FactsObserver {
       lagBytes: row === null || (role === 'read-write' && !streaming) ? null : Math.max(0, number(row.lag_bytes) ?? 0),
       lagSeconds: row === null || (role === 'read-write' && !streaming) ? null : lagSeconds(row),
       systemIdentifier: text(row?.system) ?? atRest?.system ?? null,
-      slotStatus: slotStatus(row?.slot_status),
+      slotStatus: role === 'read-write' ? slotStatus(row?.slot_status) : null,
       foreignPostmaster: this.postmaster.isForeign,
       restartsExhausted,
       retentionRemainingSeconds:

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { processStartTime } from '@understudy/platform';
@@ -12,8 +12,6 @@ import type { TaskContext } from '../ports/task-context.ts';
 import type { ConfigurationFiles } from './configuration-files.ts';
 
 const POLL_MS = 5;
-/** What a killed postmaster left ends by itself; after this it is helped. */
-const ORPHAN_PATIENCE_MS = 300;
 const ORPHAN_LIMIT_MS = 10_000;
 const NO_PROGRESS_LIMIT_MS = 60_000;
 const FAST_STOP_LIMIT_MS = 60_000;
@@ -84,19 +82,24 @@ export class Postmaster {
   async ready(context: TaskContext): Promise<void> {
     let work = 0;
     let workedAtMs = performance.now();
+    let lookedAtMs = workedAtMs;
     for (;;) {
       context.signal.throwIfAborted();
       if (this.running === null)
         throw new TaskFailure('start-failed', `PostgreSQL has ended while it was starting: ${this.lastLogLines()}`);
       try {
+        if (this.status !== 'ready') throw new Error('it is starting');
         await withLocal(this.local, 1000, (session) => session.query('select 1'));
         return;
       } catch (error) {
-        const done = workDoneIn(this.settings.dataDirectory);
-        if (done > work) {
-          context.advance(done - work);
-          work = done;
-          workedAtMs = performance.now();
+        if (performance.now() - lookedAtMs > 500) {
+          lookedAtMs = performance.now();
+          const done = workDoneIn(this.settings.dataDirectory);
+          if (done > work) {
+            context.advance(done - work);
+            work = done;
+            workedAtMs = lookedAtMs;
+          }
         }
         if (performance.now() - workedAtMs > NO_PROGRESS_LIMIT_MS)
           throw new TaskFailure(
@@ -104,7 +107,7 @@ export class Postmaster {
             `PostgreSQL does not accept connections and makes no progress: ${messageOf(error)}`,
           );
       }
-      await delay(20);
+      await delay(POLL_MS);
     }
   }
 
@@ -134,16 +137,20 @@ export class Postmaster {
     return false;
   }
 
-  /** A new postmaster refuses to start beside the children of a killed one; they must not write either. */
-  private async endOrphans(): Promise<void> {
+  /** Ends what a dead postmaster left: a new one refuses to start beside the children of a killed one; they must not write either. */
+  async endOrphans(): Promise<void> {
     const startedAtMs = performance.now();
     while (this.running === null) {
       const orphans = processesIn(this.settings.dataDirectory);
-      if (orphans.length === 0) return;
+      if (orphans.length === 0) {
+        // Nothing works in the directory, so a lock file names a dead process, or one that has its number by now.
+        rmSync(join(this.settings.dataDirectory, 'postmaster.pid'), { force: true });
+        return;
+      }
       const elapsedMs = performance.now() - startedAtMs;
       if (elapsedMs > ORPHAN_LIMIT_MS)
         throw new TaskFailure('start-failed', `processes ${orphans.join(', ')} of an earlier PostgreSQL do not end`);
-      if (elapsedMs > ORPHAN_PATIENCE_MS) for (const pid of orphans) signalTo(pid, 'SIGKILL');
+      for (const pid of orphans) signalTo(pid, 'SIGKILL');
       await delay(POLL_MS);
     }
   }
@@ -151,6 +158,15 @@ export class Postmaster {
   private async recordedOrGone(hasEnded: () => boolean): Promise<void> {
     for (const until = performance.now() + 5000; performance.now() < until; await delay(POLL_MS)) {
       if (this.running !== null || hasEnded()) return;
+    }
+  }
+
+  /** What it says of itself: `starting`, `standby` (no connections yet), `ready`, `stopping`. */
+  private get status(): string {
+    try {
+      return readFileSync(join(this.settings.dataDirectory, 'postmaster.pid'), 'utf8').split('\n')[7]?.trim() ?? '';
+    } catch {
+      return '';
     }
   }
 

@@ -10,7 +10,8 @@ type Request = z.output<typeof PerformDatabaseTask.data>;
 type Answer = z.output<typeof PerformDatabaseTask.reply>;
 
 const KEPT = 50;
-const CANCEL_LIMIT_MS = 10_000;
+/** Less than callers wait for an answer; they ask again. */
+const CANCEL_LIMIT_MS = 3000;
 
 interface Running {
   readonly taskId: string;
@@ -47,14 +48,12 @@ export class TaskDesk {
         message: `epoch ${epoch} is older than ${this.state.current.epoch}`,
       };
     await this.state.update({ epoch });
-    if (this.running !== null && this.running.taskId !== taskId) {
-      if (this.running.taskId !== replaces)
-        return { state: 'failed', code: 'busy', message: `another task is running: ${this.running.step}` };
-      this.running.abort.abort(new TaskFailure('internal', 'another task takes its place'));
-      await Promise.race([this.running.ended, delay(CANCEL_LIMIT_MS)]);
-      if (this.running?.taskId === replaces)
-        return { state: 'failed', code: 'busy', message: 'the task before does not let go' };
-    }
+    if (this.running !== null && this.running.taskId === replaces && replaces !== taskId) await this.cancel();
+    if (this.running !== null && this.running.taskId !== taskId)
+      return { state: 'failed', code: 'busy', message: `another task is running: ${this.running.step}` };
+    // Asked twice at the same time, it may have ended while the one before was being cancelled.
+    const ended = this.outcomes.get(taskId);
+    if (ended) return ended;
     const running = this.running ?? this.begin(taskId, task);
     await Promise.race([running.ended, delay(holdMs)]);
     return (
@@ -65,6 +64,14 @@ export class TaskDesk {
         percent: running.percent,
       }
     );
+  }
+
+  /** Ends the running task, and waits a few seconds for it to let go. */
+  async cancel(): Promise<void> {
+    const { running } = this;
+    if (running === null) return;
+    running.abort.abort(new TaskFailure('internal', 'another task takes its place'));
+    await Promise.race([running.ended, delay(CANCEL_LIMIT_MS, undefined, { ref: false })]);
   }
 
   private begin(taskId: string, task: DatabaseTask): Running {

@@ -1,0 +1,101 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { type DatabaseTaskResult, formatLsn, parseLsn } from '@understudy/contracts';
+import { KeptSession, type Row, withLocal } from '../adapters/sql.ts';
+import { messageOf, TaskFailure } from '../domain/task-failure.ts';
+import type { TaskContext } from '../ports/task-context.ts';
+import type { FactsObserver } from './facts-observer.ts';
+import type { Postmaster } from './postmaster.ts';
+
+const ASK_MS = 5000;
+/** What is needed was proven to be on its way before; this is for the last of it. */
+const RECEIVE_LIMIT_MS = 10_000;
+const PROMOTE_LIMIT_MS = 60_000;
+
+const PRIOR_TIMELINE = `select greatest((select timeline_id from pg_control_checkpoint()),
+  (select min_recovery_end_timeline from pg_control_recovery()), (select received_tli from pg_stat_wal_receiver)) as timeline`;
+const NOW = `select ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int as timeline,
+  pg_current_wal_lsn()::text as lsn`;
+
+/** Makes a running standby the active server. */
+export class Promotion {
+  constructor(
+    private readonly postmaster: Postmaster,
+    private readonly observer: FactsObserver,
+  ) {}
+
+  /**
+   * Returns the new timeline and where it began. One that is active already is success: an earlier attempt got that far. Throws
+   * `data-missing` before anything has changed, or `promotion-failed`.
+   */
+  async run(requiredLsn: string | null, context: TaskContext): Promise<Partial<DatabaseTaskResult>> {
+    const session = new KeptSession(this.postmaster.local);
+    try {
+      const [state] = await session.query('select pg_is_in_recovery() as standby', ASK_MS);
+      if (state?.standby === false) return found(await this.now(session));
+      if (requiredLsn !== null) await this.received(parseLsn(requiredLsn), context);
+      const [before] = await session.query(PRIOR_TIMELINE, ASK_MS);
+      context.step('promoting');
+      // A paused replay would hold the promotion up for ever.
+      await session.query('select case when pg_is_wal_replay_paused() then pg_wal_replay_resume() end', ASK_MS);
+      await session.query('select pg_promote(false)', ASK_MS);
+      await this.promoted(session, context);
+      const after = await this.now(session);
+      if (Number(after?.timeline) <= Number(before?.timeline)) {
+        throw new TaskFailure('promotion-failed', `the timeline is still ${String(after?.timeline)}`);
+      }
+      return found(after);
+    } catch (error) {
+      if (error instanceof TaskFailure || context.signal.aborted) throw error;
+      throw new TaskFailure('promotion-failed', messageOf(error));
+    } finally {
+      session.close();
+    }
+  }
+
+  private async promoted(session: KeptSession, context: TaskContext): Promise<void> {
+    for (const until = performance.now() + PROMOTE_LIMIT_MS; ; await delay(5)) {
+      const [row] = await session.query('select pg_is_in_recovery() as standby', ASK_MS).catch(() => []);
+      if (row?.standby === false) return;
+      if (this.postmaster.running === null) {
+        throw new TaskFailure('promotion-failed', 'PostgreSQL has ended during the promotion');
+      }
+      if (performance.now() > until) {
+        throw new TaskFailure('promotion-failed', `still in recovery after ${PROMOTE_LIMIT_MS / 1000} s`);
+      }
+      context.advance(1);
+    }
+  }
+
+  private async now(session: KeptSession): Promise<Row | undefined> {
+    const [row] = await session.query(NOW, ASK_MS);
+    return row;
+  }
+
+  private async received(required: bigint, context: TaskContext): Promise<void> {
+    context.step(`waiting for ${formatLsn(required)}`);
+    let received = -1n;
+    const until = performance.now() + RECEIVE_LIMIT_MS;
+    for (; ; await delay(5)) {
+      context.signal.throwIfAborted();
+      const now = await this.observer.received();
+      if (now !== null && now >= required) return;
+      if (now !== null && now > received) {
+        received = now;
+        context.advance(1);
+      }
+      if (performance.now() > until) {
+        const end = received < 0n ? 'an unknown position' : formatLsn(received);
+        throw new TaskFailure('data-missing', `needed up to ${formatLsn(required)}, received up to ${end}`);
+      }
+    }
+  }
+}
+
+function found(row: Row | undefined): Partial<DatabaseTaskResult> {
+  return { timeline: Number(row?.timeline), lsn: String(row?.lsn) };
+}
+
+/** Asks for a checkpoint; gives it up after `limitMs`. Never throws: without it what follows is only slower. */
+export async function checkpoint(postmaster: Postmaster, limitMs: number): Promise<void> {
+  await withLocal(postmaster.local, limitMs, (session) => session.query('CHECKPOINT')).catch(() => undefined);
+}

@@ -1,0 +1,105 @@
+import type { Clock } from '@understudy/platform';
+import { RestartPolicy } from '../domain/restart-policy.ts';
+import { messageOf } from '../domain/task-failure.ts';
+import type { EngineEvents } from '../ports/engine-events.ts';
+import type { TaskContext } from '../ports/task-context.ts';
+import type { Postmaster } from './postmaster.ts';
+
+/** Death is noticed within this time. */
+const WATCH_MS = 50;
+
+/** What the supervision asks of the engine. */
+export interface Supervised {
+  /** Whether PostgreSQL shall be running, and nobody else is at work on it. */
+  shallRun(): boolean;
+  launch(context: TaskContext): Promise<void>;
+  /** Something happened that others should know at once. */
+  changed(): void;
+}
+
+/** Sees within 50 ms that PostgreSQL has died, and starts it again in place: at once, and slowly when that does not help. */
+export class Supervision {
+  private readonly restarts = new RestartPolicy();
+  private timer: NodeJS.Timeout | undefined;
+  private reviving: Promise<void> | null = null;
+  private abort = new AbortController();
+  private nextAtMs = 0;
+  private wasRunning = false;
+  private told: 'nothing' | 'failed' | 'exhausted' = 'nothing';
+
+  constructor(
+    private readonly postmaster: Postmaster,
+    private readonly events: EngineEvents,
+    private readonly clock: Clock,
+    private readonly supervised: Supervised,
+  ) {}
+
+  /** PostgreSQL cannot be kept running. */
+  get isExhausted(): boolean {
+    return this.restarts.isExhausted(this.clock.nowMs());
+  }
+
+  start(): void {
+    this.timer = setInterval(() => this.look(), WATCH_MS);
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.timer);
+    await this.yield();
+  }
+
+  /** A task takes over: a start under way is given up, and what failed before does not count any more. */
+  async yield(): Promise<void> {
+    this.abort.abort(new Error('a task takes over'));
+    await this.reviving;
+    this.abort = new AbortController();
+    this.restarts.reset();
+    this.told = 'nothing';
+    this.nextAtMs = 0;
+  }
+
+  private look(): void {
+    if (this.reviving !== null || !this.supervised.shallRun()) return;
+    const isRunning = this.postmaster.running !== null;
+    const nowMs = this.clock.nowMs();
+    if (this.wasRunning && !isRunning)
+      this.failed('PostgreSQL has ended unexpectedly and is started again', 'postgresql-ended');
+    this.wasRunning = isRunning;
+    if (isRunning || nowMs < this.nextAtMs) return;
+    this.reviving = this.revive().finally(() => {
+      this.reviving = null;
+      this.supervised.changed();
+    });
+  }
+
+  private async revive(): Promise<void> {
+    const { signal } = this.abort;
+    try {
+      const quiet = () => undefined;
+      await this.supervised.launch({ signal, step: quiet, advance: quiet, percent: quiet });
+      this.wasRunning = true;
+      if (!this.isExhausted) this.told = 'nothing';
+    } catch (error) {
+      if (!signal.aborted)
+        this.failed(`PostgreSQL could not be started: ${messageOf(error)}`, 'postgresql-start-failed');
+    }
+  }
+
+  private failed(message: string, code: string): void {
+    const nowMs = this.clock.nowMs();
+    this.nextAtMs = nowMs + this.restarts.failed(nowMs);
+    const exhausted = this.isExhausted;
+    if (exhausted && this.told !== 'exhausted') {
+      this.told = 'exhausted';
+      this.events.incident({
+        severity: 'critical',
+        code: 'restarts-exhausted',
+        message: `PostgreSQL cannot be kept running. ${message}`,
+      });
+    } else if (!exhausted && (this.told === 'nothing' || code === 'postgresql-ended')) {
+      this.told = 'failed';
+      this.events.incident({ severity: 'warning', code, message });
+    }
+    this.supervised.changed();
+  }
+}
