@@ -1,6 +1,5 @@
-import { type ProcedureId, STATE_SEQUENCES, type StateLabel, type StateSequences } from './state-sequences.ts';
-
-const PSEUDO_STATE: StateLabel = 'Health Monitor Available';
+import { PSEUDO_STATE } from './state-history.ts';
+import { type ProcedureId, STATE_SEQUENCES, type StateSequences } from './state-sequences.ts';
 
 /**
  * Tells how what was observed differs from a procedure of the specification; an empty list means that it conforms: per server

@@ -2,6 +2,9 @@ import type { EventView } from '@understudy/contracts';
 import { HA_STATE_LABELS, type HaState } from '@understudy/ha-core';
 import type { StateLabel } from './state-sequences.ts';
 
+/** Seen in the event list only, between a start of the health monitor and the state it takes up again. */
+export const PSEUDO_STATE: StateLabel = 'Health Monitor Available';
+
 /** A state and when it was entered (Unix time of that server, for people only). */
 export interface StateEntry {
   readonly state: StateLabel;
@@ -26,7 +29,8 @@ export class StateHistory {
       if (event.id <= (this.lastEventId ?? -1)) continue;
       this.events.push(event);
       const state = labelOf(event.state);
-      if (state !== undefined && state !== this.entries.at(-1)?.state) this.entries.push({ state, at: event.at });
+      if (state === undefined || state === PSEUDO_STATE) continue;
+      if (state !== this.entries.at(-1)?.state) this.entries.push({ state, at: event.at });
     }
   }
 
@@ -41,7 +45,7 @@ export class StateHistory {
     this.cursor = this.markedIndex;
   }
 
-  /** The states since mark(), the one of that moment first. */
+  /** The states since mark(), the one of that moment first. The start-up pseudo-state is not one. */
   sinceMark(): StateLabel[] {
     return this.entries.slice(this.markedIndex).map((entry) => entry.state);
   }
