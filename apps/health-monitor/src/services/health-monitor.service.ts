@@ -107,7 +107,7 @@ export class HealthMonitorService {
     for (const timer of this.timers) clearInterval(timer);
     await this.host.stop();
     if (reason === 'server-shutdown') await this.processes.stopEverything();
-    else this.processes.release();
+    else await this.processes.release();
   }
 
   /** Body of GET /api/v1/ha/status. */
