@@ -8,5 +8,5 @@ export interface ApplicationProcesses extends ProcessesPort {
   /** The whole server goes down: stops all of them. */
   stopEverything(): Promise<void>;
   /** Only the manager goes: they run on, and its successor finds them. */
-  release(): void;
+  release(): Promise<void>;
 }
