@@ -100,6 +100,11 @@ export class ConfigurationFiles {
     return join(this.settings.paths.sockets, 'pg');
   }
 
+  /** PostgreSQL's socket itself. */
+  get socketFile(): string {
+    return join(this.socketDirectory, `.s.PGSQL.${this.settings.port}`);
+  }
+
   /** Clients look for the socket in `sockets` itself. */
   private linkSocket(): void {
     const name = `.s.PGSQL.${this.settings.port}`;

@@ -8,6 +8,7 @@ import type { OwnPast } from '../domain/rejoin-decision.ts';
 import { FENCING_CONFIGURATION, withoutOwnSettings } from '../domain/server-configuration.ts';
 import { parseTimelineHistory, type TimelineBranch } from '../domain/timeline-history.ts';
 import { historyFileName, laterOf, recordEnd } from '../domain/wal-position.ts';
+import type { TaskContext } from '../ports/task-context.ts';
 
 /** `xl_tot_len` of a shutdown checkpoint record up to PostgreSQL 16, for when pg_waldump cannot tell. */
 const CHECKPOINT_RECORD_BYTES = 114;
@@ -125,9 +126,14 @@ export class DataDirectory {
     await syncDirectory(join(directory, '..'));
   }
 
-  /** Puts a finished directory in place, whole or not at all; what is there must be empty or absent. */
-  async takePlace(finished: string): Promise<void> {
-    await rename(finished, this.path);
+  /** Makes an empty database: beside the directory first, so that an interrupted initdb leaves nothing in it. */
+  async initialise(context: TaskContext): Promise<void> {
+    context.step('making an empty database');
+    const fresh = `${this.path}.new`;
+    await this.prepareEmpty(fresh);
+    const args = ['-D', fresh, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C.UTF-8', '--data-checksums'];
+    await this.programs.run('initdb', args, { signal: context.signal, onOutputLine: () => context.advance(1) });
+    await rename(fresh, this.path);
     await syncDirectory(dirname(this.path));
   }
 

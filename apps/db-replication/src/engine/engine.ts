@@ -158,7 +158,7 @@ export class DatabaseEngine {
         'no-data',
         `${this.directory.path} is not empty and holds no database: move its content away`,
       );
-    if (!this.directory.exists) await this.initialise(context);
+    if (!this.directory.exists) await this.directory.initialise(context);
     if (this.directory.isStandby)
       throw new TaskFailure('is-standby', 'the data directory is a standby: it has to be promoted');
     await this.launch(context);
@@ -166,16 +166,6 @@ export class DatabaseEngine {
     await this.state.update({ desired: 'active' });
     await this.sql(PROBE_SCHEMA);
     return {};
-  }
-
-  /** Beside the directory first: an interrupted initdb leaves nothing in it. */
-  private async initialise(context: TaskContext): Promise<void> {
-    context.step('making an empty database');
-    const fresh = `${this.directory.path}.new`;
-    await this.directory.prepareEmpty(fresh);
-    const args = ['-D', fresh, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C.UTF-8', '--data-checksums'];
-    await this.programs.run('initdb', args, { signal: context.signal, onOutputLine: () => context.advance(1) });
-    await this.directory.takePlace(fresh);
   }
 
   private async startStandby(context: TaskContext): Promise<Found> {

@@ -86,7 +86,7 @@ export class FactsObserver {
       lagSeconds: row === null || (role === 'read-write' && !streaming) ? null : lagSeconds(row),
       systemIdentifier: text(row?.system) ?? atRest?.system ?? null,
       slotStatus: role === 'read-write' ? slotStatus(row?.slot_status) : null,
-      foreignPostmaster: this.postmaster.isForeign,
+      foreignPostmaster: this.postmaster.isForeign || (!running && this.postmaster.isPortTaken),
       restartsExhausted,
       retentionRemainingSeconds:
         role === 'read-write' && position !== null && row?.slot_status != null

@@ -6,6 +6,7 @@ import { parseTimelineHistory } from '../domain/timeline-history.ts';
 import { PEER_SLOT } from './configuration-files.ts';
 
 const DEADLINE_MS = 5000;
+const CHECKPOINT_LIMIT_MS = 600_000;
 
 /**
  * Proves that replication from the pinned peer would work, before anything here is touched: logs in, sees that it is active, reads its
@@ -59,8 +60,10 @@ export async function awaitCheckpointOn(
     });
   if ((await now()) === timeline) return;
   await withPeer(server, 60_000, (session) => session.query('CHECKPOINT')).catch(() => undefined);
-  while ((await now()) !== timeline) {
+  for (const until = performance.now() + CHECKPOINT_LIMIT_MS; (await now()) !== timeline; ) {
     signal.throwIfAborted();
+    if (performance.now() > until)
+      throw new TaskFailure('rewind-failed', `the peer has made no checkpoint for ${CHECKPOINT_LIMIT_MS / 1000} s`);
     advance();
     await new Promise((resolve) => setTimeout(resolve, 500));
   }

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { closeSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readFileSync, readSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { processStartTime } from '@understudy/platform';
@@ -12,6 +12,7 @@ import type { TaskContext } from '../ports/task-context.ts';
 import type { ConfigurationFiles } from './configuration-files.ts';
 
 const POLL_MS = 5;
+const LOG_BYTES = 65_536;
 const ORPHAN_LIMIT_MS = 10_000;
 const NO_PROGRESS_LIMIT_MS = 60_000;
 const FAST_STOP_LIMIT_MS = 60_000;
@@ -25,6 +26,10 @@ export interface PostmasterIdentity {
 
 /** The postmaster of our data directory. It outlives this service and is found again by pid, start time and directory. */
 export class Postmaster {
+  /** The last start failed because something else listens on our port. */
+  isPortTaken = false;
+  private logStart = 0;
+
   constructor(
     private readonly settings: EngineSettings,
     private readonly programs: Programs,
@@ -57,8 +62,9 @@ export class Postmaster {
   /** Starts it in a session of its own. Fails when something else of PostgreSQL works in the directory and does not end. */
   async launch(): Promise<void> {
     await this.endOrphans();
-    const log = openSync(join(this.settings.paths.logs, 'postgresql.log'), 'a', 0o640);
+    const log = openSync(this.logFile, 'a', 0o640);
     try {
+      this.logStart = fstatSync(log).size;
       const child = spawn(
         this.programs.path('postgres'),
         ['-D', this.settings.dataDirectory, ...this.configuration.serverArguments],
@@ -85,11 +91,17 @@ export class Postmaster {
     let lookedAtMs = workedAtMs;
     for (;;) {
       context.signal.throwIfAborted();
-      if (this.running === null)
-        throw new TaskFailure('start-failed', `PostgreSQL has ended while it was starting: ${this.lastLogLines()}`);
+      if (this.running === null) {
+        this.isPortTaken = this.logSinceLaunch(/could not bind .*Address already in use/);
+        throw new TaskFailure(
+          this.isPortTaken ? 'foreign-postmaster' : 'start-failed',
+          `PostgreSQL has ended while it was starting: ${this.lastLogLines()}`,
+        );
+      }
       try {
         if (this.status !== 'ready') throw new Error('it is starting');
         await withLocal(this.local, 1000, (session) => session.query('select 1'));
+        this.isPortTaken = false;
         return;
       } catch (error) {
         if (performance.now() - lookedAtMs > 500) {
@@ -145,6 +157,7 @@ export class Postmaster {
       if (orphans.length === 0) {
         // Nothing works in the directory, so a lock file names a dead process, or one that has its number by now.
         rmSync(join(this.settings.dataDirectory, 'postmaster.pid'), { force: true });
+        rmSync(`${this.configuration.socketFile}.lock`, { force: true });
         return;
       }
       const elapsedMs = performance.now() - startedAtMs;
@@ -179,13 +192,39 @@ export class Postmaster {
     }
   }
 
+  /** Whether PostgreSQL has written that since it was launched last. */
+  logSinceLaunch(what: RegExp): boolean {
+    return what.test(this.log());
+  }
+
   private lastLogLines(): string {
+    const reasons = this.log()
+      .trimEnd()
+      .split('\n')
+      .filter((line) => !/FATAL: {2}the database system is/.test(line));
+    return reasons.slice(-3).join(' | ').slice(-600) || 'it wrote no log';
+  }
+
+  /** The end of the log since the last launch, at most 64 KiB. */
+  private log(): string {
     try {
-      const lines = readFileSync(join(this.settings.paths.logs, 'postgresql.log'), 'utf8').trimEnd().split('\n');
-      return lines.slice(-3).join(' | ').slice(-600);
+      const log = openSync(this.logFile, 'r');
+      try {
+        const { size } = fstatSync(log);
+        const start = Math.max(this.logStart, size - LOG_BYTES);
+        const buffer = Buffer.alloc(Math.max(0, size - start));
+        readSync(log, buffer, 0, buffer.length, start);
+        return buffer.toString('utf8');
+      } finally {
+        closeSync(log);
+      }
     } catch {
-      return 'it wrote no log';
+      return '';
     }
+  }
+
+  private get logFile(): string {
+    return join(this.settings.paths.logs, 'postgresql.log');
   }
 }
 

@@ -1,20 +1,17 @@
-import { rm } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type DatabaseTaskResult, formatLsn, type PeerIdentity } from '@understudy/contracts';
-import { processStartTime } from '@understudy/platform';
-import { processesWithArgument } from '../adapters/process-scan.ts';
 import type { Programs } from '../adapters/programs.ts';
 import { type PeerServer, withLocal } from '../adapters/sql.ts';
 import { isCleanShutdown } from '../domain/control-data.ts';
-import { parseCopyProgress } from '../domain/copy-progress.ts';
 import { decideRejoin, type PeerPast, type RejoinPlan } from '../domain/rejoin-decision.ts';
 import { messageOf, TaskFailure } from '../domain/task-failure.ts';
 import type { EngineEvents } from '../ports/engine-events.ts';
 import type { EngineSettings } from '../ports/engine-settings.ts';
 import type { TaskContext } from '../ports/task-context.ts';
-import { type ConfigurationFiles, PEER_SLOT } from './configuration-files.ts';
+import type { ConfigurationFiles } from './configuration-files.ts';
 import { DataDirectory } from './data-directory.ts';
 import { type Before, DirectorySwap } from './directory-swap.ts';
+import { FullCopy, reportProgress } from './full-copy.ts';
 import { awaitCheckpointOn, examinePeer } from './peer-source.ts';
 import type { Postmaster } from './postmaster.ts';
 import { setAside } from './set-aside.ts';
@@ -22,14 +19,12 @@ import { setAside } from './set-aside.ts';
 /** A standby that has not begun to stream and replays nothing for so long needs a stronger remedy. */
 const NO_STREAM_LIMIT_MS = 20_000;
 
-/** The peer may not have noticed yet that our last connection is gone, and then holds our slot for it. */
-const SLOT_BUSY_LIMIT_MS = 20_000;
-
 type Found = Partial<DatabaseTaskResult>;
 
 /** How this server's data directory becomes a streaming standby of the peer: follow, rewind, or copy, the gentlest that works. */
 export class Rejoin {
   private readonly swap: DirectorySwap;
+  private readonly fullCopy: FullCopy;
 
   constructor(
     private readonly settings: EngineSettings,
@@ -42,6 +37,7 @@ export class Rejoin {
     private readonly intend: (desired: 'standby' | 'stopped') => Promise<void>,
   ) {
     this.swap = new DirectorySwap(settings.dataDirectory);
+    this.fullCopy = new FullCopy(settings, programs, configuration, directory, this.swap.copyPath);
   }
 
   /** What is in place is a copy that nobody has worked with yet. */
@@ -51,7 +47,7 @@ export class Rejoin {
 
   /** At the start of the service: programs that nobody waits for are ended, and a swap that was interrupted is finished or undone. */
   async recover(): Promise<void> {
-    await this.endPrograms();
+    await this.fullCopy.endPrograms();
     await this.swap.recover();
   }
 
@@ -74,7 +70,7 @@ export class Rejoin {
   ): Promise<Found> {
     const server = this.peerServer(peer);
     context.step('asking the peer');
-    await examinePeer(server);
+    const { slotLost } = await examinePeer(server);
     if (this.directory.isOccupied)
       throw new TaskFailure(
         'no-data',
@@ -87,7 +83,7 @@ export class Rejoin {
     context.step('comparing histories');
     const own = await this.directory.past();
     // Asked again, because it wrote on, and streamed to us, until we stopped.
-    const peerPast = await examinePeer(server);
+    const peerPast = { ...(await examinePeer(server)), slotLost };
     const plan = decideRejoin(own, peerPast, {
       forceCopy: options.forceCopy,
       awaySeconds: options.awaySeconds,
@@ -165,6 +161,8 @@ export class Rejoin {
       }
       if (this.postmaster.running === null)
         throw new TaskFailure('start-failed', 'the standby ended while it was to stream');
+      if (this.postmaster.logSinceLaunch(/requested WAL segment \S+ has already been removed/))
+        throw new TaskFailure('start-failed', 'the peer does not have the WAL any more that this server needs');
       if (String(row?.lsn) !== position) {
         position = String(row?.lsn);
         movedAtMs = performance.now();
@@ -195,7 +193,7 @@ export class Rejoin {
         '--progress',
         `--source-server=${this.configuration.peerConnection(peer, { dbname: 'postgres' })}`,
       ],
-      { signal: context.signal, onLine: (line) => this.progressOf(line, context) },
+      { signal: context.signal, onLine: (line) => reportProgress(line, context) },
     );
     await this.directory.becomeStandby();
     await this.directory.cleanSettings();
@@ -209,7 +207,7 @@ export class Rejoin {
     context.step(reason === null ? 'full copy' : `full copy: ${reason}`);
     await this.intend('stopped');
     await this.stopOrderly(context);
-    await this.makeCopy(peer, context);
+    await this.fullCopy.make(peer, context);
     context.step('putting the copy in place');
     await new DataDirectory(this.swap.copyPath, this.programs, `${this.swap.copyPath}.rewinding`).becomeStandby();
     await this.swap.putInPlace(before);
@@ -222,62 +220,6 @@ export class Rejoin {
       throw new TaskFailure('copy-failed', `the copy does not stream: ${messageOf(error)}`);
     }
     return { method: 'copy' };
-  }
-
-  private async makeCopy(peer: PeerIdentity, context: TaskContext): Promise<void> {
-    const { copyRateLimitBytes } = this.settings;
-    const connection = this.configuration.peerConnection(peer, { application_name: 'understudy-copy' });
-    const args = [
-      '-D',
-      this.swap.copyPath,
-      '-d',
-      connection,
-      '-X',
-      'stream',
-      '-S',
-      PEER_SLOT,
-      '-c',
-      'fast',
-      '-P',
-      '-v',
-      '-w',
-    ];
-    if (copyRateLimitBytes > 0) {
-      args.push(`--max-rate=${Math.min(1024 ** 2, Math.max(32, Math.floor(copyRateLimitBytes / 1024)))}k`);
-    }
-    for (const until = performance.now() + SLOT_BUSY_LIMIT_MS; ; await delay(500)) {
-      await this.endPrograms();
-      await this.directory.prepareEmpty(this.swap.copyPath);
-      try {
-        const onLine = (line: string) => this.progressOf(line, context);
-        await this.programs.run('pg_basebackup', args, { signal: context.signal, onLine });
-        return;
-      } catch (error) {
-        context.signal.throwIfAborted();
-        if (/slot .* is active/.test(messageOf(error)) && performance.now() < until) continue;
-        await rm(this.swap.copyPath, { recursive: true, force: true });
-        throw new TaskFailure('copy-failed', messageOf(error));
-      }
-    }
-  }
-
-  /** Ends what a killed run of this service left at work on our directories. */
-  private async endPrograms(): Promise<void> {
-    const left = [
-      ...processesWithArgument('pg_basebackup', this.swap.copyPath),
-      ...processesWithArgument('pg_rewind', this.settings.dataDirectory),
-      ...processesWithArgument('initdb', `${this.settings.dataDirectory}.new`),
-    ];
-    for (const pid of left) {
-      const startTime = processStartTime(pid);
-      if (startTime === null) continue;
-      try {
-        process.kill(pid, 'SIGKILL');
-      } catch {
-        continue; // It ended meanwhile.
-      }
-      for (let look = 0; look < 500 && processStartTime(pid) === startTime; look++) await delay(10);
-    }
   }
 
   private async settle(): Promise<void> {
@@ -304,12 +246,6 @@ export class Rejoin {
       ['--single', '-D', this.directory.path, ...this.configuration.serverArguments, 'postgres'],
       { signal: context.signal },
     );
-  }
-
-  private progressOf(line: string, context: TaskContext): void {
-    const progress = parseCopyProgress(line);
-    context.advance(1);
-    if (progress) context.percent(progress.percent);
   }
 
   private peerServer(peer: PeerIdentity): PeerServer {

@@ -1,4 +1,4 @@
-import { copyFile, mkdir, stat, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { formatLsn } from '@understudy/contracts';
 import { syncDirectory } from '@understudy/platform';
@@ -19,6 +19,8 @@ export async function setAside(
 ): Promise<{ folder: string; bytes: number }> {
   const control = await directory.control();
   const from = plan.divergedFrom ?? { timeline: own.timeline, lsn: own.redoLsn };
+  const earlier = await keptEarlier(root, own, from);
+  if (earlier) return earlier;
   const folder = join(root, new Date().toISOString().replaceAll(/[:.]/g, '-'));
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const kept: string[] = [];
@@ -51,4 +53,23 @@ export async function setAside(
   for (const name of kept) await stat(join(folder, name));
   await syncDirectory(folder);
   return { folder, bytes };
+}
+
+/** The same part, kept by an attempt before this one. */
+async function keptEarlier(root: string, own: OwnPast, from: { timeline: number; lsn: bigint }) {
+  for (const name of await readdir(root).catch(() => [])) {
+    try {
+      const folder = join(root, name);
+      const facts = JSON.parse(await readFile(join(folder, 'facts.json'), 'utf8'));
+      const isSame =
+        facts.systemIdentifier === own.systemIdentifier &&
+        facts.divergedFrom.timeline === from.timeline &&
+        facts.divergedFrom.lsn === formatLsn(from.lsn) &&
+        facts.ownEnd.lsn === formatLsn(own.endOfWal);
+      if (isSame) return { folder, bytes: Number(facts.divergedBytes) };
+    } catch {
+      // Not finished, or not ours.
+    }
+  }
+  return null;
 }
