@@ -29,7 +29,10 @@ export function actionRefusal(server: Server, action: OperatorEventType, atMs: n
     states.includes(record.state) ? null : `the state is ${state}, not ${states.map(label).join(' or ')}`;
   const noOperation = record.operation === null ? null : `the operation ${record.operation.kind} is running`;
   const peerReachable = link === 'up' ? null : 'the peer is not reachable';
-  const streaming = database?.streaming ? null : 'the databases are not in sync: replication is not streaming';
+  const streaming =
+    database?.streaming || (link === 'up' && peer?.streaming)
+      ? null
+      : 'the databases are not in sync: replication is not streaming';
   const onlyOn = (role: 'primary' | 'secondary') => (record.role === role ? null : `only possible on the ${role}`);
   const whole = record.complete ? null : 'the copy of the database on this server is not whole';
   const promise =

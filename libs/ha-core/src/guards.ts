@@ -59,6 +59,9 @@ export const GUARDS = {
   'link-confirmed-lost': ({ link }) => link === 'confirmed-lost',
   idle,
   streaming,
+  /** One of the two servers sees the stream now: the other's look at it is at most a second older. */
+  'stream-seen': ({ database, peer, link }) =>
+    database?.streaming === true || (link === 'up' && peer?.streaming === true),
   owner,
   'not-owner': ({ record }) => record.hold === 0,
   opened: ({ record }) => record.opened,
