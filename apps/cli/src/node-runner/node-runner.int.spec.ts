@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -47,6 +47,7 @@ class Server {
     readonly address: string,
     more: object = {},
   ) {
+    chmodSync(this.directory, 0o755); // PostgreSQL's user must reach it
     const node = { name, role, address, dataDirectory: this.paths.dataDirectory, authenticationKeyFile: '/nowhere' };
     writeFileSync(this.configFile, JSON.stringify({ node, ...more }));
   }
@@ -217,6 +218,16 @@ describe('a server that cannot be started', () => {
       'missing packages',
       (at) => ({ PATH: at.directory, UNDERSTUDY_DATABASE__BIN_DIRECTORY: at.directory }),
       /(missing on this machine|there is no PostgreSQL in)/,
+    ],
+    [
+      'a directory that PostgreSQL’s user cannot reach',
+      (at) => void chmodSync(at.directory, 0o700),
+      /the user "postgres" cannot reach .*\/data\/postgresql, because .* is closed to it; "chmod o\+x /,
+    ],
+    [
+      'a user that does not exist',
+      () => ({ ...process.env, UNDERSTUDY_DATABASE__OS_USER: 'nobody-at-all' }),
+      /database\.osUser: there is no user "nobody-at-all"/,
     ],
     [
       'a directory that is a file',

@@ -10,6 +10,7 @@ import {
   writeFileAtomically,
 } from '@understudy/platform';
 import { findPrograms, type Programs, requireOwnDirectory, requirePorts } from './checks.ts';
+import { requireDatabaseUser } from './database-user.ts';
 import { NotStartable } from './not-startable.ts';
 import { killLeftovers, releaseRunnerLock, requireOwnLock, takeRunnerLock } from './runner-lock.ts';
 
@@ -35,6 +36,7 @@ export async function prepareNode(configurationFile: string, environment: NodeJS
   const runId = crypto.randomUUID();
   try {
     requireOwnDirectory(configuration, paths);
+    requireDatabaseUser(configuration);
     mkdirSync(paths.run, { recursive: true });
     killLeftovers(takeRunnerLock(paths, runId));
     await requirePorts(configuration, configurationFile);

@@ -20,6 +20,8 @@ export async function runNode(options: {
   // Not once: a second Ctrl-C must not cut the orderly stop short.
   process.on('SIGTERM', () => told.resolve());
   process.on('SIGINT', () => told.resolve());
+  // PostgreSQL's user must reach its directory below ours; what is secret has its own mode.
+  process.umask(0o022);
   let node: PreparedNode;
   try {
     node = await prepareNode(resolve(options.configFile), process.env);
