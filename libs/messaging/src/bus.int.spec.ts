@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect as connectTcp, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -177,6 +177,7 @@ describe('a bus that fails', () => {
 
   it('when frozen, requests end with their deadline, and the loss is noticed', async () => {
     server.kill('SIGSTOP');
+    await until(() => isFrozen(server.pid ?? 0));
     try {
       expect(await failureOf(bus.request(Double, { value: 1 }, { timeoutMs: 500 }))).toMatchObject({
         code: 'deadline-exceeded',
@@ -198,6 +199,13 @@ async function failureOf(promise: Promise<unknown>): Promise<BusError> {
     throw error;
   }
   throw new Error('did not fail');
+}
+
+/** Every thread has taken the stop: until then one of them may still answer. */
+function isFrozen(pid: number): boolean {
+  return readdirSync(`/proc/${pid}/task`).every((thread) =>
+    readFileSync(`/proc/${pid}/task/${thread}/stat`, 'utf8').includes(') T '),
+  );
 }
 
 async function startServer(): Promise<ChildProcess> {
