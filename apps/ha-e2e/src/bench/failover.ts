@@ -97,9 +97,9 @@ function report(): BenchReport {
     machine: describeMachine(),
     versions: partVersions(),
     settings: {
-      layout: `${layout};`,
-      detection: `${timesText(TIGHT_TIMES)} (default timers: ${timesText(DEFAULT_TIMES)});`,
-      client: 'one new connection every 50 ms, 0.5 s connect timeout, 1 s acknowledgement timeout;',
+      layout,
+      detection: `${timesText(TIGHT_TIMES)} (default timers: ${timesText(DEFAULT_TIMES)})`,
+      client: 'one new connection every 50 ms, 0.5 s connect timeout, 1 s acknowledgement timeout',
       replication: 'async',
     },
     runs,

@@ -17,8 +17,8 @@ const CUT_AFTER_TAKEOVER_MS = 10_000;
 interface Fault {
   /** Injects the fault. */
   strike(): Promise<void> | void;
-  /** Brings back what went away, and says how long it took to stream again. */
-  comeBack?(): Promise<number>;
+  /** Brings back what went away, and says since when it was back and that it streams again. */
+  comeBack?(): Promise<{ readonly backMs: number }>;
   /** Which server has the data afterwards. */
   readonly survivor: UnderstudyServer;
   /** A client on the cut-off server itself. */
@@ -42,7 +42,10 @@ export async function measure(pair: RealPair, kind: Exclude<BenchKind, 'idle'>):
     const nowMs = monotonicMs();
     return nowMs > faultMs + STEADY_MS + 500 && writer.log.isSteady(nowMs, STEADY_MS, 1300);
   });
-  const rejoinMs = (await fault.comeBack?.()) ?? null;
+  const back = await fault.comeBack?.();
+  const rejoinMs = back
+    ? monotonicMs() - (kind === 'forced-failover' || kind === 'failback' ? faultMs : back.backMs)
+    : null;
   const innerLog = fault.innerWriter ? await pair.finish(fault.innerWriter, fault.survivor) : undefined;
   const { log, lost } = await pair.finish(writer, fault.survivor);
   const outage = log.longestOutageSince(faultMs);
@@ -50,7 +53,8 @@ export async function measure(pair: RealPair, kind: Exclude<BenchKind, 'idle'>):
   return {
     kind,
     outageMs: outage.durationMs,
-    lostRows: lost.length,
+    lostRows: lost.filter((row) => row.atMs <= (back?.backMs ?? Number.POSITIVE_INFINITY)).length,
+    lostRowsAfterReturn: lost.filter((row) => back && row.atMs > back.backMs).length,
     unknownRows: log.unknown.length,
     acknowledgedRows: log.acknowledged.length,
     rejoinMs,
@@ -70,13 +74,13 @@ async function prepare(pair: RealPair, kind: Exclude<BenchKind, 'idle'>): Promis
       return {
         survivor: secondary,
         strike: () => secondary.perform('/ha/forced-failover', {}, { withinMs: 60_000 }),
-        comeBack: () => timed(() => pair.inSyncSwapped({ withinMs: REJOIN_LIMIT_MS })),
+        comeBack: () => since(() => pair.inSyncSwapped({ withinMs: REJOIN_LIMIT_MS })),
       };
     case 'failback':
       return {
         survivor: primary,
         strike: () => secondary.perform('/ha/failback', {}, { withinMs: 60_000 }),
-        comeBack: () => timed(() => pair.inSync({ withinMs: REJOIN_LIMIT_MS })),
+        comeBack: () => since(() => pair.inSync({ withinMs: REJOIN_LIMIT_MS })),
       };
     case 'host-death':
     case 'host-death-default-timers':
@@ -86,7 +90,7 @@ async function prepare(pair: RealPair, kind: Exclude<BenchKind, 'idle'>): Promis
         comeBack: async () => {
           await pause(DOWN_BEFORE_BOOT_MS);
           primary.host.powerOn();
-          return timed(async () => {
+          return since(async () => {
             primary.boot();
             await pair.streams(secondary, primary, { withinMs: REJOIN_LIMIT_MS });
           });
@@ -101,17 +105,17 @@ async function prepare(pair: RealPair, kind: Exclude<BenchKind, 'idle'>): Promis
         comeBack: async () => {
           await pause(CUT_AFTER_TAKEOVER_MS);
           primary.host.healLink();
-          return timed(() => pair.streams(secondary, primary, { withinMs: REJOIN_LIMIT_MS }));
+          return since(() => pair.streams(secondary, primary, { withinMs: REJOIN_LIMIT_MS }));
         },
       };
     }
   }
 }
 
-async function timed(work: () => Promise<void>): Promise<number> {
-  const startMs = monotonicMs();
+async function since(work: () => Promise<void>): Promise<{ readonly backMs: number }> {
+  const backMs = monotonicMs();
   await work();
-  return monotonicMs() - startMs;
+  return { backMs };
 }
 
 /** Brings the pair back to Primary Active / Secondary Syncing, in sync and armed. */

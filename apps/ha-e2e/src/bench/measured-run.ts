@@ -3,12 +3,14 @@ export interface MeasuredRun {
   readonly kind: BenchKind;
   /** Longest time between two acknowledged writes that ended after the fault. */
   readonly outageMs: number;
-  /** Rows acknowledged to the client that the surviving server does not have. */
+  /** Rows acknowledged to the client that the surviving server does not have, up to the return of what went away. */
   readonly lostRows: number;
+  /** The same after the link was healed: from a server that had not yet heard that it was replaced. They are set aside there. */
+  readonly lostRowsAfterReturn: number;
   /** Rows that were sent and neither acknowledged nor refused: the client has to look. Not counted as lost. */
   readonly unknownRows: number;
   readonly acknowledgedRows: number;
-  /** From the return of the server (its boot, or the healed link) until it streams as a standby; null where none went away. */
+  /** From the return of the server (its boot, the healed link, the start of a planned switch) until it streams; null where none went away. */
   readonly rejoinMs: number | null;
   /** Rows written on the cut-off server after the secondary had taken over, set aside there; null where nothing is cut off. */
   readonly setAsideRows: number | null;

@@ -6,6 +6,7 @@ const RUN: MeasuredRun = {
   kind: 'host-death',
   outageMs: 6500,
   lostRows: 0,
+  lostRowsAfterReturn: 0,
   unknownRows: 1,
   acknowledgedRows: 200,
   rejoinMs: 8000,
@@ -32,8 +33,8 @@ describe('toMarkdown', () => {
       footprints: [{ layout: 'composed', server: 'alpha', processes: 2, pssMib: 200.4, cpuPercent: 1.23, seconds: 60 }],
     });
     expect(text).toContain('Measured 2026-01-02 on a machine; PostgreSQL 15.');
-    expect(text).toContain('| host death | 2 | 6.50 s | 6.75 s | 7.00 s | 2 of 400 | 2 | 8.00 s (8.00 s) | 0.5 |');
-    expect(text).toContain('| failback | 1 | 6.50 s | 6.50 s | 6.50 s | 0 of 200 | 1 |  | 0.5 |');
+    expect(text).toContain('| host death | 2 | 6.50 s | 6.75 s | 7.00 s | 2 of 400 | 0 | 2 | 8.00 s (8.00 s) | 0.5 |');
+    expect(text).toContain('| failback | 1 | 6.50 s | 6.50 s | 6.50 s | 0 of 200 | 0 | 1 |  | 0.5 |');
     expect(text).toContain('| composed | alpha | 2 | 200 MiB | 1.2 % of a core over 60 s |');
   });
 });

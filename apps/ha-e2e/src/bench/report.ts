@@ -56,13 +56,13 @@ export function partVersions(): Record<string, string> {
 
 /** The report as Markdown tables. Times in seconds. */
 export function toMarkdown(report: BenchReport): string {
-  const pairsOf = (record: Readonly<Record<string, string>>) =>
+  const pairsOf = (record: Readonly<Record<string, string>>, separator = ', ') =>
     Object.entries(record)
       .map(([name, value]) => `${name} ${value}`)
-      .join(', ');
+      .join(separator);
   const lines = [
     `Measured ${report.at.slice(0, 10)} on ${report.machine}; ${pairsOf(report.versions)}.`,
-    `Settings: ${pairsOf(report.settings)}.`,
+    `Settings: ${pairsOf(report.settings, '; ')}.`,
   ];
   const rows = BENCH_KINDS.flatMap((kind) =>
     outageRow(
@@ -73,8 +73,8 @@ export function toMarkdown(report: BenchReport): string {
   if (rows.length > 0) {
     lines.push(
       '',
-      '| what happens | n | outage min | median | max | lost rows | unknown rows | rejoin median (max) | load before |',
-      '| --- | --: | --: | --: | --: | --: | --: | --: | --: |',
+      '| what happens | n | outage min | median | max | lost rows | lost after the heal | unknown rows | rejoin median (max) | load before |',
+      '| --- | --: | --: | --: | --: | --: | --: | --: | --: | --: |',
       ...rows,
     );
   }
@@ -104,6 +104,7 @@ function outageRow(kind: string, runs: readonly MeasuredRun[]): string[] {
     runs.length,
     ...[outage.min, outage.median, outage.max].map((ms) => `${seconds(ms)} s`),
     `${sum((run) => run.lostRows)} of ${acknowledged}`,
+    sum((run) => run.lostRowsAfterReturn),
     sum((run) => run.unknownRows),
     rejoin ? `${seconds(rejoin.median)} s (${seconds(rejoin.max)} s)` : '',
     load.toFixed(1),

@@ -1,4 +1,4 @@
-import type { WriteLog } from '../writer/write-log.ts';
+import type { Acknowledgement, WriteLog } from '../writer/write-log.ts';
 import { CREATE_WRITER_TABLE, Writer } from '../writer/writer.ts';
 import { Application } from './application.ts';
 import { differencesFrom } from './conformance.ts';
@@ -140,7 +140,7 @@ export class RealPair {
   async finish(
     writer: Writer,
     survivor: UnderstudyServer,
-  ): Promise<{ readonly log: WriteLog; readonly lost: number[] }> {
+  ): Promise<{ readonly log: WriteLog; readonly lost: Acknowledgement[] }> {
     const log = await writer.stop();
     const rows = await survivor.query(`select sequence from understudy_e2e where run = '${writer.run}'`);
     return { log, lost: log.lost(new Set(rows.map((row) => Number(row[0])))) };

@@ -41,7 +41,7 @@ scenariosOnRealPair('a critical process that cannot be restarted', {}, (scenario
       await pair.conformsTo('PRM-1');
       expect(pair.application.runsOn(secondary.host)).toBe(false);
 
-      await secondary.shows('that failover is possible', { withinMs: 10_000 }, ({ availableActions }) =>
+      await secondary.shows('that failover is possible', { withinMs: 20_000 }, ({ availableActions }) =>
         availableActions.includes('failover'),
       );
       await secondary.perform('/ha/failover', { acceptDataLoss: false }, { withinMs: 30_000 });

@@ -72,7 +72,7 @@ scenariosOnRealPair('the network between the servers', {}, (scenario) => {
       primary.host.cutLink();
       await primary.reaches('Primary Lost Secondary', { withinMs: 10_000 });
       await secondary.reaches('Secondary Lost Primary', { withinMs: 10_000 });
-      await secondary.shows('that failover is possible', { withinMs: 10_000 }, ({ availableActions }) =>
+      await secondary.shows('that failover is possible', { withinMs: 20_000 }, ({ availableActions }) =>
         availableActions.includes('failover'),
       );
       await secondary.perform('/ha/failover', { acceptDataLoss: true }, { withinMs: 30_000 });

@@ -71,8 +71,8 @@ export class WriteLog {
     return spans;
   }
 
-  /** The sequence numbers that were acknowledged and are not among those present. */
-  lost(present: ReadonlySet<number>): number[] {
-    return this.acknowledged.map((row) => row.sequence).filter((sequence) => !present.has(sequence));
+  /** The rows that were acknowledged and are not among the sequence numbers present. */
+  lost(present: ReadonlySet<number>): Acknowledgement[] {
+    return this.acknowledged.filter((row) => !present.has(row.sequence));
   }
 }
