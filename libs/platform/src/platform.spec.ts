@@ -121,8 +121,9 @@ describe('a process', () => {
     expect(isAlive(process.pid, startTime)).toBe(true);
     expect(isAlive(process.pid, startTime + 1)).toBe(false);
     expect(processStartTime(2 ** 22 + 1)).toBeNull();
-    // A shell that starts a child and never waits for it leaves a zombie; its name has blanks and parentheses.
-    const parent = spawn('sh', ['-c', 'sh -c "exit 0" & echo $!; exec sleep 30'], {
+    // A parent that never waits for its child leaves a zombie. The child ends only when the shell, which would wait, is gone.
+    const child = 'while ! grep -q sleep /proc/$PPID/comm; do :; done';
+    const parent = spawn('sh', ['-c', `sh -c '${child}' & echo $!; exec sleep 30`], {
       stdio: ['ignore', 'pipe', 'ignore'],
     });
     const zombie = await new Promise<number>((resolve) => parent.stdout?.once('data', (data) => resolve(Number(data))));
