@@ -5,15 +5,13 @@ import type { Clock, Logger } from '@understudy/platform';
 import { Programs } from '../adapters/programs.ts';
 import { withLocal } from '../adapters/sql.ts';
 import { StateFile } from '../adapters/state-file.ts';
-import { timelineOf } from '../domain/control-data.ts';
-import { messageOf, TaskFailure } from '../domain/task-failure.ts';
+import { TaskFailure } from '../domain/task-failure.ts';
 import type { EngineEvents } from '../ports/engine-events.ts';
 import type { EngineSettings } from '../ports/engine-settings.ts';
 import type { TaskContext } from '../ports/task-context.ts';
 import { ConfigurationFiles } from './configuration-files.ts';
 import { DataDirectory } from './data-directory.ts';
 import { FactsObserver, PROBE_SCHEMA } from './facts-observer.ts';
-import { Housekeeping } from './housekeeping.ts';
 import { Postmaster } from './postmaster.ts';
 import { checkpoint, Promotion } from './promotion.ts';
 import { Rejoin } from './rejoin.ts';
@@ -22,7 +20,6 @@ import { Supervision } from './supervision.ts';
 import { TaskDesk } from './task-desk.ts';
 
 const FACTS_MS = 1000;
-const TAKE_UP_LIMIT_MS = 5000;
 const CHECKPOINT_LIMIT_MS = 5000;
 /** Nobody waits for the checkpoint after a promotion, but a rewind of the peer does. */
 const LATER_CHECKPOINT_MS = 600_000;
@@ -43,13 +40,11 @@ export class DatabaseEngine {
   private readonly promotion: Promotion;
   private readonly rejoin: Rejoin;
   private readonly supervision: Supervision;
-  private readonly housekeeping: Housekeeping;
   private readonly state: StateFile;
   private peer: PeerIdentity | null = null;
   private timer: NodeJS.Timeout | undefined;
-  private takingUp: Promise<void> | null = null;
   private observing: Promise<DatabaseFacts> | null = null;
-  private keeping = false;
+  private keepingSlot = false;
   private lastShape = '';
   private closed = false;
 
@@ -84,36 +79,20 @@ export class DatabaseEngine {
       launch: (context) => this.launch(context),
       changed: () => void this.report(true),
     });
-    const stop = () => this.postmaster.shutDown(quietContext());
-    const restart = () => this.supervision.restart(stop);
-    this.housekeeping = new Housekeeping(this.postmaster, this.directory, events, clock, logger, restart);
   }
 
-  /**
-   * Takes up what is there, and begins to watch. Starts nothing unless this very run of the server was told to. Reports from the
-   * first moment on, even when the disk does not answer.
-   */
+  /** Takes up what is there, and begins to watch. Starts nothing unless this very run of the server was told to. */
   async start(): Promise<void> {
-    this.timer = setInterval(() => void this.report(true), FACTS_MS);
-    this.takingUp = this.takeUp();
-    this.takingUp.catch((error: unknown) => this.logger.error('What is there could not be taken up', { error }));
-    await Promise.race([this.takingUp, delay(TAKE_UP_LIMIT_MS, undefined, { ref: false })]);
-    await this.report(true);
-  }
-
-  private async takeUp(): Promise<void> {
-    await this.configuration.prepareDirectories();
+    this.configuration.prepareDirectories();
     await this.rejoin.recover();
-    await this.postmaster.locate();
-    if (this.closed) return;
-    this.postmaster.onEnd = () => this.supervision.look();
     this.supervision.start();
+    this.timer = setInterval(() => void this.report(true), FACTS_MS);
+    await this.report(true);
   }
 
   /** The pinned peer has changed: who may replicate, and whom to follow. */
   async setPeer(peer: PeerIdentity | null): Promise<void> {
     this.peer = peer;
-    await this.configuration.prepareDirectories();
     await this.render();
     if (!this.postmaster.isForeign) this.postmaster.reload();
   }
@@ -130,16 +109,14 @@ export class DatabaseEngine {
     await this.supervision.stop();
     await this.desk.cancel();
     this.observer.close();
-    if (!options.shutdown || (await this.postmaster.locate()) === null || this.postmaster.isForeign) return;
+    if (!options.shutdown || this.postmaster.running === null || this.postmaster.isForeign) return;
     await this.state.update({ desired: 'stopped' });
-    if (!(await this.directory.lastShape()).isStandby) await checkpoint(this.postmaster, CHECKPOINT_LIMIT_MS);
+    if (!this.directory.isStandby) await checkpoint(this.postmaster, CHECKPOINT_LIMIT_MS);
     await this.postmaster.shutDown(quietContext());
   }
 
   private async perform(task: DatabaseTask, context: TaskContext): Promise<Found> {
-    await this.takingUp;
     await this.supervision.yield();
-    await this.postmaster.locate();
     if (this.postmaster.isForeign)
       throw new TaskFailure(
         'foreign-postmaster',
@@ -176,14 +153,14 @@ export class DatabaseEngine {
   }
 
   private async startActive(context: TaskContext): Promise<Found> {
-    const { exists, isStandby, isOccupied } = await this.directory.shape();
-    if (isOccupied)
+    if (this.directory.isOccupied)
       throw new TaskFailure(
         'no-data',
         `${this.directory.path} is not empty and holds no database: move its content away`,
       );
-    if (!exists) await this.directory.initialise(context);
-    if (isStandby) throw new TaskFailure('is-standby', 'the data directory is a standby: it has to be promoted');
+    if (!this.directory.exists) await this.directory.initialise(context);
+    if (this.directory.isStandby)
+      throw new TaskFailure('is-standby', 'the data directory is a standby: it has to be promoted');
     await this.launch(context);
     await this.rejoin.adoptCopy();
     await this.state.update({ desired: 'active' });
@@ -192,9 +169,8 @@ export class DatabaseEngine {
   }
 
   private async startStandby(context: TaskContext): Promise<Found> {
-    const { exists, isStandby } = await this.directory.shape();
-    if (!exists) throw new TaskFailure('no-data', 'there is no database on this server');
-    if (!isStandby) throw new TaskFailure('not-standby', 'the database is no standby');
+    if (!this.directory.exists) throw new TaskFailure('no-data', 'there is no database on this server');
+    if (!this.directory.isStandby) throw new TaskFailure('not-standby', 'the database is no standby');
     await this.launch(context);
     await this.state.update({ desired: 'standby' });
     return {};
@@ -203,8 +179,9 @@ export class DatabaseEngine {
   private async stop(context: TaskContext): Promise<Found> {
     await this.state.update({ desired: 'stopped' });
     this.observer.close();
+    if (!this.directory.exists) return { lsn: null };
     if (this.postmaster.running !== null) {
-      if (!(await this.directory.lastShape()).isStandby) {
+      if (!this.directory.isStandby) {
         context.step('checkpoint');
         await checkpoint(this.postmaster, CHECKPOINT_LIMIT_MS);
       }
@@ -212,20 +189,8 @@ export class DatabaseEngine {
       await this.postmaster.shutDown(context);
     }
     await this.postmaster.endOrphans();
-    return (await this.directory.shape()).exists ? this.endOfData(context) : {};
-  }
-
-  private async endOfData(context: TaskContext): Promise<Found> {
-    try {
-      const control = await this.directory.control();
-      return { lsn: formatLsn(await this.directory.endOfData(control, context)), timeline: timelineOf(control) };
-    } catch (error) {
-      context.signal.throwIfAborted();
-      // It is stopped, and that is what a stop is for; where it ends is unknown.
-      const message = `PostgreSQL is stopped, but where its data end cannot be read: ${messageOf(error)}`;
-      this.events.incident({ severity: 'warning', code: 'end-of-data-unknown', message });
-      return {};
-    }
+    const control = await this.directory.control();
+    return { lsn: formatLsn(await this.directory.endOfWal(control)), timeline: control.checkpointTimeline };
   }
 
   private async prepareSource(): Promise<Found> {
@@ -256,8 +221,8 @@ export class DatabaseEngine {
     await this.state.update({ sourceRetired: false });
     if (
       !task.forceCopy &&
+      this.directory.isStandby &&
       this.postmaster.running !== null &&
-      (await this.directory.shape()).isStandby &&
       (await this.reattached(context))
     ) {
       await this.state.update({ desired: 'standby' });
@@ -276,10 +241,9 @@ export class DatabaseEngine {
   }
 
   private async promote(requiredLsn: string | null, context: TaskContext): Promise<Found> {
-    const { exists, isStandby } = await this.directory.shape();
-    if (!exists) throw new TaskFailure('no-data', 'there is no database on this server');
+    if (!this.directory.exists) throw new TaskFailure('no-data', 'there is no database on this server');
     if (this.postmaster.running === null) {
-      if (!isStandby) throw new TaskFailure('not-standby', 'the database is no standby');
+      if (!this.directory.isStandby) throw new TaskFailure('not-standby', 'the database is no standby');
       await this.launch(context);
     }
     const found = await this.promotion.run(requiredLsn, context);
@@ -300,7 +264,7 @@ export class DatabaseEngine {
 
   /** Starts what is in the directory; ends when it accepts connections. */
   private async launch(context: TaskContext): Promise<void> {
-    if ((await this.directory.shape()).isHalfDone)
+    if (this.directory.isHalfDone)
       throw new TaskFailure('start-failed', 'a rewind of the data directory was interrupted: it must not be opened');
     if (this.postmaster.running === null) {
       await this.render();
@@ -318,19 +282,15 @@ export class DatabaseEngine {
     const shape = JSON.stringify({ running, usable, role, streaming, timeline, slotStatus, restartsExhausted });
     if (always || shape !== this.lastShape) this.events.factsObserved(facts);
     this.lastShape = shape;
-    if (this.desk.isBusy || this.keeping) return;
-    this.keeping = true;
-    await this.lookAfter(facts).finally(() => {
-      this.keeping = false;
-    });
-  }
-
-  private async lookAfter(facts: DatabaseFacts): Promise<void> {
-    await this.housekeeping.run(facts);
-    if (!facts.usable || this.peer === null || this.state.current.sourceRetired || this.desk.isBusy) return;
+    if (!usable || this.peer === null || this.state.current.sourceRetired || this.desk.isBusy || this.keepingSlot)
+      return;
+    this.keepingSlot = true;
     await this.source
-      .keepSlot(facts.role === 'read-write')
-      .catch((error: unknown) => this.logger.debug('The slot for the peer could not be kept', { error }));
+      .keepSlot(role === 'read-write')
+      .catch((error: unknown) => this.logger.debug('The slot for the peer could not be kept', { error }))
+      .finally(() => {
+        this.keepingSlot = false;
+      });
   }
 
   /** One look at a time; who asks meanwhile gets its result. */
@@ -342,7 +302,7 @@ export class DatabaseEngine {
   }
 
   private async render(): Promise<void> {
-    const { isStandby } = await this.directory.shape();
+    const isStandby = this.directory.exists && this.directory.isStandby;
     const capacity = isStandby ? ((await this.directory.control().catch(() => null))?.capacity ?? null) : null;
     await this.configuration.render({
       peer: this.peer,

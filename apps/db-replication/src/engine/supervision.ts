@@ -45,7 +45,6 @@ export class Supervision {
 
   async stop(): Promise<void> {
     clearInterval(this.timer);
-    this.timer = undefined;
     await this.yield();
   }
 
@@ -59,25 +58,7 @@ export class Supervision {
     this.nextAtMs = 0;
   }
 
-  /** Stops and starts it again on purpose, unless a task comes first. */
-  async restart(stop: () => Promise<void>): Promise<void> {
-    if (this.reviving !== null) return;
-    this.wasRunning = false;
-    this.reviving = stop()
-      .then(() => this.revive())
-      .catch((error: unknown) =>
-        this.failed(`PostgreSQL could not be restarted: ${messageOf(error)}`, 'postgresql-start-failed'),
-      )
-      .finally(() => {
-        this.reviving = null;
-        this.supervised.changed();
-      });
-    await this.reviving;
-  }
-
-  /** Looks now; called by itself every 50 ms, and when a postmaster that this service started has ended. */
-  look(): void {
-    if (this.timer === undefined) return;
+  private look(): void {
     if (this.reviving !== null || !this.supervised.shallRun()) return;
     const isRunning = this.postmaster.running !== null;
     const nowMs = this.clock.nowMs();
