@@ -153,8 +153,9 @@ export class UnderstudyServer {
     holds: (status: StatusView) => boolean,
   ): Promise<StatusView> {
     return until(`${this.description.name} shows ${what}`, options, async () => {
-      const status = await this.status();
-      return status !== null && holds(status) ? status : undefined;
+      const seen = await this.status();
+      if (seen !== null && holds(seen)) return seen;
+      throw new Error(seen === null ? 'no answer' : summaryOf(seen));
     });
   }
 
@@ -222,4 +223,21 @@ function eventsOf(json: unknown): EventView[] {
   const list = Array.isArray(json) ? json : (json as { events?: EventView[] } | undefined)?.events;
   if (!Array.isArray(list)) throw new Error('GET /ha/events: not a list');
   return list;
+}
+
+/** The parts of a status that tell why something does not come about. */
+function summaryOf({
+  state,
+  stateReason,
+  peer,
+  database,
+  automaticFailover,
+  unavailableActions,
+  operation,
+}: StatusView): string {
+  const peerText = peer && `${peer.name} ${peer.reachable ? 'reachable' : 'unreachable'} in ${peer.state}`;
+  const reasons = unavailableActions.map(({ action, reason }) => `${action}: ${reason}`).join('; ');
+  return `${state} (${stateReason}); peer ${peerText}; database ${database.role}, streaming ${database.streaming}; ${
+    automaticFailover.reason
+  }; ${operation ? `operation ${operation.kind} at ${operation.step}; ` : ''}${reasons}`;
 }
