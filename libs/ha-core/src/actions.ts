@@ -106,7 +106,7 @@ export function actionRefusal(server: Server, action: OperatorEventType, atMs: n
       return record.state === 'ha-initializing' ||
         record.state === 'secondary-failback' ||
         ((record.state === 'secondary-failover' || record.state === 'primary-failover') &&
-          record.hold === (record.role === 'primary' ? record.hold : 0))
+          (record.role === 'primary') === (record.hold !== 0))
         ? null
         : 'the operation is past its point of no return';
     case 'operator-failover-type':

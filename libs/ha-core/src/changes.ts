@@ -46,6 +46,7 @@ export const CHANGES = {
     hold: record.request?.epoch ?? 0,
     request: null,
     promised: null,
+    finalLsn: null,
     behind: false,
   }),
   'ask-consent': ({ record }, { atMs }) => {

@@ -99,7 +99,8 @@ function resume(server: Server): Decision {
   const { inFlight } = server.record;
   if (inFlight !== null) return { ...unchanged(server), decisionId: inFlight.decisionId, effects: inFlight.effects };
   if (!isServing(server.record)) return unchanged(server);
-  return inFlightOf(server, ['open-database', 'start-processes'], unchanged(server));
+  const numbered = withRecord(server, { decisions: server.record.decisions + 1 });
+  return inFlightOf(numbered, ['open-database', 'start-processes'], unchanged(numbered));
 }
 
 function apply(rule: Rule, server: Server, event: HaEvent, previousState: HaState): Decision {

@@ -137,6 +137,7 @@ export const GUARDS = {
   'may-consent': ({ record }, event) =>
     event.type === 'consent-requested' &&
     !record.opened &&
+    !isChangingDatabase(record) &&
     (record.hold === 0 || record.finalLsn !== null) &&
     event.epoch >= record.epoch &&
     event.epoch % 2 === (record.role === 'primary' ? 0 : 1),
@@ -176,6 +177,13 @@ export const GUARDS = {
   'failed-before-role-was-usable': (_, event) => event.type === 'effect-failed' && event.effect === 'promote-database',
   'copy-failed': (_, event) => event.type === 'effect-failed' && event.code === 'copy-failed',
 } as const satisfies Record<string, Guard>;
+
+/** Effects in flight may still open the database, or have not closed it yet: a consent now could meet a writer. */
+function isChangingDatabase({ inFlight }: Server['record']): boolean {
+  return (inFlight?.effects ?? []).some(
+    ({ kind }) => kind === 'stop-database' || kind === 'open-database' || kind === 'promote-database',
+  );
+}
 
 /** Name of a guard. */
 export type GuardName = keyof typeof GUARDS;
