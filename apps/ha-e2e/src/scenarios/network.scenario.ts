@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { expect } from '@jest/globals';
+import { until } from '../real-pair/deadline.ts';
 import { CREATE_WRITER_TABLE } from '../writer/writer.ts';
 import { scenariosOnRealPair } from './scenario.ts';
 
@@ -10,6 +11,10 @@ scenariosOnRealPair('the network between the servers', {}, (scenario) => {
     { failoverType: 'automatic', bothActive: true },
     async ({ pair, primary, secondary }) => {
       await primary.query(CREATE_WRITER_TABLE);
+      await until('the secondary has the table', { withinMs: 10_000 }, async () => {
+        const [row] = await secondary.query(`select to_regclass('understudy_e2e') is not null`);
+        return String(row?.[0]).startsWith('t');
+      });
 
       primary.host.cutLink();
       await primary.reaches('Primary Lost Secondary', { withinMs: 10_000 });
