@@ -96,6 +96,7 @@ function addHa(program: Command): void {
     .action(async (_, command) => (await load()).failback(all(command)));
   action(ha, 'activate-alone', 'become active: the peer is down and stays down')
     .option('--confirm <name>', 'name of the peer')
+    .option('--accept-data-loss', 'although the peer is known to have served later, or further')
     .action(async (_, command) => (await load()).activateAlone(all(command)));
   action(ha, 'remove', 'remove HA').action(async (_, command) => (await load()).remove(all(command)));
   ha.command('events')

@@ -140,7 +140,11 @@ export const Failover = command('failover', z.object({ acceptDataLoss: z.boolean
 export const ForcedFailover = command('forced-failover', z.object({}), Started);
 export const Failback = command('failback', z.object({ force: z.boolean(), acceptDataLoss: z.boolean() }), Started);
 /** `confirm` must be the peer's name, else `invalid-input`. */
-export const ActivateAlone = command('activate-alone', z.object({ confirm: z.string() }), Started);
+export const ActivateAlone = command(
+  'activate-alone',
+  z.object({ confirm: z.string(), acceptDataLoss: z.boolean().optional() }),
+  Started,
+);
 export const RemoveHa = command('remove', z.object({}), Started);
 /** Refused with `not-found`, `past-point-of-no-return`, `already-finished`. */
 export const CancelOperation = command('cancel-operation', z.object({ operationId: z.string() }), z.object({}));

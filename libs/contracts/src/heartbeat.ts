@@ -32,6 +32,8 @@ export const ServerStatusSchema = z.object({
   finalLsn: LsnSchema.nullable(),
   lsn: LsnSchema.nullable(),
   timeline: z.int().nullable(),
+  /** Active: bytes its standby has not confirmed as flushed; null or absent when unknown. Standby: received and not replayed. */
+  lagBytes: z.number().nullable().optional(),
   /** Its database streams with the peer (as source or as standby). */
   streaming: z.boolean(),
   databaseUsable: z.boolean(),

@@ -1,5 +1,6 @@
 import type { HaEvent } from './events.ts';
-import type { Server, ServerRecord } from './server.ts';
+import { lagBytes, missingBytes, peerPosition } from './lag.ts';
+import { lineageOf, type PeerView, type Server, type ServerRecord } from './server.ts';
 import { TIMING } from './timing.ts';
 
 /** Takes in what an event tells about the world, before any rule is tried. Pure. */
@@ -16,7 +17,7 @@ function look(server: Server, event: HaEvent): Server {
   const base = meantToRun ? server : { ...server, usableAtMs: event.atMs };
   switch (event.type) {
     case 'peer-heard':
-      return { ...base, link: 'up', peer: event.status, peerHeardAtMs: event.atMs };
+      return { ...base, link: 'up', peer: withLastKnownLsn(event.status, base.peer), peerHeardAtMs: event.atMs };
     case 'peer-lost':
     case 'peer-answered-probe':
       return { ...base, link: 'lost' };
@@ -26,7 +27,7 @@ function look(server: Server, event: HaEvent): Server {
       const { database } = event;
       return {
         ...base,
-        database,
+        database: { ...database, lsn: database.lsn ?? base.database?.lsn ?? null },
         streamedAtMs: database.streaming ? event.atMs : base.streamedAtMs,
         usableAtMs: database.usable ? event.atMs : base.usableAtMs,
       };
@@ -50,7 +51,12 @@ function afterEffects(server: Server, atMs: number): Server {
   const { database } = server;
   if (database === null) return server;
   if (kinds.includes('follow-peer'))
-    return { ...server, streamedAtMs: atMs, database: { ...database, running: true, usable: true, streaming: true } };
+    // a rewind or a copy may have moved the position back: the next observation tells
+    return {
+      ...server,
+      streamedAtMs: atMs,
+      database: { ...database, running: true, usable: true, streaming: true, lsn: null },
+    };
   if (kinds.includes('stop-database'))
     return { ...server, database: { ...database, running: false, usable: false, streaming: false } };
   return server;
@@ -66,20 +72,18 @@ function learned(server: Server, event: HaEvent): Partial<ServerRecord> {
       return {
         epoch: Math.max(record.epoch, status.epoch, status.hold),
         ...(record.role === 'secondary' ? { failoverType: status.failoverType } : {}),
-        // a peer that has been heard serving without us for longer than a hiccup has data that we lack, until we are in sync again
-        ...(status.serving &&
-        status.hold > record.hold &&
-        !following &&
-        event.atMs - server.streamedAtMs >= TIMING.detachedBeforeFollowMs &&
-        record.state !== 'ha-initializing'
-          ? { behind: true }
-          : {}),
+        ...(servesWithoutUs(server, event) && record.state !== 'ha-initializing' ? { behind: true } : {}),
         ...(following && status.serving && inSyncState(record)
           ? { lineage: Math.max(record.lineage, status.hold) }
           : {}),
         ...armedNow(server),
+        ...positionToKeep(server),
       };
     }
+    case 'peer-lost':
+    case 'peer-confirmed-lost':
+    case 'peer-answered-probe':
+      return record.pairId === null ? {} : { peerPosition: peerPosition(server) };
     case 'database-observed':
       return armedNow(server);
     case 'tick':
@@ -117,12 +121,40 @@ function learned(server: Server, event: HaEvent): Partial<ServerRecord> {
       return {};
   }
 
-  /** Once in sync, armed stays: the stream breaks before the heartbeats do when the active server dies. */
+  /**
+   * Once in sync, armed stays: the stream breaks before the heartbeats do when the active server dies. What is lacking then
+   * is weighed when it matters, by what was heard of the peer last.
+   */
   function armedNow({ link }: Server): Partial<ServerRecord> {
     if (record.state !== 'secondary-syncing' || link !== 'up' || database?.streaming !== true) return {};
-    const inTime = (database.lagBytes ?? 0) <= settings.maximumLagBytes;
+    const inTime = record.armed || lagBytes(server) <= settings.maximumLagBytes;
     return { behind: false, armed: record.failoverType === 'automatic' && inTime && peer?.serving === true };
   }
+}
+
+/** Only what matters is written: that the peer is too far ahead, and not any more. */
+function positionToKeep(server: Server): Partial<ServerRecord> {
+  const { record, peer, settings } = server;
+  if (peer?.lsn == null) return {};
+  const missing = missingBytes(server);
+  if (missing === null || missing <= settings.maximumLagBytes) return { peerPosition: null };
+  return record.peerPosition === null ? { peerPosition: peerPosition(server) } : {};
+}
+
+/** A status without a position (its database could not be looked at) does not take back what the same owner has said before. */
+function withLastKnownLsn(status: PeerView, before: PeerView | null): PeerView {
+  return status.lsn === null && before !== null && before.lineage === status.lineage
+    ? { ...status, lsn: before.lsn }
+    : status;
+}
+
+/**
+ * The peer serves, and what it writes does not reach us: it has data that we lack, until we are in sync again. At once when it is a
+ * later owner than the one whose data we have, otherwise after more than a hiccup of the stream.
+ */
+function servesWithoutUs({ record, peer, database, streamedAtMs }: Server, { atMs }: HaEvent): boolean {
+  if (peer === null || !peer.serving || peer.hold <= record.hold || database?.streaming === true) return false;
+  return peer.hold > lineageOf(record) || atMs - streamedAtMs >= TIMING.detachedBeforeFollowMs;
 }
 
 function inSyncState({ state }: ServerRecord): boolean {

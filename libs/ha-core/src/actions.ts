@@ -1,6 +1,7 @@
 import type { HaEvent } from './events.ts';
-import { automaticFailoverRefusal, missingBytes } from './guards.ts';
-import type { Server } from './server.ts';
+import { automaticFailoverRefusal } from './guards.ts';
+import { missingBytes, peerPosition } from './lag.ts';
+import { lineageOf, type Server } from './server.ts';
 import { HA_STATE_LABELS, type HaState } from './states.ts';
 
 /** Orders of an operator, in the words of events. */
@@ -59,8 +60,11 @@ export function actionRefusal(server: Server, action: OperatorEventType, atMs: n
       if (possible !== null) return possible;
       if (!peerFailed && link === 'up' && peer?.serving)
         return 'the primary is reachable and serves: use the forced failover';
+      // a failed primary that can be asked hands over, and nothing is lost by that
       return (
-        whole ?? promise ?? (order?.type === 'operator-failover' && !order.acceptDataLoss ? dataLoss(server) : null)
+        whole ??
+        promise ??
+        (!peerFailed && order?.type === 'operator-failover' && !order.acceptDataLoss ? dataLoss(server) : null)
       );
     }
     case 'operator-forced-failover':
@@ -99,7 +103,8 @@ export function actionRefusal(server: Server, action: OperatorEventType, atMs: n
             ? 'the secondary is still being looked for'
             : null) ??
         whole ??
-        promise
+        promise ??
+        (order?.type === 'operator-activate-alone' && !order.acceptDataLoss ? dataLoss(server) : null)
       );
     case 'operator-cancel':
       if (record.operation === null) return 'no operation is running';
@@ -114,13 +119,18 @@ export function actionRefusal(server: Server, action: OperatorEventType, atMs: n
   }
 }
 
-/** What an operator must acknowledge before this server is promoted, or null. */
+/** What an operator must acknowledge before this server takes the role without its peer's consent, or null. */
 export function dataLoss(server: Server): string | null {
-  if (server.record.behind)
-    return 'the primary served after the last sync: data are missing here; repeat with acceptDataLoss to go on';
+  const { record, peer } = server;
+  const word = 'repeat with acceptDataLoss to go on';
+  const other = record.role === 'primary' ? 'secondary' : 'primary';
+  if (record.behind || (peer !== null && peer.lineage > lineageOf(record)))
+    return `the ${other} served after the last sync: data are missing here; ${word}`;
+  if (peerPosition(server) !== null && server.database?.lsn == null)
+    return `how far the data of this server go is not known at the moment; wait, or ${word}`;
   const missing = missingBytes(server);
   return missing !== null && missing > 0
-    ? `${missing} bytes of the primary's data are known to be missing here; repeat with acceptDataLoss to go on`
+    ? `${missing} bytes of the ${other}'s data are known to be missing here; ${word}`
     : null;
 }
 

@@ -33,6 +33,7 @@ export const CHANGES = {
     request: null,
     armed: false,
     behind: false,
+    peerPosition: null,
     peerRunIdInSync: null,
     cause: null,
     finalLsn: null,

@@ -24,7 +24,7 @@ export type HaEvent = {
   | { readonly type: 'operator-failover'; readonly operationId: string; readonly acceptDataLoss: boolean }
   | { readonly type: 'operator-forced-failover'; readonly operationId: string }
   | { readonly type: 'operator-failback'; readonly operationId: string }
-  | { readonly type: 'operator-activate-alone'; readonly operationId: string }
+  | { readonly type: 'operator-activate-alone'; readonly operationId: string; readonly acceptDataLoss: boolean }
   | { readonly type: 'operator-cancel' }
   | { readonly type: 'operator-failover-type'; readonly failoverType: FailoverType }
   | {

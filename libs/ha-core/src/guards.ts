@@ -1,4 +1,5 @@
 import type { HaEvent } from './events.ts';
+import { lagBytes, missingBytes } from './lag.ts';
 import { lsnDistance } from './lsn.ts';
 import { lineageOf, type Server } from './server.ts';
 import type { HaState } from './states.ts';
@@ -25,12 +26,6 @@ const waited =
   (ms: number): Guard =>
   ({ record }, { atMs }) =>
     atMs - record.stateSinceMs >= ms;
-
-/** Bytes that the peer is known to have and this server lacks; null when unknown. Never negative. */
-export function missingBytes({ peer, database }: Server): number | null {
-  if (peer?.lsn == null || database?.lsn == null) return null;
-  return Math.max(0, lsnDistance(database.lsn, peer.lsn));
-}
 
 /** The peer's data are newer than ours: a later owner's, or the same owner's and further. */
 function peerIsAhead(server: Server): boolean {
@@ -167,8 +162,7 @@ export const GUARDS = {
     effectFailedAtMs === null || atMs - effectFailedAtMs >= TIMING.followRetryMs,
   'copy-retry-due': ({ effectFailedAtMs }, { atMs }) =>
     effectFailedAtMs === null || atMs - effectFailedAtMs >= TIMING.copyRetryMs,
-  'lag-within-limit': ({ database, settings }) =>
-    database !== null && (database.lagBytes ?? 0) <= settings.maximumLagBytes,
+  'lag-within-limit': (server) => server.database !== null && lagBytes(server) <= server.settings.maximumLagBytes,
   'attach-limit-over': waited(TIMING.attachLimitMs),
   'hand-over-limit-over': waited(TIMING.handOverLimitMs),
   'failback-answer-limit-over': waited(TIMING.failbackAnswerLimitMs),
@@ -206,6 +200,7 @@ export function automaticFailoverRefusal(server: Server, atMs: number): string |
   if (record.behind) return 'the primary served without this standby after the last sync: data are known to be missing';
   if (!record.armed) return 'the standby was not in sync with the active server when last seen';
   if (record.promised !== null && atMs < record.promised.untilMs) return 'a consent given to the peer has not expired';
+  if (server.database?.lsn == null) return 'how far the data of this server go is not known at the moment';
   const missing = missingBytes(server);
   if (missing !== null && missing > settings.maximumLagBytes)
     return `${missing} bytes are known to be missing, above the limit of ${settings.maximumLagBytes}`;

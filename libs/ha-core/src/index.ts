@@ -4,6 +4,7 @@ export * from './effects.ts';
 export * from './events.ts';
 export * from './guards.ts';
 export * from './ignored.ts';
+export * from './lag.ts';
 export * from './lsn.ts';
 export type { Rule } from './rules/rule.ts';
 export * from './server.ts';

@@ -1,9 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
+import { actionRefusal } from './actions.ts';
 import { CHANGES } from './changes.ts';
 import { decide, RULES } from './decide.ts';
 import { HA_EVENT_TYPES, type HaEvent } from './events.ts';
 import { GUARDS } from './guards.ts';
 import { IGNORED } from './ignored.ts';
+import { missingBytes } from './lag.ts';
 import { atStart, newRecord, type PeerView, type Server, type ServerRecord } from './server.ts';
 import {
   configurationMode,
@@ -137,6 +139,59 @@ describe('decisions', () => {
     ).toBe('S-42');
   });
 
+  it('weigh what the peer was known to have although its last status could not tell', () => {
+    const before = { ...lost({ state: 'secondary-syncing' }), link: 'up' as const };
+    const ahead = decide(before, { type: 'peer-heard', status: peer({ lsn: '0/3000010' }), atMs: 1000 }).server;
+    const blind = decide(ahead, { type: 'peer-heard', status: peer({ lsn: null }), atMs: 2000 }).server;
+    expect(missingBytes(blind)).toBe(0x1000010);
+  });
+
+  it('weigh what the peer was known to have after the manager was restarted', () => {
+    const before = { ...lost({ state: 'secondary-syncing' }), link: 'up' as const };
+    const ahead = decide(before, { type: 'peer-heard', status: peer({ lsn: '0/2000010' }), atMs: 1000 }).server;
+    const alone = decide(ahead, { type: 'peer-lost', atMs: 5000 }).server;
+    const restarted = { ...atStart(alone.record, SETTINGS, 0), database: before.database };
+    expect(missingBytes(restarted)).toBe(16);
+    const refused = decide(
+      { ...restarted, link: 'confirmed-lost', database: null },
+      { type: 'peer-confirmed-lost', atMs: 9000 },
+    );
+    expect(refused.rule).toBeNull();
+    expect(decide({ ...restarted, link: 'confirmed-lost' }, { type: 'tick', unixMs: 0, atMs: 9000 }).rule?.id).toBe(
+      'S-40',
+    );
+  });
+
+  it('count a standby as in sync by what the active server says that it lacks, and do not disarm one that was in sync', () => {
+    const following = {
+      ...lost({ state: 'secondary-lost-primary', armed: false, peerRunIdInSync: 'p' }),
+      link: 'up' as const,
+    };
+    const streams = { ...following, database: following.database && { ...following.database, streaming: true } };
+    const heard = (server: Server, lagBytes: number | null) =>
+      decide(server, { type: 'peer-heard', status: peer({ lagBytes }), atMs: 1000 });
+    expect(heard(streams, 16_777_217).rule).toBeNull();
+    const inSync = heard(streams, 16_777_216);
+    expect(inSync.rule?.id).toBe('S-30');
+    const armed = heard(inSync.server, 0).server;
+    expect(armed.record.armed).toBe(true);
+    expect(heard(armed, 20_000_000).server.record.armed).toBe(true);
+  });
+
+  it('know at once that a later owner has data that this server lacks', () => {
+    const alone = { ...server('primary', { state: 'primary-alone', pairId: 'pair', epoch: 1, lineage: 1 }) };
+    const active = peer({ role: 'secondary', state: 'secondary-active', epoch: 2, hold: 2, lineage: 2 });
+    const heard = decide(alone, { type: 'peer-heard', status: active, atMs: 10 }).server;
+    expect(heard.record.behind).toBe(true);
+    const gone = { ...heard, link: 'lost' as const, record: { ...heard.record, state: 'primary-alone' as const } };
+    const order = { type: 'operator-activate-alone', operationId: 'o', atMs: 100_000 } as const;
+    expect(actionRefusal(gone, order.type, order.atMs)).toBeNull();
+    expect(actionRefusal(gone, order.type, order.atMs, { ...order, acceptDataLoss: false })).toContain(
+      'acceptDataLoss',
+    );
+    expect(actionRefusal(gone, order.type, order.atMs, { ...order, acceptDataLoss: true })).toBeNull();
+  });
+
   it('mint odd epochs on the primary and even ones on the secondary', () => {
     const taken = decide(
       { ...lost({ epoch: 5 }), link: 'confirmed-lost' },
@@ -212,6 +267,7 @@ function peer(view: Partial<PeerView>): PeerView {
     complete: true,
     finalLsn: null,
     lsn: '0/2000000',
+    lagBytes: 0,
     streaming: true,
     databaseUsable: true,
     processesOk: true,

@@ -44,6 +44,11 @@ export interface ServerRecord {
   readonly armed: boolean;
   /** The active peer was heard serving without us in sync: it has data that we lack. */
   readonly behind: boolean;
+  /**
+   * How far the peer's data were known to go, kept for when there is no live word of it: from the loss of the peer until it is heard
+   * again, and while it is too far ahead.
+   */
+  readonly peerPosition: { readonly lineage: number; readonly lsn: Lsn } | null;
   /** The peer's run when this standby was last in sync. */
   readonly peerRunIdInSync: string | null;
   /** Monotonic time of the last automatic failover in this run; hold-down counts from it. */
@@ -69,6 +74,8 @@ export interface PeerView {
   readonly complete: boolean;
   readonly finalLsn: Lsn | null;
   readonly lsn: Lsn | null;
+  /** Active: bytes its standby has not confirmed as flushed; null when unknown. */
+  readonly lagBytes: number | null;
   readonly streaming: boolean;
   readonly databaseUsable: boolean;
   readonly processesOk: boolean;
@@ -82,6 +89,7 @@ export interface DatabaseView {
   readonly usable: boolean;
   readonly streaming: boolean;
   readonly lsn: Lsn | null;
+  /** Standby: bytes received and not replayed yet. */
   readonly lagBytes: number | null;
   readonly restartsExhausted: boolean;
 }
@@ -133,6 +141,7 @@ export function newRecord(role: ServerRole, runId: string): ServerRecord {
     finalLsn: null,
     armed: false,
     behind: false,
+    peerPosition: null,
     peerRunIdInSync: null,
     lastAutomaticFailoverAtMs: null,
     lastInSyncUnixMs: null,

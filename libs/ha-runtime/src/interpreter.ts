@@ -97,7 +97,7 @@ export class Interpreter {
         return;
       }
       case 'start-processes':
-        await processes.startAll(effect.epoch);
+        await processes.startAll(effect.epoch, context.signal);
         return;
       case 'stop-processes':
         await processes.stopAll();

@@ -41,7 +41,8 @@ export interface DatabasePort {
 
 /** The application's processes. */
 export interface ProcessesPort {
-  startAll(epoch: number): Promise<void>;
+  /** Gives up waiting, and starts nothing more, when the signal is aborted. */
+  startAll(epoch: number, signal: AbortSignal): Promise<void>;
   stopAll(): Promise<void>;
 }
 

@@ -179,7 +179,9 @@ describe('a simulated pair', () => {
     pair.until(() => pair.isProtected && pair.secondary.serving, 60);
     pair.secondary.crash();
     pair.run(20);
-    expect(pair.primary.feed({ type: 'operator-activate-alone', operationId: 'aa' }).refusal).toBeNull();
+    expect(
+      pair.primary.feed({ type: 'operator-activate-alone', operationId: 'aa', acceptDataLoss: false }).refusal,
+    ).toBeNull();
     pair.until(() => pair.primary.serving, 30);
     pair.secondary.boot(false);
     pair.until(() => pair.isProtected, 60);
@@ -203,6 +205,9 @@ describe('a simulated pair under random faults', () => {
         for (let round = 0; round < 25; round++) {
           pair.lossProbability = random.pick([0, 0, 0.1, 0.5]);
           pair.failureProbability = random.pick([0, 0, 0.05, 0.3]);
+          pair.effectMs = random.pick([0, 0, 300, 4000]);
+          pair.blindProbability = random.pick([0, 0, 0.3, 1]);
+          pair.stalled = random.chance(0.2);
           const server = random.pick(pair.servers);
           const fault = random.pick([
             'cut',
@@ -233,12 +238,16 @@ describe('a simulated pair under random faults', () => {
             pair.secondary.feed({ type: 'operator-failover', operationId, acceptDataLoss: random.chance(0.5) });
           if (fault === 'cancel' && server.up) server.feed({ type: 'operator-cancel' });
           if (fault === 'process' && server.serving) server.feed({ type: 'process-failed', process: 'p' });
-          if (fault === 'alone' && pair.primary.up) pair.primary.feed({ type: 'operator-activate-alone', operationId });
+          if (fault === 'alone' && pair.primary.up)
+            pair.primary.feed({ type: 'operator-activate-alone', operationId, acceptDataLoss: random.chance(0.5) });
           pair.run(random.pick([0.1, 0.3, 1, 4, 12, 40]));
         }
         story.push(`${pair.seconds.toFixed(2)} end of faults [${pair.states}]`);
         pair.lossProbability = 0;
         pair.failureProbability = 0;
+        pair.effectMs = 0;
+        pair.blindProbability = 0;
+        pair.stalled = false;
         pair.heal();
         for (const server of pair.servers) {
           if (!server.up) server.boot(false);

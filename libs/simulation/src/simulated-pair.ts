@@ -6,6 +6,7 @@ const STEP_MS = 50;
 const BEAT_MS = 1000;
 const LOST_MS = 3000;
 const CONFIRMED_MS = 5000;
+const STOP_AGAIN_MS = 10_000;
 
 /** A broken law of the design, found by the simulation. */
 export class BrokenLaw extends Error {}
@@ -22,6 +23,12 @@ export class SimulatedPair {
   lossProbability = 0;
   /** Probability that an effect fails. */
   failureProbability = 0;
+  /** Longest time that an effect takes. */
+  effectMs = 0;
+  /** Probability that a look at a database does not tell its position. */
+  blindProbability = 0;
+  /** The standby receives nothing although it is connected. */
+  stalled = false;
   /** Writes that a client was told are safe. */
   readonly acknowledged: string[] = [];
   private nowMs = 1000;
@@ -37,7 +44,12 @@ export class SimulatedPair {
         return this.linkUp && other.up && from.up ? other : null;
       },
       delivers: () => !this.random.chance(this.lossProbability),
-      effectFails: (effect: Effect) => effect.kind !== 'stop-processes' && this.random.chance(this.failureProbability),
+      effectFails: (_: Effect) => this.random.chance(this.failureProbability),
+      effectTakes: () =>
+        this.effectMs === 0
+          ? { ms: 0, worksAtOnce: false }
+          : { ms: Math.floor(this.random.next() * this.effectMs), worksAtOnce: this.random.chance(0.5) },
+      positionUnknown: () => this.random.chance(this.blindProbability),
       nowMs: () => this.nowMs,
     };
     this.primary = new SimulatedServer('primary', around);
@@ -139,7 +151,7 @@ export class SimulatedPair {
       [this.primary, this.secondary],
       [this.secondary, this.primary],
     ] as const) {
-      if (source.database.mode === 'read-write' && source.streaming()) standby.receive(source);
+      if (!this.stalled && source.database.mode === 'read-write' && source.streaming()) standby.receive(source);
     }
   }
 
@@ -155,6 +167,7 @@ export class SimulatedPair {
   private checkLaws(): void {
     const { primary, secondary } = this;
     for (const server of this.servers) {
+      if (server.brokenLaw !== null) throw new BrokenLaw(server.brokenLaw);
       const { epoch, role } = server.record;
       if (epoch < (this.epochs[role] ?? 0)) throw new BrokenLaw(`the epoch of the ${role} fell to ${epoch}`);
       this.epochs[role] = epoch;
@@ -164,6 +177,8 @@ export class SimulatedPair {
         server.record.pairId !== null &&
         server.record.hold === 0 &&
         !server.record.inFlight &&
+        // what cannot be stopped is stopped again and again
+        this.nowMs - server.lastFailureMs > STOP_AGAIN_MS &&
         server.record.state !== 'ha-initializing'
       ) {
         throw new BrokenLaw(

@@ -31,8 +31,24 @@ export interface Surroundings {
   delivers(): boolean;
   /** Whether an effect fails now. */
   effectFails(effect: Effect): boolean;
+  /** How long an effect takes, in milliseconds, and whether it works at the beginning of that time or at its end. */
+  effectTakes(): { readonly ms: number; readonly worksAtOnce: boolean };
+  /** Whether the position of a database cannot be read now. */
+  positionUnknown(): boolean;
   nowMs(): number;
 }
+
+/** Effects being performed, the first of them from `begunAtMs` on. */
+interface Work {
+  readonly decisionId: string;
+  readonly effects: Effect[];
+  finalLsn?: string | null;
+  /** The first effect has been begun: when it ends, and what it has done already. */
+  begun?: { readonly endsAtMs: number; readonly ending: (() => string | null) | null } | undefined;
+}
+
+/** What lets a server open its database after a start: consent, an order to act alone, or the search for a later owner. */
+const WARRANTS = new Set(['P-72', 'P-78', 'S-51', 'S-40', 'S-42', 'S-60', 'S-61']);
 
 /** One server: the real state machine on a simulated database, disk and clock. */
 export class SimulatedServer {
@@ -44,15 +60,21 @@ export class SimulatedServer {
   /** Writes that were thrown away here by following the peer after a divergence. */
   readonly setAside: string[] = [];
   lastHeardMs = 0;
+  lastFailureMs = 0;
+  /** What broke a law while an event was handled; the pair looks at it after each step. */
+  brokenLaw: string | null = null;
   private server: Server;
   private disk: ServerRecord;
-  private queue: { decisionId: string; effects: Effect[]; finalLsn?: string | null } | null = null;
+  private queue: Work | null = null;
   private runs = 0;
+  private hasWarrant = true;
+  /** The furthest position that the peer has told of, by lineage. */
+  private readonly told = new Map<number, bigint>();
 
   constructor(
     readonly role: ServerRole,
     private readonly around: Surroundings,
-    private readonly settings = { maximumLagBytes: 1_000_000, minimumBetweenFailoversMs: 0 },
+    private readonly settings = { maximumLagBytes: 20, minimumBetweenFailoversMs: 0 },
   ) {
     this.disk = newRecord(role, 'none');
     this.database = { mode: role === 'primary' ? 'stopped' : 'none', isStandby: false, log: [] };
@@ -82,6 +104,11 @@ export class SimulatedServer {
     this.server = atStart(this.disk, this.settings, this.around.nowMs());
     this.queue = null;
     this.lastHeardMs = this.around.nowMs();
+    // what was only heard is forgotten with the process that heard it
+    this.told.clear();
+    const { peerPosition } = this.record;
+    if (peerPosition !== null) this.told.set(peerPosition.lineage, parseLsn(peerPosition.lsn));
+    if (!sameRun) this.hasWarrant = this.record.pairId === null || this.record.state === 'ha-initializing';
     this.feed({ type: 'boot', runId: `${this.role}-${this.runs}`, sameRun });
   }
 
@@ -98,12 +125,22 @@ export class SimulatedServer {
 
   /** An event reaches the state machine. */
   feed(event: HaEvent extends infer E ? (E extends HaEvent ? Omit<E, 'atMs'> : never) : never): Decision {
-    const before = this.record.state;
+    const before = this.record;
+    if (event.type === 'peer-heard' && event.status.lsn !== null) {
+      const { lineage, lsn } = event.status;
+      const told = this.told.get(lineage) ?? 0n;
+      this.told.set(lineage, parseLsn(lsn) > told ? parseLsn(lsn) : told);
+    }
     const decision = decide(this.server, { ...event, atMs: this.around.nowMs() } as HaEvent);
     this.server = decision.server;
     this.disk = decision.server.record;
-    if (decision.rule !== null) this.rules.push(decision.rule.id);
-    if (this.record.state !== before) this.history.push(this.record.state);
+    if (decision.rule !== null) {
+      this.rules.push(decision.rule.id);
+      if (WARRANTS.has(decision.rule.id)) this.hasWarrant = true;
+      this.checkTaking(decision, event, before);
+    }
+    if (this.record.pairId === null) this.hasWarrant = true;
+    if (this.record.state !== before.state) this.history.push(this.record.state);
     if (decision.effects !== null)
       this.queue =
         decision.effects.length === 0
@@ -126,7 +163,8 @@ export class SimulatedServer {
       serving: isServing(record),
       complete: record.complete,
       finalLsn: record.finalLsn,
-      lsn: this.database.mode === 'none' ? null : this.lsn,
+      lsn: this.database.mode === 'none' || this.around.positionUnknown() ? null : this.lsn,
+      lagBytes: this.lagOfStandby(),
       streaming: this.streaming(),
       databaseUsable: this.database.mode === 'read-write' || this.database.mode === 'standby',
       processesOk: !isServing(record) || this.processesRunning,
@@ -157,18 +195,18 @@ export class SimulatedServer {
         running,
         usable: running,
         streaming: this.streaming(),
-        lsn: mode === 'none' ? null : this.lsn,
+        lsn: mode === 'none' || this.around.positionUnknown() ? null : this.lsn,
         lagBytes: 0,
         restartsExhausted: false,
       },
     });
   }
 
-  /** Performs the next effect in flight. */
+  /** Goes on with the effects in flight. */
   work(): void {
     const { queue } = this;
     if (queue === null) return;
-    const effect = queue.effects.shift();
+    const [effect] = queue.effects;
     if (effect === undefined) {
       this.queue = null;
       this.feed({
@@ -178,21 +216,51 @@ export class SimulatedServer {
       });
       return;
     }
-    const failure = this.around.effectFails(effect) ? 'injected' : this.perform(effect, queue);
-    if (failure === 'again') queue.effects.unshift(effect);
-    else if (failure !== null && this.queue === queue) {
-      this.queue = null;
-      this.feed({
-        type: 'effect-failed',
-        decisionId: queue.decisionId,
-        effect: effect.kind,
-        code: failure,
-        message: failure,
-      });
+    if (queue.begun === undefined) {
+      const { ms, worksAtOnce } = this.around.effectTakes();
+      queue.begun = {
+        endsAtMs: this.around.nowMs() + ms,
+        ending: worksAtOnce && ms > 0 ? this.perform(effect, queue) : null,
+      };
     }
+    if (this.around.nowMs() < queue.begun.endsAtMs) return;
+    const ending = queue.begun.ending ?? this.perform(effect, queue);
+    queue.begun = undefined;
+    const failure = this.around.effectFails(effect) ? 'injected' : ending();
+    if (this.queue !== queue || failure === 'again') return;
+    if (failure === null) {
+      queue.effects.shift();
+      return;
+    }
+    this.queue = null;
+    this.lastFailureMs = this.around.nowMs();
+    this.feed({
+      type: 'effect-failed',
+      decisionId: queue.decisionId,
+      effect: effect.kind,
+      code: failure,
+      message: failure,
+    });
   }
 
-  private perform(effect: Effect, queue: { finalLsn?: string | null }): string | null {
+  /** Does the work of an effect; what is returned tells this server about it: null, or why it failed. */
+  private perform(effect: Effect, queue: Work): () => string | null {
+    if (effect.kind !== 'request-consent') {
+      const outcome = this.performNow(effect, queue);
+      return () => outcome;
+    }
+    const other = this.around.reachable(this);
+    if (other === null || !this.around.delivers()) return () => 'peer-unreachable';
+    const request = { type: 'consent-requested', epoch: effect.epoch, nonce: effect.nonce } as const;
+    const granted = other.feed(request).rule?.change?.includes('give-consent') ?? false;
+    return () => {
+      if (!this.around.delivers() || this.around.reachable(this) === null) return 'again';
+      this.feed({ type: 'consent-answered', nonce: effect.nonce, granted });
+      return null;
+    };
+  }
+
+  private performNow(effect: Effect, queue: Work): string | null {
     const { database } = this;
     const other = this.around.reachable(this);
     switch (effect.kind) {
@@ -205,6 +273,8 @@ export class SimulatedServer {
           parseLsn(this.lsn) < parseLsn(effect.requiredLsn)
         )
           return 'data-missing';
+        if (!this.hasWarrant)
+          this.brokenLaw ??= `the ${this.role} opens its database after a start without having asked`;
         database.mode = 'read-write';
         database.isStandby = false;
         return null;
@@ -231,16 +301,8 @@ export class SimulatedServer {
         return null;
       case 'await-data':
         return parseLsn(this.lsn) >= parseLsn(effect.lsn) ? null : 'data-missing';
-      case 'request-consent': {
-        if (other === null || !this.around.delivers()) return 'peer-unreachable';
-        const granted =
-          other
-            .feed({ type: 'consent-requested', epoch: effect.epoch, nonce: effect.nonce })
-            .rule?.change?.includes('give-consent') ?? false;
-        if (!this.around.delivers()) return 'again';
-        this.feed({ type: 'consent-answered', nonce: effect.nonce, granted });
-        return null;
-      }
+      case 'request-consent':
+        return null; // see perform
       case 'request-hand-over': {
         if (other === null || !this.around.delivers()) return 'peer-unreachable';
         const accepted =
@@ -263,6 +325,37 @@ export class SimulatedServer {
         if (this.role === 'secondary') Object.assign(database, { mode: 'none', log: [] });
         return null;
     }
+  }
+
+  /** As an active server measures it: what its standby has not confirmed. */
+  private lagOfStandby(): number | null {
+    const other = this.around.reachable(this);
+    if (this.database.mode !== 'read-write' || other === null || !this.streaming()) return null;
+    return this.database.log.length - other.database.log.length;
+  }
+
+  /** Law 5, by what this server was really told; and consent leaves nothing behind that the giver has. */
+  private checkTaking(
+    { rule }: Decision,
+    event: { type: string; acceptDataLoss?: boolean },
+    before: ServerRecord,
+  ): void {
+    const own = lineageOf(before);
+    if (rule?.change?.some((name) => name === 'take-role-alone')) {
+      const missing = Number((this.told.get(own) ?? 0n) - BigInt(this.database.log.length));
+      const allowed = event.type.startsWith('operator-') ? 0 : this.settings.maximumLagBytes;
+      if (missing > allowed && event.acceptDataLoss !== true)
+        this.brokenLaw ??= `the ${this.role} takes the role by ${rule.id} although it was told of ${missing} more writes`;
+    }
+    const giver = this.around.reachable(this);
+    if (
+      rule?.change?.some((name) => name === 'accept-consent') &&
+      giver !== null &&
+      lineageOf(giver.record) === own &&
+      giver.record.complete &&
+      !isPrefix(giver.database.log, this.database.log)
+    )
+      this.brokenLaw ??= `the ${this.role} takes the role by ${rule.id} without writes that the giver of the consent has`;
   }
 
   /** The stream brings everything that the source has. */

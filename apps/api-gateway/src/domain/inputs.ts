@@ -54,7 +54,10 @@ export const FailbackInput = z.strictObject({
 });
 
 /** Body of POST /ha/activate-alone: the peer's name, typed by the operator. */
-export const ActivateAloneInput = z.strictObject({ confirm: z.string().min(1).max(100) });
+export const ActivateAloneInput = z.strictObject({
+  confirm: z.string().min(1).max(100),
+  acceptDataLoss: z.boolean().default(false),
+});
 
 /** Body of what takes no input. */
 export const NoInput = z.strictObject({});

@@ -75,11 +75,14 @@ export function failback(options: ActionOptions & { force?: boolean; acceptDataL
 }
 
 /** `ha activate-alone`: the operator's word that the peer is down and stays down. */
-export function activateAlone(options: ActionOptions & { confirm?: string }): Promise<void> {
+export function activateAlone(options: ActionOptions & { confirm?: string; acceptDataLoss?: boolean }): Promise<void> {
   return performAction(options, {
     method: 'POST',
     path: '/ha/activate-alone',
-    body: async ({ peer }) => ({ confirm: await confirmedPeer(options, peer) }),
+    body: async ({ peer }) => ({
+      confirm: await confirmedPeer(options, peer),
+      acceptDataLoss: options.acceptDataLoss ?? false,
+    }),
   });
 }
 

@@ -63,14 +63,14 @@ export class OrdersController {
   }
 
   @MessagePattern(ActivateAlone.subject)
-  async activateAlone(@Payload() { confirm }: Data<typeof ActivateAlone>) {
+  async activateAlone(@Payload() { confirm, acceptDataLoss = false }: Data<typeof ActivateAlone>) {
     const { peer } = this.pairing;
     if (peer !== null && confirm !== peer.name) {
       const message = `must be the name of the peer, ${peer.name}`;
       throw new BusError('invalid-input', `confirm ${message}`, false, [{ pointer: '/confirm', message }]);
     }
     const operationId = randomUUID();
-    await this.monitor.order({ type: 'operator-activate-alone', operationId });
+    await this.monitor.order({ type: 'operator-activate-alone', operationId, acceptDataLoss });
     return { operationId };
   }
 

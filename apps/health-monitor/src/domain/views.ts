@@ -54,6 +54,7 @@ export function ownStatus(server: Server, { node, facts, processes }: ViewContex
     finalLsn: record.finalLsn,
     lsn: facts?.lsn ?? null,
     timeline: facts?.timeline ?? null,
+    lagBytes: facts?.lagBytes ?? null,
     streaming: facts?.streaming ?? false,
     databaseUsable: facts?.usable ?? false,
     processesOk: processesOk(server, processes),
@@ -72,8 +73,8 @@ function processesOk({ record, failedProcess }: Server, processes: readonly Proc
 
 /** What the state machine keeps of the peer's status. */
 export function peerView(status: ServerStatus): PeerView {
-  const { name: _name, timeline: _timeline, version: _version, ...view } = status;
-  return view;
+  const { name: _name, timeline: _timeline, version: _version, lagBytes = null, ...view } = status;
+  return { ...view, lagBytes };
 }
 
 /** Body of GET /api/v1/ha/status. */
@@ -143,7 +144,7 @@ export function refusalOf(
   const reason = actionRefusal(server, event.type, event.atMs, event);
   if (reason === null) return null;
   const code =
-    event.type === 'operator-failover' && reason === dataLoss(server)
+    (event.type === 'operator-failover' || event.type === 'operator-activate-alone') && reason === dataLoss(server)
       ? 'data-loss-not-accepted'
       : reason.startsWith('only possible on')
         ? 'wrong-server'

@@ -2,6 +2,7 @@ import type { ProcessView } from '@understudy/contracts';
 import { EffectError } from '@understudy/ha-runtime';
 import type { ApplicationProcesses } from '../ports/application-processes.port.ts';
 import type { ExecProcess } from './exec-process.ts';
+import { abortion } from './process-life.ts';
 
 /** A process whose adapter is not there yet. */
 export interface UnavailableProcess {
@@ -31,9 +32,10 @@ export class ProcessSupervisor implements ApplicationProcesses {
 
   /**
    * Starts what runs on the active server, in order; resolves when every critical one does its work. Safe to repeat. Rejects with
-   * `EffectError`: `process-failed` when a critical one does not get ready, `superseded` when it is stopped meanwhile, `stale-epoch`.
+   * `EffectError`: `process-failed` when a critical one does not get ready, `superseded` when it is stopped or the signal is aborted
+   * meanwhile, `stale-epoch`.
    */
-  async startAll(epoch: number): Promise<void> {
+  async startAll(epoch: number, signal: AbortSignal): Promise<void> {
     if (epoch < this.highestEpoch)
       throw new EffectError(
         'stale-epoch',
@@ -41,17 +43,19 @@ export class ProcessSupervisor implements ApplicationProcesses {
       );
     this.highestEpoch = epoch;
     const { generation } = this;
+    const isSuperseded = () => signal.aborted || generation !== this.generation;
+    const aborted = abortion(signal);
     for (const process of this.processes) {
+      if (isSuperseded()) throw new EffectError('superseded', 'a later decision came');
       const started = process.start();
       // Of others nobody waits for: what becomes of them is told in events.
       started.catch(() => undefined);
       if (!process.configuration.critical) continue;
-      await started.catch((error: Error) => {
-        if (generation !== this.generation) throw new EffectError('superseded', 'the processes are stopped meanwhile');
-        throw new EffectError('process-failed', error.message);
+      await Promise.race([started, aborted]).catch((error: Error) => {
+        if (!isSuperseded()) throw new EffectError('process-failed', error.message);
       });
-      if (generation !== this.generation) throw new EffectError('superseded', 'the processes are stopped meanwhile');
     }
+    if (isSuperseded()) throw new EffectError('superseded', 'a later decision came');
   }
 
   /** Stops everything that may only run on the active server; resolves when nothing of it is alive. Rejects when something cannot be killed. */

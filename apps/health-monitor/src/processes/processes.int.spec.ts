@@ -18,6 +18,8 @@ import { makeProcesses, type ProcessSupervisor } from './index.ts';
 import { rotateLog } from './process-log.ts';
 import { livingProcess, MARK, membersOf } from './process-table.ts';
 
+/** Nothing supersedes the start. */
+const NEVER = new AbortController().signal;
 const RESTART = { attempts: 3, withinSeconds: 60, backoffSeconds: 0.05 };
 
 jest.setTimeout(20_000);
@@ -91,7 +93,7 @@ describe('the application’s processes', () => {
       }),
     );
     const begun = performance.now();
-    await supervisor.startAll(1);
+    await supervisor.startAll(1, NEVER);
     expect(performance.now() - begun).toBeLessThan(1000);
     expect(view(supervisor)).toMatchObject({
       state: 'running',
@@ -104,7 +106,7 @@ describe('the application’s processes', () => {
     expect(readFileSync(join(directory, 'logs/processes/app.log'), 'utf8')).toBe(
       `${join(directory, 'run')} 5544 postgres alpha 127.0.1.1 x\n`,
     );
-    await supervisor.startAll(1); // safe to repeat
+    await supervisor.startAll(1, NEVER); // safe to repeat
     expect(members()).toHaveLength(1);
     await supervisor.stopAll();
     expect(members()).toEqual([]);
@@ -114,7 +116,7 @@ describe('the application’s processes', () => {
 
   it('starts again what is killed', async () => {
     const supervisor = supervise(process_('exec sleep 1000'));
-    await supervisor.startAll(1);
+    await supervisor.startAll(1, NEVER);
     const { pid } = view(supervisor);
     process.kill(pid as number, 'SIGKILL');
     await until(() => runsAnew(supervisor, pid));
@@ -125,29 +127,29 @@ describe('the application’s processes', () => {
 
   it('gives up a critical process that ends again and again, once, and says when it has recovered', async () => {
     const supervisor = supervise(process_(`test -e ${file('mended')} || exit 3; exec sleep 1000`));
-    await expect(supervisor.startAll(1)).rejects.toMatchObject({
+    await expect(supervisor.startAll(1, NEVER)).rejects.toMatchObject({
       code: 'process-failed',
       message: expect.stringContaining('exit code 3'),
     });
     const failed = () => told.filter((line) => line.startsWith('failed'));
     expect(failed()).toEqual(['failed app: it ended with exit code 3; 3 restarts within 60 s are used up']);
     expect(view(supervisor)).toMatchObject({ state: 'failed', restarts: 3 });
-    await expect(supervisor.startAll(1)).rejects.toMatchObject({ code: 'process-failed' });
+    await expect(supervisor.startAll(1, NEVER)).rejects.toMatchObject({ code: 'process-failed' });
     expect(failed()).toHaveLength(1);
     writeFileSync(file('mended'), '');
-    await supervisor.startAll(1);
+    await supervisor.startAll(1, NEVER);
     await until(() => told.includes('recovered app'), 10_000);
     expect(view(supervisor).state).toBe('running');
   });
 
   it('says which program is missing', async () => {
     const supervisor = supervise(process_('', { command: ['/no/such/program'] }));
-    await expect(supervisor.startAll(1)).rejects.toThrow(/spawn \/no\/such\/program ENOENT/);
+    await expect(supervisor.startAll(1, NEVER)).rejects.toThrow(/spawn \/no\/such\/program ENOENT/);
   });
 
   it('does not wait for a process that is not critical, nor fail with it', async () => {
     const supervisor = supervise(process_('exit 1', { name: 'helper', critical: false }), process_('exec sleep 1000'));
-    await supervisor.startAll(1);
+    await supervisor.startAll(1, NEVER);
     await until(() => view(supervisor, 'helper').state === 'failed');
     expect(told.some((line) => line.startsWith('failed'))).toBe(false);
     expect(told.filter((line) => line.includes('cannot be restarted'))).toHaveLength(1);
@@ -157,7 +159,7 @@ describe('the application’s processes', () => {
     const supervisor = supervise(
       process_('trap "" TERM; sleep 1000 & sleep 1000 & while :; do sleep 0.05; done', { stopSeconds: 0.3 }),
     );
-    await supervisor.startAll(1);
+    await supervisor.startAll(1, NEVER);
     await until(() => members().length >= 3);
     const begun = performance.now();
     await supervisor.stopAll();
@@ -171,7 +173,7 @@ describe('the application’s processes', () => {
         `(env -i /bin/sh -c 'echo $$ > ${file('stays')}; exec sleep 1000' &) ; (setsid /bin/sh -c 'echo $$ > ${file('leaves')}; exec sleep 1000' &) ; exec sleep 1000`,
       ),
     );
-    await supervisor.startAll(1);
+    await supervisor.startAll(1, NEVER);
     await until(
       () => existsSync(file('stays')) && existsSync(file('leaves')) && pidIn('stays') > 0 && pidIn('leaves') > 0,
     );
@@ -181,7 +183,7 @@ describe('the application’s processes', () => {
 
   it('ends what a killed process has left behind before it starts the next', async () => {
     const supervisor = supervise(process_(`sleep 1000 & echo $! > ${file('child')}; exec sleep 1001`));
-    await supervisor.startAll(1);
+    await supervisor.startAll(1, NEVER);
     await until(() => existsSync(file('child')) && pidIn('child') > 0);
     const child = pidIn('child');
     process.kill(view(supervisor).pid as number, 'SIGKILL');
@@ -194,12 +196,12 @@ describe('the application’s processes', () => {
   it('adopts what runs when the manager is new: not started twice, still watched, stopped in the end', async () => {
     const configuration = process_('exec sleep 1000');
     const first = supervise(configuration);
-    await first.startAll(1);
+    await first.startAll(1, NEVER);
     const { pid } = view(first);
     await first.release();
     const second = supervise(configuration);
     expect(view(second)).toMatchObject({ state: 'running', pid });
-    await second.startAll(1);
+    await second.startAll(1, NEVER);
     expect(view(second).pid).toBe(pid);
     process.kill(pid as number, 'SIGKILL');
     await until(() => runsAnew(second, pid));
@@ -211,12 +213,12 @@ describe('the application’s processes', () => {
 
   it('does not adopt what was started otherwise than configured now', async () => {
     const first = supervise(process_('exec sleep 1000'));
-    await first.startAll(1);
+    await first.startAll(1, NEVER);
     const { pid } = view(first);
     await first.release();
     const second = supervise(process_('exec sleep 1001'));
     expect(view(second).state).toBe('stopped');
-    await second.startAll(1);
+    await second.startAll(1, NEVER);
     expect(livingProcess(pid as number)).toBeNull();
     expect(members()).toEqual([view(second).pid]);
   });
@@ -225,7 +227,7 @@ describe('the application’s processes', () => {
     const stranger = spawn('/bin/sleep', ['1000'], { detached: true, stdio: 'ignore' });
     try {
       const first = supervise(process_('exec sleep 1000'));
-      await first.startAll(1);
+      await first.startAll(1, NEVER);
       const kept = JSON.parse(readFileSync(record(), 'utf8')) as Record<string, unknown>;
       await first.stopAll();
       const started = livingProcess(stranger.pid as number)?.startTime as number;
@@ -237,7 +239,7 @@ describe('the application’s processes', () => {
         writeFileSync(record(), JSON.stringify({ ...kept, ...forgery }));
         const second = supervise(process_('exec sleep 1000'));
         expect(view(second).state).toBe('stopped');
-        await second.startAll(1);
+        await second.startAll(1, NEVER);
         expect(view(second).pid).not.toBe(stranger.pid);
         await second.stopAll();
         expect(livingProcess(stranger.pid as number)).not.toBeNull();
@@ -254,14 +256,14 @@ describe('the application’s processes', () => {
       env: { [MARK]: `${directory}|app` },
     });
     const supervisor = supervise(process_('exec sleep 1000'));
-    await supervisor.startAll(1);
+    await supervisor.startAll(1, NEVER);
     expect(members()).toEqual([view(supervisor).pid]);
     expect(orphan.pid).not.toBe(view(supervisor).pid);
   });
 
   it('stops what is not configured any more', async () => {
     const first = supervise(process_('exec sleep 1000'));
-    await first.startAll(1);
+    await first.startAll(1, NEVER);
     await first.release();
     supervise();
     await until(() => members().length === 0);
@@ -274,7 +276,7 @@ describe('the application’s processes', () => {
       process_('exec sleep 1000'),
     );
     await until(() => view(supervisor, 'agent').state === 'running');
-    await supervisor.startAll(1);
+    await supervisor.startAll(1, NEVER);
     await supervisor.stopAll();
     expect([view(supervisor, 'agent').state, view(supervisor).state]).toEqual(['running', 'stopped']);
     await supervisor.stopEverything();
@@ -290,7 +292,7 @@ describe('the application’s processes', () => {
     const healthCheck = { http, intervalSeconds: 0.1, timeoutSeconds: 1, failures: 3 };
     const supervisor = supervise(process_('exec sleep 1000', { healthCheck }));
     let started = false;
-    const start = supervisor.startAll(1).then(() => {
+    const start = supervisor.startAll(1, NEVER).then(() => {
       started = true;
     });
     await until(() => view(supervisor).pid !== null);
@@ -319,17 +321,34 @@ describe('the application’s processes', () => {
       process_('exec sleep 1000', { healthCheck }),
       process_('exec sleep 1000', { name: 'later' }),
     );
-    const outcome = supervisor.startAll(1).catch((error: { code: string }) => error.code);
+    const outcome = supervisor.startAll(1, NEVER).catch((error: { code: string }) => error.code);
     await until(() => view(supervisor).pid !== null);
     await supervisor.stopAll();
     expect(await outcome).toBe('superseded');
     expect([members(), view(supervisor, 'later').state]).toEqual([[], 'stopped']);
   });
 
+  it('is given up when a later decision comes: nothing more is started, and nobody waits for what is not ready', async () => {
+    const healthCheck = { tcp: '127.0.0.1:1', intervalSeconds: 0.1, timeoutSeconds: 0.2, failures: 3 };
+    const supervisor = supervise(
+      process_('exec sleep 1000', { healthCheck }),
+      process_('exec sleep 1000', { name: 'later' }),
+    );
+    const later = new AbortController();
+    const outcome = supervisor.startAll(1, later.signal).catch((error: { code: string }) => error.code);
+    await until(() => view(supervisor).pid !== null);
+    later.abort();
+    expect(await outcome).toBe('superseded');
+    expect(view(supervisor, 'later').state).toBe('stopped');
+    await expect(supervisor.startAll(2, AbortSignal.abort())).rejects.toMatchObject({ code: 'superseded' });
+    await supervisor.stopAll();
+    expect(members()).toEqual([]);
+  });
+
   it('refuses an epoch that is over', async () => {
     const supervisor = supervise(process_('exec sleep 1000'));
-    await supervisor.startAll(7);
-    await expect(supervisor.startAll(6)).rejects.toMatchObject({ code: 'stale-epoch' });
+    await supervisor.startAll(7, NEVER);
+    await expect(supervisor.startAll(6, NEVER)).rejects.toMatchObject({ code: 'stale-epoch' });
   });
 
   it('shows what it cannot run yet as disabled', () => {
@@ -351,12 +370,12 @@ describe('the application’s processes', () => {
     const supervisor = supervise(process_('sleep 1000 & exec sleep 1001', { stopSeconds: 1 }));
     const steps: Promise<unknown>[] = [];
     for (let step = 0; step < 12; step += 1) {
-      steps.push(step % 3 === 2 ? supervisor.stopAll() : supervisor.startAll(step).catch(() => undefined));
+      steps.push(step % 3 === 2 ? supervisor.stopAll() : supervisor.startAll(step, NEVER).catch(() => undefined));
       if (step % 4 === 1) for (const pid of members()) process.kill(pid, 'SIGKILL');
       await delay(step * 7);
     }
     await Promise.all(steps);
-    await supervisor.startAll(99);
+    await supervisor.startAll(99, NEVER);
     await until(() => members().length === 2);
     await supervisor.stopAll();
     expect(members()).toEqual([]);
