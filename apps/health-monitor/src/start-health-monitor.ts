@@ -4,7 +4,13 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { PeerIdentitySchema } from '@understudy/contracts';
 import { connectBus, createBusApplication, type RunningService } from '@understudy/messaging';
-import { NodeStore, PeerIdentityFile, readStoreCredentials, type ServiceEnvironment } from '@understudy/platform';
+import {
+  NodeStore,
+  PeerIdentityFile,
+  readStoreCredentials,
+  type ServiceEnvironment,
+  settingsWithoutEffect,
+} from '@understudy/platform';
 import { DatabaseAdapter } from './adapters/database.adapter.ts';
 import { Journal } from './adapters/journal.adapter.ts';
 import { PeerAdapter } from './adapters/peer.adapter.ts';
@@ -83,6 +89,16 @@ export async function startHealthMonitor(env: ServiceEnvironment): Promise<Runni
     onEvent: (severity, message) =>
       events.add({ severity, code: 'process', message, state: null, previousState: null, rule: null, epoch: null }),
   });
+  for (const sentence of settingsWithoutEffect(configuration))
+    events.add({
+      severity: 'warning',
+      code: 'setting-without-effect',
+      message: sentence,
+      state: null,
+      previousState: null,
+      rule: null,
+      epoch: null,
+    });
   const monitor = new HealthMonitorService(
     env,
     bus,

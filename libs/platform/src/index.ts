@@ -5,6 +5,7 @@ export type { ConfigurationProblem, LoadedConfiguration } from './configuration/
 export { formatProblem, loadConfiguration } from './configuration/load-configuration.ts';
 export type { FileSetConfiguration, ProcessConfiguration } from './configuration/processes.schema.ts';
 export { effectiveConfigurationForShow } from './configuration/show-configuration.ts';
+export { settingsWithoutEffect } from './configuration/without-effect.ts';
 export * from './credentials.ts';
 export * from './identity.ts';
 export * from './logger.ts';

@@ -2,14 +2,18 @@ import { CliError, EXIT } from '../cli-error.ts';
 import { configurationFile, type GlobalOptions } from '../client/connect.ts';
 import { say, sayJson } from '../rendering/output.ts';
 
-/** `config check`: every problem of the file at once, exit code 2 when there is one. */
+/** `config check`: every problem of the file at once, exit code 2 when there is one; and what has no effect yet. */
 export async function checkConfiguration(options: GlobalOptions): Promise<void> {
-  const { formatProblem, loadConfiguration } = await import('@understudy/platform');
+  const { formatProblem, loadConfiguration, settingsWithoutEffect } = await import('@understudy/platform');
   const file = configurationFile(options);
   const loaded = loadConfiguration(file);
-  if (options.json) sayJson({ file, valid: loaded.ok, problems: loaded.ok ? [] : loaded.problems });
-  if (!loaded.ok) throw new CliError(EXIT.usage, options.json ? '' : loaded.problems.map(formatProblem).join('\n'));
-  if (!options.json) say(`${file} is valid.`);
+  const problems = loaded.ok ? [] : loaded.problems;
+  const warnings = loaded.ok ? settingsWithoutEffect(loaded.configuration) : [];
+  if (options.json) sayJson({ file, valid: loaded.ok, problems, warnings });
+  if (!loaded.ok) throw new CliError(EXIT.usage, options.json ? '' : problems.map(formatProblem).join('\n'));
+  if (options.json) return;
+  for (const warning of warnings) say(`${file}: ${warning}.`);
+  say(`${file} is valid.`);
 }
 
 /** `config show`: the effective values, secrets masked. */

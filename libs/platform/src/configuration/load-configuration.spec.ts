@@ -5,6 +5,7 @@ import { afterAll, describe, expect, it } from '@jest/globals';
 import { findPostgresqlBinDirectory } from './find-postgresql.ts';
 import { formatProblem, loadConfiguration } from './load-configuration.ts';
 import { effectiveConfigurationForShow } from './show-configuration.ts';
+import { settingsWithoutEffect } from './without-effect.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'configuration-'));
 const file = join(directory, 'node.yaml');
@@ -211,4 +212,15 @@ it('PostgreSQL is found: the newest of the distribution, else the one on the PAT
   expect(findPostgresqlBinDirectory('', root)).toBe(join(root, '15/bin'));
   expect(findPostgresqlBinDirectory(join(root, '13/bin'), '/nonexistent')).toBe(join(root, '13/bin'));
   expect(findPostgresqlBinDirectory('/nonexistent', '/nonexistent')).toBeNull();
+});
+
+it('what has no effect yet is said, and nothing else', () => {
+  expect(settingsWithoutEffect(accepted(MINIMAL))).toEqual([]);
+  const wanted = accepted(`${MINIMAL}
+database: { replication: sync }
+witness: { kind: gateway, address: 10.77.0.254 }`);
+  expect(settingsWithoutEffect(wanted)).toEqual([
+    expect.stringContaining('database.replication: sync is not yet available'),
+    expect.stringContaining('witness is not yet available'),
+  ]);
 });
