@@ -191,8 +191,17 @@ describe('long work', () => {
   it('takes the name of the peer for the operator’s word when --yes is given', async () => {
     answers = { 'GET /ha/status': [STATUS], 'POST /ha/activate-alone': [{ operationId: 'op-1' }] };
     await run('ha', 'activate-alone', '--yes', '--no-wait');
-    expect(asked.at(-1)?.body).toEqual({ confirm: 'alpha' });
+    expect(asked.at(-1)?.body).toEqual({ confirm: 'alpha', acceptDataLoss: false });
   });
+});
+
+it('a refusal names the option of the command line', async () => {
+  answers = {
+    'GET /ha/status': [STATUS],
+    'POST /ha/failover': [{ status: 409, detail: '16 bytes are missing; repeat with acceptDataLoss to go on' }],
+  };
+  const { code, err } = await run('ha', 'failover', '--yes');
+  expect([code, err]).toEqual([1, expect.stringContaining('repeat with --accept-data-loss to go on')]);
 });
 
 describe('usage', () => {

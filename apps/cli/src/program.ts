@@ -29,7 +29,9 @@ function explain(error: unknown): number {
     return isAsked || error.exitCode === 0 ? EXIT.done : EXIT.usage;
   }
   if (error instanceof CliError) {
-    if (error.message !== '') process.stderr.write(`${error.message}\n`);
+    // what a server says in the words of REST, in the words of this command line
+    if (error.message !== '')
+      process.stderr.write(`${error.message.replaceAll('acceptDataLoss', '--accept-data-loss')}\n`);
     return error.exitCode;
   }
   process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
