@@ -81,7 +81,7 @@ function addHa(program: Command): void {
   action(ha, 'register', 'register the pair; on the primary')
     .requiredOption('--secondary <address>', 'address of the secondary')
     .requiredOption('--authentication-key-file <file>', 'file with the authentication key of the secondary')
-    .addOption(new Option('--failover-type <type>').choices(['manual', 'automatic']).default('manual'))
+    .addOption(new Option('--failover-type <type>').choices(['manual', 'automatic', 'observe']).default('manual'))
     .option('--email <addresses>', 'who is told, separated by commas')
     .option('--virtual-ip <address>', 'virtual IPv4 address')
     .option('--virtual-ip6 <address>', 'virtual IPv6 address')
@@ -100,7 +100,21 @@ function addHa(program: Command): void {
     .option('--confirm <name>', 'name of the peer')
     .option('--accept-data-loss', 'although the peer is known to have served later, or further')
     .action(async (_, command) => (await load()).activateAlone(all(command)));
-  action(ha, 'remove', 'remove HA').action(async (_, command) => (await load()).remove(all(command)));
+  action(ha, 'remove', 'remove HA; on the primary')
+    .option('--confirm <name>', 'name of the peer, where it is lost and may serve')
+    .option('--accept-data-loss', 'although the peer is known to have served later, or further')
+    .action(async (_, command) => (await load()).remove(all(command)));
+  const maintenance = ha.command('maintenance').description('planned work: no automatic failover meanwhile');
+  maintenance
+    .command('start')
+    .description('begin it, on both servers')
+    .requiredOption('--minutes <minutes>', 'it ends by itself after so many, 1 to 1440')
+    .requiredOption('--reason <text>', 'what is done, for the event list')
+    .action(async (_, command) => (await load()).startMaintenance(all(command)));
+  maintenance
+    .command('end')
+    .description('end it before its time')
+    .action(async (_, command) => (await load()).endMaintenance(all(command)));
   ha.command('events')
     .description('the event list')
     .option('--follow', 'go on with what comes')

@@ -4,6 +4,7 @@ import { QUERIES, QueriesController } from './controllers/queries.controller.ts'
 import { REGISTRATION, RegistrationController } from './controllers/registration.controller.ts';
 import { AuthenticationKeyStore, RegistrationResponder } from './registration/index.ts';
 import { HealthMonitorService } from './services/health-monitor.service.ts';
+import { MaintenanceService } from './services/maintenance.ts';
 import { Pairing } from './services/pairing.ts';
 
 /** Everything that the controllers answer from. */
@@ -12,6 +13,7 @@ export interface HealthMonitorParts {
   readonly pairing: Pairing;
   readonly keys: AuthenticationKeyStore;
   readonly responder: RegistrationResponder;
+  readonly maintenance: MaintenanceService;
 }
 
 /** The messages that health-monitor answers. */
@@ -20,7 +22,7 @@ export const ANSWERED = [...ORDERS, ...QUERIES, ...REGISTRATION];
 /** The health-monitor service. */
 @Module({})
 export class AppModule {
-  static of({ monitor, pairing, keys, responder }: HealthMonitorParts): DynamicModule {
+  static of({ monitor, pairing, keys, responder, maintenance }: HealthMonitorParts): DynamicModule {
     return {
       module: AppModule,
       controllers: [OrdersController, QueriesController, RegistrationController],
@@ -29,6 +31,7 @@ export class AppModule {
         { provide: Pairing, useValue: pairing },
         { provide: AuthenticationKeyStore, useValue: keys },
         { provide: RegistrationResponder, useValue: responder },
+        { provide: MaintenanceService, useValue: maintenance },
       ],
     };
   }

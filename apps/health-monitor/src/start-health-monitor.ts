@@ -24,6 +24,7 @@ import {
 } from './registration/index.ts';
 import { EventLog } from './services/event-log.ts';
 import { HealthMonitorService } from './services/health-monitor.service.ts';
+import { MaintenanceService } from './services/maintenance.ts';
 import { Pairing } from './services/pairing.ts';
 import { RecordKeeper } from './services/record-keeper.ts';
 import { registrationGate } from './services/registration-gate.ts';
@@ -111,7 +112,8 @@ export async function startHealthMonitor(env: ServiceEnvironment): Promise<Runni
   );
   pairing.onChange = () => monitor.publishWatch();
   const responder = new RegistrationResponder(registrationGate(monitor, pairing, keys), clock);
-  const application = await createBusApplication(AppModule.of({ monitor, pairing, keys, responder }), {
+  const maintenance = new MaintenanceService(monitor, bus, clock);
+  const application = await createBusApplication(AppModule.of({ monitor, pairing, keys, responder, maintenance }), {
     bus,
     definitions: ANSWERED,
     logger,

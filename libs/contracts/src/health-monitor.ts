@@ -15,14 +15,24 @@ export const ProcessViewSchema = z.object({
 });
 export type ProcessView = z.infer<typeof ProcessViewSchema>;
 
+/** Planned work under way. */
+export const MaintenanceViewSchema = z.object({
+  until: z.iso.datetime(),
+  minutes: z.number(),
+  reason: z.string(),
+});
+
 /** Names of operator actions, as in availableActions. */
 export const OPERATOR_ACTIONS = [
   'register',
   'failover',
   'forced-failover',
   'failback',
+  'forced-failback',
   'activate-alone',
   'remove',
+  'maintenance',
+  'end-maintenance',
   'cancel',
   'change-configuration',
 ] as const;
@@ -71,6 +81,7 @@ export const StatusViewSchema = z.object({
   availableActions: z.array(z.string()),
   unavailableActions: z.array(z.object({ action: z.string(), reason: z.string() })),
   automaticFailover: z.object({ armed: z.boolean(), reason: z.string() }),
+  maintenance: MaintenanceViewSchema.nullable().optional(),
   operation: z
     .object({ id: z.string(), kind: z.string(), step: z.string(), progressPercent: z.number().nullable() })
     .nullable(),
@@ -145,7 +156,20 @@ export const ActivateAlone = command(
   z.object({ confirm: z.string(), acceptDataLoss: z.boolean().optional() }),
   Started,
 );
-export const RemoveHa = command('remove', z.object({}), Started);
+/** `confirm`: the peer's name, where it is lost and may serve; else `confirmation-needed`. */
+export const RemoveHa = command(
+  'remove',
+  z.object({ confirm: z.string().optional(), acceptDataLoss: z.boolean().optional() }),
+  Started,
+);
+/** Planned work begins on both servers. Refused with `peer-unreachable` on a primary whose secondary cannot be told. */
+export const BeginMaintenance = command(
+  'begin-maintenance',
+  z.object({ minutes: z.number().positive(), reason: z.string() }),
+  z.object({ maintenance: MaintenanceViewSchema }),
+);
+/** Planned work ends on both servers. */
+export const EndMaintenance = command('end-maintenance', z.object({}), z.object({ maintenance: z.null() }));
 /** Refused with `not-found`, `past-point-of-no-return`, `already-finished`. */
 export const CancelOperation = command('cancel-operation', z.object({ operationId: z.string() }), z.object({}));
 export const ChangeConfiguration = command(
@@ -160,6 +184,12 @@ export const VerifyAuthenticationKey = command(
   z.object({ configured: z.boolean(), valid: z.boolean() }),
 );
 
+/** What this server says to one that asks as a member of that pair. */
+export const PairStandingQuery = query(
+  'pair-standing',
+  z.object({ pairId: z.string() }),
+  z.object({ dissolved: z.boolean() }),
+);
 export const StatusQuery = query('status', z.object({}), StatusViewSchema);
 /** Newest first; `since` is an event id (exclusive). */
 export const EventsQuery = query(

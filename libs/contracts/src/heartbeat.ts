@@ -125,6 +125,34 @@ export const PeerAnsweredProbe = defineEvent({
   data: z.object({ silentMs: z.number() }),
 });
 
+/** The peer's Health Monitor URL says that the pair is dissolved: it was removed while this server could not be told. Repeated. */
+export const PeerDissolvedPair = defineEvent({
+  reach: 'local',
+  service: 'heartbeat',
+  name: 'peer-dissolved-pair',
+  data: z.object({ pairId: z.string() }),
+});
+
+/** The primary's word that it has dissolved the pair. */
+export const AnnounceDissolution = defineRequest({
+  reach: 'pair',
+  service: 'health-monitor',
+  kind: 'command',
+  name: 'dissolution',
+  data: z.object({ pairId: z.string() }),
+  reply: z.object({}),
+});
+
+/** Planned work begins on the pair (`minutes`, counted from now), or ends (null). Told to the peer by the server that got the order. */
+export const AnnounceMaintenance = defineRequest({
+  reach: 'pair',
+  service: 'health-monitor',
+  kind: 'command',
+  name: 'maintenance',
+  data: z.object({ pairId: z.string(), minutes: z.number().positive().nullable(), reason: z.string() }),
+  reply: z.object({ accepted: z.boolean(), reason: z.string() }),
+});
+
 /** Request of consent to own the active role, answered by the peer's health-monitor. */
 export const RequestConsent = defineRequest({
   reach: 'pair',

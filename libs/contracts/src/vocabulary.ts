@@ -9,8 +9,8 @@ export const ServerRoleSchema = z.enum(['primary', 'secondary']);
 /** Name of an HA state. */
 export const HaStateSchema = z.enum(HA_STATES as [HaState, ...HaState[]]);
 
-/** `manual` waits for the operator, `automatic` takes over by itself. */
-export const FailoverTypeSchema = z.enum(['manual', 'automatic']);
+/** `manual` waits for the operator, `automatic` takes over by itself, `observe` waits and says what it would have done. */
+export const FailoverTypeSchema = z.enum(['manual', 'automatic', 'observe']);
 
 /** An LSN as text, `X/Y` in hexadecimal. In code it is a bigint byte position. */
 export const LsnSchema = z.string().regex(/^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/);

@@ -128,7 +128,7 @@ function learned(server: Server, event: HaEvent): Partial<ServerRecord> {
   function armedNow({ link }: Server): Partial<ServerRecord> {
     if (record.state !== 'secondary-syncing' || link !== 'up' || database?.streaming !== true) return {};
     const inTime = record.armed || lagBytes(server) <= settings.maximumLagBytes;
-    return { behind: false, armed: record.failoverType === 'automatic' && inTime && peer?.serving === true };
+    return { behind: false, armed: record.failoverType !== 'manual' && inTime && peer?.serving === true };
   }
 }
 

@@ -11,6 +11,9 @@ export const OPERATOR_EVENTS = [
   'operator-forced-failover',
   'operator-failback',
   'operator-activate-alone',
+  'operator-remove',
+  'operator-maintenance',
+  'operator-maintenance-end',
   'operator-cancel',
   'operator-failover-type',
 ] as const;
@@ -80,17 +83,24 @@ export function actionRefusal(server: Server, action: OperatorEventType, atMs: n
         streaming ??
         whole
       );
-    case 'operator-failback':
-      return (
-        onlyOn('secondary') ??
-        noOperation ??
-        inOneOf('secondary-active') ??
-        peerReachable ??
-        (peer?.state === 'primary-syncing'
-          ? null
-          : `the primary is ${peer ? label(peer.state) : 'unknown'}, not ${label('primary-syncing')}`) ??
-        streaming
-      );
+    case 'operator-failback': {
+      const refusal =
+        onlyOn('secondary') ?? noOperation ?? inOneOf('secondary-active', 'secondary-uncertain') ?? peerReachable;
+      if (refusal !== null) return refusal;
+      const forced = order?.type === 'operator-failback' && order.force;
+      const peerState = peer ? label(peer.state) : 'unknown';
+      if (!forced)
+        return (
+          (peer?.state === 'primary-syncing' ? null : `the primary is ${peerState}, not ${label('primary-syncing')}`) ??
+          streaming
+        );
+      if (peer?.state !== 'primary-syncing' && peer?.state !== 'primary-preparing-for-failback')
+        return `the primary is ${peerState}, not ${label('primary-syncing')} or ${label('primary-preparing-for-failback')}`;
+      if (!peer.complete) return 'the copy of the database on the primary is not whole';
+      return streaming === null || order.acceptDataLoss
+        ? null
+        : 'what the secondary wrote last has not reached the primary and would be lost; repeat with acceptDataLoss to go on';
+    }
     case 'operator-activate-alone':
       return (
         onlyOn('primary') ??
@@ -106,6 +116,12 @@ export function actionRefusal(server: Server, action: OperatorEventType, atMs: n
         promise ??
         (order?.type === 'operator-activate-alone' && !order.acceptDataLoss ? dataLoss(server) : null)
       );
+    case 'operator-remove':
+      return removeRefusal(server, order) ?? promise;
+    case 'operator-maintenance':
+      return record.pairId === null || record.state === 'ha-initializing' ? 'HA is not configured' : null;
+    case 'operator-maintenance-end':
+      return record.maintenance === null ? 'no maintenance is under way' : null;
     case 'operator-cancel':
       if (record.operation === null) return 'no operation is running';
       return record.state === 'ha-initializing' ||
@@ -117,6 +133,36 @@ export function actionRefusal(server: Server, action: OperatorEventType, atMs: n
     case 'operator-failover-type':
       return onlyOn('primary') ?? inOneOf('primary-active', 'primary-lost-secondary');
   }
+}
+
+/** Why HA cannot be removed on this server now. Spec: "Remove HA Via the GUI"; the relaxed cases: docs/decisions/0010-removal.md. */
+function removeRefusal(server: Server, order?: HaEvent): string | null {
+  const { record, peer, link } = server;
+  if (record.pairId === null) return 'HA is not configured';
+  if (record.operation !== null) return `the operation ${record.operation.kind} is running`;
+  if (record.inFlight !== null) return 'a change is under way on this server';
+  const state = HA_STATE_LABELS[record.state];
+  const peerName = record.role === 'primary' ? 'secondary' : 'primary';
+  if (record.state === 'primary-active' || record.state === 'primary-lost-secondary') {
+    if (!record.opened) return 'this server does not serve yet';
+    if (link !== 'up' || peer === null) return null;
+    if (peer.serving) return 'the secondary is active: fail back first';
+    return peer.state === 'secondary-post-failback' || peer.state === 'secondary-failover'
+      ? `the secondary is ${HA_STATE_LABELS[peer.state]}: wait until it follows again`
+      : null;
+  }
+  const possible = ['primary-alone', 'secondary-lost-primary', 'secondary-alone', 'secondary-uncertain'];
+  if (!possible.includes(record.state) || record.opened || (record.role === 'secondary' && record.hold !== 0))
+    return record.role === 'primary'
+      ? `the state is ${state}: removal needs ${HA_STATE_LABELS['primary-active']}; fail back first`
+      : 'only possible on the primary; on the secondary when it does not serve and the primary is lost';
+  if (link === 'up') return `the ${peerName} is reachable: it settles by itself, or remove HA on the primary`;
+  if (link === 'unknown') return `the ${peerName} is still being looked for`;
+  if (record.role === 'primary' && !record.complete) return 'the copy of the database on this server is not whole';
+  if (order?.type !== 'operator-remove') return null;
+  if (!order.confirmed)
+    return `the ${peerName} is not reachable and may serve: confirm with its name that it is down and stays down`;
+  return record.role === 'primary' && !order.acceptDataLoss ? dataLoss(server) : null;
 }
 
 /** What an operator must acknowledge before this server takes the role without its peer's consent, or null. */
@@ -142,7 +188,10 @@ export function automaticFailover(server: Server, atMs: number): { readonly arme
   if (record.role === 'primary')
     return {
       armed: false,
-      reason: record.failoverType === 'automatic' ? 'decided by the secondary' : 'the failover type is manual',
+      reason:
+        record.failoverType === 'automatic'
+          ? 'decided by the secondary'
+          : `the failover type is ${record.failoverType}`,
     };
   if (record.hold !== 0) return { armed: false, reason: 'this server is active' };
   const refusal = automaticFailoverRefusal(server, atMs);

@@ -18,26 +18,50 @@ const KIND: Partial<Record<HaEvent['type'], Operation['kind']>> = {
   'operator-forced-failover': 'forced-failover',
   'operator-failback': 'failback',
   'operator-activate-alone': 'activate-alone',
+  'operator-remove': 'remove',
   'hand-over-requested': 'forced-failover',
 };
+
+/** What a server keeps of a peer, forgotten. */
+const FORGOTTEN = {
+  pairId: null,
+  failoverType: 'manual',
+  hold: 0,
+  promised: null,
+  request: null,
+  armed: false,
+  behind: false,
+  peerPosition: null,
+  peerRunIdInSync: null,
+  cause: null,
+  finalLsn: null,
+} as const satisfies Partial<ServerRecord>;
+const DISSOLVED_KEPT = 8;
 
 /** Every change that a rule may name. */
 export const CHANGES = {
   'adopt-pair': (_, event) =>
     'pairId' in event && 'failoverType' in event ? { pairId: event.pairId, failoverType: event.failoverType } : {},
-  'forget-pair': () => ({
-    pairId: null,
-    failoverType: 'manual',
-    hold: 0,
-    promised: null,
-    request: null,
-    armed: false,
-    behind: false,
-    peerPosition: null,
-    peerRunIdInSync: null,
-    cause: null,
-    finalLsn: null,
+  'forget-pair': () => FORGOTTEN,
+  /** The pair is no more: whoever of it asks later is told so. */
+  'dissolve-pair': ({ record }) => ({
+    ...FORGOTTEN,
+    dissolved: record.pairId === null ? record.dissolved : [...record.dissolved, record.pairId].slice(-DISSOLVED_KEPT),
+    maintenance: null,
   }),
+  'begin-maintenance': ({ record }, event) =>
+    event.type === 'operator-maintenance'
+      ? {
+          maintenance: {
+            reason: event.reason,
+            minutes: event.minutes,
+            untilMs: event.atMs + event.minutes * 60_000,
+            runId: record.runId,
+            untilUnixMs: event.unixMs + event.minutes * 60_000,
+          },
+        }
+      : {},
+  'end-maintenance': () => ({ maintenance: null }),
   'start-incomplete': () => ({ complete: false }),
   'whole-again': () => ({ complete: true }),
   'take-role': ({ record }) => activate(record),
@@ -77,6 +101,7 @@ export const CHANGES = {
   superseded: () => ({ cause: 'superseded', hold: 0, request: null, armed: false, finalLsn: null }),
   'note-boot': () => ({ cause: 'boot', armed: false, request: null, finalLsn: null }),
   'clear-cause': () => ({ cause: null }),
+  'note-observed': () => ({ cause: 'observed' }),
   disarm: () => ({ armed: false }),
   'in-sync': ({ record, peer }) => ({
     lineage: Math.max(record.lineage, peer?.hold ?? 0),
@@ -88,13 +113,21 @@ export const CHANGES = {
     failoverType: peer?.failoverType ?? record.failoverType,
   }),
   'begin-operation': (_, event) => {
-    const kind = KIND[event.type];
+    const kind = event.type === 'operator-failback' && event.force ? 'forced-failback' : KIND[event.type];
     return kind !== undefined && 'operationId' in event ? { operation: { id: event.operationId, kind } } : {};
   },
   'begin-automatic-operation': ({ record }) => ({
     operation: { id: `${record.runId}:${record.decisions}`, kind: 'failover' },
   }),
-  'join-operation': ({ peer }) => (peer?.operation ? { operation: { id: peer.operation.id, kind: 'failback' } } : {}),
+  'join-operation': ({ peer }) =>
+    peer?.operation
+      ? {
+          operation: {
+            id: peer.operation.id,
+            kind: peer.operation.kind === 'forced-failback' ? 'forced-failback' : 'failback',
+          },
+        }
+      : {},
   /** The operation ended as it was meant to. */
   'end-operation': () => ({ operation: null }),
   /** The operation ended without what it was meant to do. */

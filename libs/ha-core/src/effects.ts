@@ -25,7 +25,9 @@ export type Effect =
   | { readonly kind: 'request-hand-over'; readonly epoch: number; readonly operationId: string }
   /** Primary: prove the key, pin certificates, open replication for the secondary. */
   | { readonly kind: 'register-with-peer'; readonly epoch: number; readonly operationId: string }
-  /** Forget a pairing that did not come about: peer, replication, copy. */
+  /** Tell the peer, when it can be reached, that the pair is dissolved. Its silence is no failure: it hears of it when it asks. */
+  | { readonly kind: 'announce-dissolution'; readonly epoch: number; readonly pairId: string }
+  /** Forget a peer: its identity, replication for it, and a copy that was never whole. */
   | { readonly kind: 'retire-pairing'; readonly epoch: number };
 
 /** Name of an effect. */

@@ -23,8 +23,27 @@ export type HaEvent = {
     }
   | { readonly type: 'operator-failover'; readonly operationId: string; readonly acceptDataLoss: boolean }
   | { readonly type: 'operator-forced-failover'; readonly operationId: string }
-  | { readonly type: 'operator-failback'; readonly operationId: string }
+  | {
+      readonly type: 'operator-failback';
+      readonly operationId: string;
+      readonly force: boolean;
+      readonly acceptDataLoss: boolean;
+    }
   | { readonly type: 'operator-activate-alone'; readonly operationId: string; readonly acceptDataLoss: boolean }
+  | {
+      readonly type: 'operator-remove';
+      readonly operationId: string;
+      /** The operator has confirmed that the lost peer will not serve. */
+      readonly confirmed: boolean;
+      readonly acceptDataLoss: boolean;
+    }
+  | {
+      readonly type: 'operator-maintenance';
+      readonly minutes: number;
+      readonly reason: string;
+      readonly unixMs: number;
+    }
+  | { readonly type: 'operator-maintenance-end' }
   | { readonly type: 'operator-cancel' }
   | { readonly type: 'operator-failover-type'; readonly failoverType: FailoverType }
   | {
@@ -34,6 +53,7 @@ export type HaEvent = {
       readonly failoverType: FailoverType;
     }
   | { readonly type: 'registration-abandoned' }
+  | { readonly type: 'pair-dissolved'; readonly pairId: string }
   | { readonly type: 'hand-over-requested'; readonly operationId: string }
   | { readonly type: 'consent-requested'; readonly epoch: number; readonly nonce: string }
   | { readonly type: 'consent-answered'; readonly nonce: string; readonly granted: boolean }
@@ -66,10 +86,14 @@ export const HA_EVENT_TYPES = [
   'operator-forced-failover',
   'operator-failback',
   'operator-activate-alone',
+  'operator-remove',
+  'operator-maintenance',
+  'operator-maintenance-end',
   'operator-cancel',
   'operator-failover-type',
   'registration-begun',
   'registration-abandoned',
+  'pair-dissolved',
   'hand-over-requested',
   'consent-requested',
   'consent-answered',

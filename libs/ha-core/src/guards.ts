@@ -66,6 +66,29 @@ export const GUARDS = {
   automatic: ({ record }) => record.failoverType === 'automatic',
   /** Automatic takeover is allowed now: in sync when last seen, nothing known missing beyond the limit, hold-down over. */
   'automatic-failover-armed': (server, { atMs }) => automaticFailoverRefusal(server, atMs) === null,
+  /** The failover type is observe, and this server would have taken over by itself now. It says so once. */
+  'would-take-over': (server, { atMs }) =>
+    server.record.failoverType === 'observe' &&
+    server.record.cause !== 'observed' &&
+    takeoverRefusal(server, atMs) === null,
+  removing: ({ record }) => record.operation?.kind === 'remove',
+  'dissolved-is-ours': ({ record }, event) => event.type === 'pair-dissolved' && event.pairId === record.pairId,
+  'maintenance-over': ({ record: { maintenance, runId } }, event) =>
+    maintenance !== null &&
+    event.type === 'tick' &&
+    (maintenance.runId === runId ? event.atMs >= maintenance.untilMs : event.unixMs >= maintenance.untilUnixMs),
+  /** A failback that may lose what the secondary wrote last, on the operator's word. */
+  'forcing-failback': ({ record }) => record.operation?.kind === 'forced-failback',
+  'not-forcing-failback': ({ record }) => record.operation?.kind !== 'forced-failback',
+  'failback-is-forced': (_, event) => event.type === 'operator-failback' && event.force,
+  'peer-forces-failback': (server, event) =>
+    linkUp(server, event) &&
+    inState('secondary-post-failback')(server, event) &&
+    server.peer?.operation?.kind === 'forced-failback',
+  'failed-to-stop-database': (_, event) => event.type === 'effect-failed' && event.effect === 'stop-database',
+  /** A step of the clean-up failed some time ago. */
+  'clean-up-due': ({ effectFailedAtMs }, { atMs }) =>
+    effectFailedAtMs !== null && atMs - effectFailedAtMs >= TIMING.followRetryMs,
   /** The peer owns a later epoch while we own ours: both were active. */
   superseded: (server, event) =>
     owner(server, event) && linkUp(server, event) && (server.peer?.hold ?? 0) > server.record.hold,
@@ -105,12 +128,24 @@ export const GUARDS = {
     peer.finalLsn !== null &&
     !peer.serving &&
     peer.operation?.id === record.operation?.id,
+  /** The peer of a forced failback serves nothing any more and may consent. */
+  'peer-closed-for-us': ({ record, peer, link }) =>
+    link === 'up' &&
+    peer !== null &&
+    !peer.serving &&
+    (peer.hold === 0 || peer.finalLsn !== null) &&
+    peer.operation?.id === record.operation?.id,
   'peer-gave-up-operation': ({ record, peer, link, peerHeardAtMs }, { atMs }) =>
     link === 'up' &&
     peer !== null &&
     peer.operation?.id !== record.operation?.id &&
     (peerHeardAtMs ?? 0) > record.stateSinceMs &&
     atMs - record.stateSinceMs >= TIMING.abandonedAfterMs,
+  /** A primary that waits as a standby with a whole copy. */
+  'peer-can-be-given-the-role': (server, event) =>
+    linkUp(server, event) &&
+    inState('primary-syncing', 'primary-preparing-for-failback')(server, event) &&
+    server.peer?.complete === true,
   'peer-in-failback': (server, event) =>
     linkUp(server, event) &&
     inState('secondary-failback')(server, event) &&
@@ -194,8 +229,17 @@ export function failureOf({ failedProcess, database, usableAtMs }: Server, atMs:
 
 /** Why an automatic failover would be refused now, in one sentence with values; null when it is armed. */
 export function automaticFailoverRefusal(server: Server, atMs: number): string | null {
+  if (server.record.failoverType === 'manual') return 'the failover type is manual';
+  if (server.record.failoverType === 'observe')
+    return 'the failover type is observe: it is only said what would be done';
+  return takeoverRefusal(server, atMs);
+}
+
+/** Why a server whose failover type allows it would not take over by itself now; null when it would. */
+function takeoverRefusal(server: Server, atMs: number): string | null {
   const { record, settings } = server;
-  if (record.failoverType !== 'automatic') return 'the failover type is manual';
+  if (record.maintenance !== null)
+    return `maintenance is under way for ${record.maintenance.minutes} minutes: ${record.maintenance.reason}`;
   if (!record.complete) return 'the copy of the database is not whole';
   if (record.behind) return 'the primary served without this standby after the last sync: data are known to be missing';
   if (!record.armed) return 'the standby was not in sync with the active server when last seen';

@@ -40,6 +40,9 @@ export const IGNORED: readonly Ignored[] = [
       'operator-forced-failover',
       'operator-failback',
       'operator-activate-alone',
+      'operator-remove',
+      'operator-maintenance',
+      'operator-maintenance-end',
       'operator-cancel',
       'operator-failover-type',
     ],
@@ -49,6 +52,12 @@ export const IGNORED: readonly Ignored[] = [
     states: 'every-state',
     events: ['registration-begun', 'registration-abandoned'],
     because: 'refused: this server is paired, or the registration it belongs to has ended',
+  },
+  {
+    states: 'every-state',
+    events: ['pair-dissolved'],
+    because:
+      'of another pair, or of a server that is not paired; a primary whose secondary has dissolved the pair waits for its operator, who alone knows whose data are to be kept',
   },
   {
     states: 'every-state',

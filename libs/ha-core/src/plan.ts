@@ -16,6 +16,8 @@ export function planEffect(kind: EffectKind, { record, peer }: Server): Effect {
     case 'request-hand-over':
     case 'register-with-peer':
       return { kind, epoch, operationId: record.operation?.id ?? '' };
+    case 'announce-dissolution':
+      return { kind, epoch, pairId: record.dissolved.at(-1) ?? '' };
     default:
       return { kind, epoch };
   }

@@ -2,13 +2,30 @@ import type { Effect } from './effects.ts';
 import type { Lsn } from './lsn.ts';
 import type { FailoverType, HaState, ServerRole } from './states.ts';
 
-/** Why a server is in `primary-failover`, or opens service in a passing state. */
-export type Cause = 'hand-over' | 'superseded' | 'boot' | 'solo' | null;
+/** Why a server is in `primary-failover`, or opens service in a passing state; `observed`: it said that it would have taken over. */
+export type Cause = 'hand-over' | 'superseded' | 'boot' | 'solo' | 'observed' | null;
 
 /** The one operation of the pair that an operator started, or that this server takes part in. */
 export interface Operation {
   readonly id: string;
-  readonly kind: 'register' | 'failover' | 'forced-failover' | 'failback' | 'activate-alone';
+  readonly kind:
+    | 'register'
+    | 'failover'
+    | 'forced-failover'
+    | 'failback'
+    | 'forced-failback'
+    | 'activate-alone'
+    | 'remove';
+}
+
+/** Planned work: no automatic failover while it lasts. It ends by itself. */
+export interface Maintenance {
+  readonly reason: string;
+  readonly minutes: number;
+  /** When it ends on this server's monotonic clock in the run `runId`, and by the wall clock for a later run. */
+  readonly untilMs: number;
+  readonly runId: string;
+  readonly untilUnixMs: number;
 }
 
 /** Everything of this server that must survive a crash. Written to the journal before any effect of a decision starts; under 4 KiB. */
@@ -55,6 +72,10 @@ export interface ServerRecord {
   readonly lastAutomaticFailoverAtMs: number | null;
   /** Unix time at which the standby was last in sync, to the minute; to compare an absence with the retention. */
   readonly lastInSyncUnixMs: number | null;
+  /** Planned work that is under way, or null. */
+  readonly maintenance: Maintenance | null;
+  /** Pairs that this server has dissolved or heard to be dissolved, the newest last: a former peer that asks is told. */
+  readonly dissolved: readonly string[];
   /** Counts decisions; the source of decision ids and nonces. */
   readonly decisions: number;
   /** Effects that have not been reported as ended. After a crash they run again. */
@@ -145,6 +166,8 @@ export function newRecord(role: ServerRole, runId: string): ServerRecord {
     peerRunIdInSync: null,
     lastAutomaticFailoverAtMs: null,
     lastInSyncUnixMs: null,
+    maintenance: null,
+    dissolved: [],
     decisions: 0,
     inFlight: null,
   };

@@ -4,8 +4,11 @@ export type ServerRole = 'primary' | 'secondary';
 /** What a server does for the application at the moment. */
 export type CurrentRole = 'active' | 'standby' | 'none';
 
-/** Who decides about a takeover. Spec: "Automatic Versus Manual Failover". */
-export type FailoverType = 'manual' | 'automatic';
+/**
+ * Who decides about a takeover: the operator, the secondary by itself, or the operator with the secondary saying what it would have
+ * done. Spec: "Automatic Versus Manual Failover"; docs/decisions/0009-observe.md.
+ */
+export type FailoverType = 'manual' | 'automatic' | 'observe';
 
 /**
  * Every HA state of the specification with the words shown to people, in the specification's order.

@@ -113,6 +113,9 @@ export class Interpreter {
       case 'request-hand-over':
         await peer.requestHandOver({ operationId: effect.operationId, epoch: effect.epoch }, context.signal);
         return;
+      case 'announce-dissolution':
+        await peer.announceDissolution({ pairId: effect.pairId }, context.signal);
+        return;
       case 'register-with-peer':
         await registration.register(context, effect.operationId);
         return;

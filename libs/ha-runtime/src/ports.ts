@@ -53,6 +53,8 @@ export interface PeerPort {
     signal: AbortSignal,
   ): Promise<{ granted: boolean; nonce: string }>;
   requestHandOver(request: { operationId: string; epoch: number }, signal: AbortSignal): Promise<void>;
+  /** Tells it that the pair is dissolved. Never rejects: a peer that cannot be told hears of it when it asks. */
+  announceDissolution(request: { pairId: string }, signal: AbortSignal): Promise<void>;
 }
 
 /** The handshake of registration, and its undoing. */

@@ -1,8 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
+import type { FailoverType } from '@understudy/ha-core';
 import { SimulatedPair } from './simulated-pair.ts';
 
 /** A pair in sync, its histories begun anew. */
-function pairInSync(failoverType: 'manual' | 'automatic', seed = 1): SimulatedPair {
+function pairInSync(failoverType: FailoverType, seed = 1): SimulatedPair {
   const pair = new SimulatedPair(seed);
   pair.register(failoverType);
   pair.run(5);
@@ -38,7 +39,10 @@ describe('a simulated pair', () => {
     expect(pair.primary.history).toEqual(['primary-failover', 'primary-preparing-for-failback', 'primary-syncing']);
     expect(pair.secondary.history).toEqual(['secondary-failover', 'secondary-active']);
     pair.run(5);
-    expect(pair.secondary.feed({ type: 'operator-failback', operationId: 'fb' }).refusal).toBeNull();
+    expect(
+      pair.secondary.feed({ type: 'operator-failback', operationId: 'fb', force: false, acceptDataLoss: false })
+        .refusal,
+    ).toBeNull();
     pair.until(() => pair.isProtected && pair.primary.serving, 60);
     expect(pair.primary.history.slice(3)).toEqual(['primary-failback', 'primary-active']);
     expect(pair.secondary.history.slice(2)).toEqual([
@@ -189,6 +193,109 @@ describe('a simulated pair', () => {
   });
 });
 
+describe('a simulated pair whose operator ends or suspends the protection', () => {
+  const remove = (server: SimulatedPair['primary'], confirmed = false) =>
+    server.feed({ type: 'operator-remove', operationId: 'rm', confirmed, acceptDataLoss: false });
+
+  it('RM-CLI, DBS-1: dissolves the pair on both servers, the primary serves on, and both register anew', () => {
+    const pair = pairInSync('automatic');
+    expect(remove(pair.secondary).refusal).toContain('only possible on the primary');
+    expect(remove(pair.primary).refusal).toBeNull();
+    expect(pair.primary.serving).toBe(true);
+    pair.until(() => pair.isUnpaired && pair.primary.record.operation === null, 30);
+    expect(pair.primary.serving).toBe(true);
+    expect(pair.primary.history).toEqual(['ha-not-configured']);
+    expect(pair.secondary.history).toEqual(['ha-not-configured']);
+    pair.run(5);
+    expect(pair.secondary.serving).toBe(false);
+    pair.register('manual');
+    pair.until(() => pair.isProtected, 30);
+  });
+
+  it('is refused while the secondary is active', () => {
+    const pair = pairInSync('manual');
+    pair.secondary.feed({ type: 'operator-forced-failover', operationId: 'ff' });
+    pair.until(() => pair.isProtected && pair.secondary.serving, 60);
+    expect(remove(pair.primary).refusal).toContain('fail back first');
+    expect(remove(pair.secondary).refusal).toContain('only possible on the primary');
+  });
+
+  it('a secondary that was away when the pair was dissolved is told when it asks, and never serves', () => {
+    const pair = pairInSync('automatic');
+    pair.secondary.crash();
+    pair.until(() => pair.primary.record.state === 'primary-lost-secondary', 30);
+    expect(remove(pair.primary).refusal).toBeNull();
+    pair.run(10);
+    pair.secondary.boot(false);
+    pair.until(() => pair.isUnpaired, 60);
+    expect(pair.secondary.history).toEqual(['secondary-lost-primary', 'ha-not-configured']);
+    expect(pair.secondary.serving).toBe(false);
+    expect(pair.primary.serving).toBe(true);
+  });
+
+  it('BDX-1: both were down and the secondary does not return: removal on the operator’s word lets the primary serve alone', () => {
+    const pair = pairInSync('automatic');
+    for (const server of pair.servers) server.crash();
+    pair.primary.boot(false);
+    pair.until(() => pair.primary.view.link === 'confirmed-lost', 30);
+    expect(pair.states).toBe('primary-alone / down');
+    expect(remove(pair.primary).refusal).toContain('confirm with its name');
+    expect(remove(pair.primary, true).refusal).toBeNull();
+    pair.until(() => pair.primary.serving && pair.primary.record.operation === null, 30);
+    expect(pair.states).toBe('ha-not-configured / down');
+  });
+
+  it('maintenance disarms automatic failover on the server that heard of it, until its time is over', () => {
+    const pair = pairInSync('automatic');
+    pair.secondary.feed({ type: 'operator-maintenance', minutes: 2, reason: 'new disks', unixMs: pair.seconds * 1000 });
+    pair.primary.crash();
+    pair.run(60);
+    expect(pair.states).toBe('down / secondary-lost-primary');
+    pair.until(() => pair.secondary.serving, 90);
+  });
+
+  it('observe says once what it would have done, and does nothing', () => {
+    const pair = pairInSync('observe');
+    pair.primary.crash();
+    pair.run(120);
+    expect(pair.states).toBe('down / secondary-lost-primary');
+    expect(pair.secondary.rules.filter((id) => id === 'S-38')).toHaveLength(1);
+    pair.primary.boot(false);
+    pair.until(() => pair.isProtected, 60);
+  });
+
+  it('TKO-1: the operation of activate-alone ends when the primary serves, however long it waited before', () => {
+    const pair = pairInSync('manual');
+    for (const server of pair.servers) server.crash();
+    pair.primary.boot(false);
+    pair.run(60);
+    pair.primary.feed({ type: 'operator-activate-alone', operationId: 'aa', acceptDataLoss: true });
+    pair.until(() => pair.primary.serving && pair.primary.record.operation === null, 60);
+  });
+
+  it('SUN-2: a failed active secondary gives the role back without loss while it streams, and with accepted loss when it does not', () => {
+    const pair = pairInSync('manual');
+    const failback = (force: boolean, acceptDataLoss: boolean) =>
+      pair.secondary.feed({ type: 'operator-failback', operationId: 'fb', force, acceptDataLoss });
+    pair.secondary.feed({ type: 'operator-forced-failover', operationId: 'ff' });
+    pair.until(() => pair.isProtected && pair.secondary.serving, 60);
+    pair.secondary.feed({ type: 'process-failed', process: 'NMS Server' });
+    expect(pair.secondary.record.state).toBe('secondary-uncertain');
+    expect(failback(false, false).refusal).toBeNull();
+    pair.until(() => pair.isProtected && pair.primary.serving, 60);
+    expect(lost(pair)).toEqual([]);
+
+    pair.secondary.feed({ type: 'operator-forced-failover', operationId: 'ff2' });
+    pair.until(() => pair.isProtected && pair.secondary.serving, 60);
+    pair.secondary.database.mode = 'stopped';
+    pair.until(() => pair.secondary.record.state === 'secondary-uncertain', 60);
+    expect(failback(false, false).refusal).not.toBeNull();
+    expect(failback(true, false).refusal).toContain('acceptDataLoss');
+    expect(failback(true, true).refusal).toBeNull();
+    pair.until(() => pair.isProtected && pair.primary.serving, 90);
+  });
+});
+
 describe('a simulated pair under random faults', () => {
   const seeds = Array.from(
     { length: Number(process.env.UNDERSTUDY_SEEDS ?? 300) },
@@ -221,6 +328,8 @@ describe('a simulated pair under random faults', () => {
             'cancel',
             'process',
             'alone',
+            'remove',
+            'maintenance',
             'wait',
           ] as const);
           story.push(`${pair.seconds.toFixed(2)} ${fault} ${server.role} [${pair.states}]`);
@@ -233,7 +342,21 @@ describe('a simulated pair under random faults', () => {
           if (fault === 'forced-failover' && pair.secondary.up)
             pair.secondary.feed({ type: 'operator-forced-failover', operationId });
           if (fault === 'failback' && pair.secondary.up)
-            pair.secondary.feed({ type: 'operator-failback', operationId });
+            pair.secondary.feed({
+              type: 'operator-failback',
+              operationId,
+              force: random.chance(0.3),
+              acceptDataLoss: random.chance(0.5),
+            });
+          if (fault === 'remove' && server.up && random.chance(0.4))
+            server.feed({
+              type: 'operator-remove',
+              operationId,
+              confirmed: random.chance(0.7),
+              acceptDataLoss: random.chance(0.5),
+            });
+          if (fault === 'maintenance' && server.up)
+            server.feed({ type: 'operator-maintenance', minutes: 1, reason: 'r', unixMs: pair.seconds * 1000 });
           if (fault === 'failover' && pair.secondary.up)
             pair.secondary.feed({ type: 'operator-failover', operationId, acceptDataLoss: random.chance(0.5) });
           if (fault === 'cancel' && server.up) server.feed({ type: 'operator-cancel' });
@@ -253,7 +376,13 @@ describe('a simulated pair under random faults', () => {
           if (!server.up) server.boot(false);
           server.feed({ type: 'process-recovered' });
         }
-        pair.until(() => pair.isProtected || pair.states === 'ha-not-configured / ha-not-configured', 420);
+        pair.until(() => pair.isProtected || pair.isUnpaired || pair.waitsForRemoval, 420);
+        if (pair.waitsForRemoval) pair.run(40); // until it knows that nobody answers
+        if (pair.waitsForRemoval)
+          story.push(
+            `removal: ${pair.primary.feed({ type: 'operator-remove', operationId: 'end', confirmed: true, acceptDataLoss: true }).refusal}`,
+          );
+        pair.until(() => pair.isProtected || (pair.isUnpaired && pair.primary.serving), 60);
       } catch (error) {
         throw new Error(
           `seed ${seed}: ${(error as Error).message}\n${story.join('\n')}\nprimary ${pair.primary.rules.slice(-20).join(' ')}\nsecondary ${pair.secondary.rules.slice(-20).join(' ')}`,

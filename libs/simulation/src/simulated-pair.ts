@@ -33,6 +33,7 @@ export class SimulatedPair {
   readonly acknowledged: string[] = [];
   private nowMs = 1000;
   private writes = 0;
+  private pairs = 0;
   private linkUpSinceMs = 0;
   private epochs: Record<string, number> = { primary: 0, secondary: 0 };
 
@@ -82,7 +83,8 @@ export class SimulatedPair {
 
   register(failoverType: FailoverType): void {
     this.run(3);
-    this.primary.feed({ type: 'operator-register', operationId: 'registration', pairId: 'pair', failoverType });
+    const pairId = `pair-${++this.pairs}`;
+    this.primary.feed({ type: 'operator-register', operationId: `registration-${this.pairs}`, pairId, failoverType });
     this.until(() => this.states === 'primary-active / secondary-syncing', 30);
   }
 
@@ -109,6 +111,21 @@ export class SimulatedPair {
     );
   }
 
+  /** Neither server is paired. */
+  get isUnpaired(): boolean {
+    return this.states === 'ha-not-configured / ha-not-configured';
+  }
+
+  /** The secondary has dissolved the pair on its operator's word: the primary waits for its own. */
+  get waitsForRemoval(): boolean {
+    const { primary, secondary } = this;
+    return (
+      secondary.record.state === 'ha-not-configured' &&
+      ['primary-alone', 'primary-lost-secondary'].includes(primary.record.state) &&
+      primary.record.inFlight === null
+    );
+  }
+
   private step(): void {
     this.nowMs += STEP_MS;
     const whole = this.nowMs % BEAT_MS === 0;
@@ -131,7 +148,9 @@ export class SimulatedPair {
     const other = server === this.primary ? this.secondary : this.primary;
     const paired = server.record.pairId !== null;
     if (!paired) return;
-    const connected = this.linkUp && other.up;
+    const reachable = this.linkUp && other.up;
+    // a server that has forgotten its peer does not answer its beats; asked at its URL, it says what became of the pair
+    const connected = reachable && (other.record.pairId !== null || other.record.inFlight !== null);
     if (connected && whole) {
       server.lastHeardMs = this.nowMs;
       server.feed({ type: 'peer-heard', status: other.status() });
@@ -142,7 +161,10 @@ export class SimulatedPair {
     }
     if (!whole) return;
     const silentMs = this.nowMs - server.lastHeardMs;
-    if (silentMs >= CONFIRMED_MS) server.feed({ type: connected ? 'peer-answered-probe' : 'peer-confirmed-lost' });
+    const { pairId } = server.record;
+    if (silentMs >= CONFIRMED_MS && reachable && pairId !== null && other.record.dissolved.includes(pairId))
+      server.feed({ type: 'pair-dissolved', pairId });
+    if (silentMs >= CONFIRMED_MS) server.feed({ type: reachable ? 'peer-answered-probe' : 'peer-confirmed-lost' });
     else if (silentMs >= LOST_MS) server.feed({ type: 'peer-lost' });
   }
 
@@ -162,6 +184,14 @@ export class SimulatedPair {
       server.database.log.push(write);
       this.acknowledged.push(write);
     }
+  }
+
+  /** A pair that was dissolved by one side hears of it by the URL, after the ladder. */
+  private dissolvedSinceMs(): number {
+    const { primary, secondary } = this;
+    return primary.record.pairId === null && secondary.record.pairId !== null
+      ? Math.max(primary.lastHeardMs, secondary.lastHeardMs) + CONFIRMED_MS
+      : 0;
   }
 
   private checkLaws(): void {
@@ -186,9 +216,14 @@ export class SimulatedPair {
         );
       }
     }
+    for (const { up, record, processesRunning, lastFailureMs } of [secondary]) {
+      const idle = record.inFlight === null && this.nowMs - lastFailureMs > STOP_AGAIN_MS;
+      if (up && record.state === 'ha-not-configured' && processesRunning && idle)
+        throw new BrokenLaw('the application runs on a secondary that is not paired');
+    }
     if (primary.serving && secondary.serving) {
       if (primary.record.hold === secondary.record.hold) throw new BrokenLaw('both are active under the same epoch');
-      const talkingMs = this.nowMs - this.linkUpSinceMs;
+      const talkingMs = this.nowMs - Math.max(this.linkUpSinceMs, this.dissolvedSinceMs());
       if (this.linkUp && talkingMs > 2 * BEAT_MS)
         throw new BrokenLaw(`both are active although they have heard each other for ${talkingMs} ms`);
     }

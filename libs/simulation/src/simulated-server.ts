@@ -48,7 +48,7 @@ interface Work {
 }
 
 /** What lets a server open its database after a start: consent, an order to act alone, or the search for a later owner. */
-const WARRANTS = new Set(['P-72', 'P-78', 'S-51', 'S-40', 'S-42', 'S-60', 'S-61']);
+const WARRANTS = new Set(['P-72', 'P-78', 'P-122', 'S-51', 'S-40', 'S-42', 'S-60', 'S-61']);
 
 /** One server: the real state machine on a simulated database, disk and clock. */
 export class SimulatedServer {
@@ -321,8 +321,11 @@ export class SimulatedServer {
         });
         return begun.rule === null ? 'already-paired' : null;
       }
+      case 'announce-dissolution':
+        if (other !== null && this.around.delivers()) other.feed({ type: 'pair-dissolved', pairId: effect.pairId });
+        return null;
       case 'retire-pairing':
-        if (this.role === 'secondary') Object.assign(database, { mode: 'none', log: [] });
+        if (this.role === 'secondary' && !this.record.complete) Object.assign(database, { mode: 'none', log: [] });
         return null;
     }
   }
@@ -351,6 +354,7 @@ export class SimulatedServer {
     if (
       rule?.change?.some((name) => name === 'accept-consent') &&
       giver !== null &&
+      before.operation?.kind !== 'forced-failback' && // the operator has accepted the loss
       lineageOf(giver.record) === own &&
       giver.record.complete &&
       !isPrefix(giver.database.log, this.database.log)

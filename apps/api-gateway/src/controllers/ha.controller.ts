@@ -1,8 +1,10 @@
 import { Controller, Res } from '@nestjs/common';
 import {
   ActivateAlone,
+  BeginMaintenance,
   ChangeConfiguration,
   ConfigurationQuery,
+  EndMaintenance,
   Failback,
   Failover,
   ForcedFailover,
@@ -53,8 +55,23 @@ export class HaController {
   }
 
   @Serves(ROUTES.remove)
-  async remove(@Res({ passthrough: true }) response: Response) {
-    return operationStarted(response, await this.healthMonitor.ask(RemoveHa, {}));
+  async remove(
+    @Checked(ROUTES.remove) body: z.output<typeof inputs.RemoveInput>,
+    @Res({ passthrough: true }) response: Response,
+  ) {
+    const { confirm, acceptDataLoss } = body;
+    const order = { acceptDataLoss, ...(confirm === undefined ? {} : { confirm }) };
+    return operationStarted(response, await this.healthMonitor.ask(RemoveHa, order));
+  }
+
+  @Serves(ROUTES.beginMaintenance)
+  beginMaintenance(@Checked(ROUTES.beginMaintenance) body: z.output<typeof inputs.MaintenanceInput>) {
+    return this.healthMonitor.ask(BeginMaintenance, body);
+  }
+
+  @Serves(ROUTES.endMaintenance)
+  endMaintenance() {
+    return this.healthMonitor.ask(EndMaintenance, {});
   }
 
   @Serves(ROUTES.failover)

@@ -1,10 +1,14 @@
 import { Controller, Res } from '@nestjs/common';
+import { PairStandingQuery } from '@understudy/contracts';
 import type { Response } from 'express';
+import type { z } from 'zod';
+import type { HealthInput } from '../domain/inputs.ts';
 import { prometheusText } from '../domain/metrics.ts';
 import { answerProbe, type Probe, type ProbeAnswer } from '../domain/probes.ts';
 import { ROUTES } from '../domain/routes.ts';
 import { HealthMonitorService } from '../services/health-monitor.service.ts';
 import { VersionService } from '../services/version.service.ts';
+import { CheckedQuery } from './input.pipe.ts';
 import { Serves } from './served-route.ts';
 
 /** What load balancers, scripts and Prometheus ask: no login, and never a wait beyond the status deadline. */
@@ -16,8 +20,14 @@ export class ProbesController {
   ) {}
 
   @Serves(ROUTES.health)
-  health(@Res({ passthrough: true }) response: Response) {
-    return this.answer('health', response);
+  async health(
+    @CheckedQuery(ROUTES.health) { pair }: z.output<typeof HealthInput>,
+    @Res({ passthrough: true }) response: Response,
+  ) {
+    const answer = await this.answer('health', response);
+    if (pair === undefined) return answer;
+    const standing = await this.healthMonitor.ask(PairStandingQuery, { pairId: pair }).catch(() => null);
+    return { ...answer, ...(standing === null ? {} : standing) };
   }
 
   @Serves(ROUTES.active)

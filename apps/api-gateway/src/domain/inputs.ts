@@ -59,6 +59,18 @@ export const ActivateAloneInput = z.strictObject({
   acceptDataLoss: z.boolean().default(false),
 });
 
+/** Body of DELETE /ha/configuration; needed only where the peer is lost: its name, typed by the operator. */
+export const RemoveInput = z.strictObject({
+  confirm: z.string().min(1).max(100).optional(),
+  acceptDataLoss: z.boolean().default(false),
+});
+
+/** Body of POST /ha/maintenance. */
+export const MaintenanceInput = z.strictObject({
+  minutes: z.number().min(1, 'is below 1').max(1440, 'is above 1440, a day'),
+  reason: z.string().trim().min(1, 'must not be empty').max(500, 'is longer than 500 characters'),
+});
+
 /** Body of what takes no input. */
 export const NoInput = z.strictObject({});
 
@@ -66,6 +78,9 @@ const WholeNumber = z
   .string()
   .regex(/^\d{1,15}$/, 'is not a whole number')
   .transform(Number);
+
+/** Query of GET /health: a former peer asks by the id of the pair whether it is dissolved. */
+export const HealthInput = z.object({ pair: z.string().max(100).optional() });
 
 /** Query of GET /ha/events: `since` is the id of an event, exclusive; newest first. */
 export const EventsInput = z.object({

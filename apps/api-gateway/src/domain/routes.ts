@@ -1,4 +1,6 @@
 import {
+  BeginMaintenance,
+  EndMaintenance,
   EventViewSchema,
   HaConfigurationViewSchema,
   OperationViewSchema,
@@ -43,6 +45,8 @@ export const ProbeSchema = z.object({
   state: z.string().nullable(),
   currentRole: z.string().nullable(),
   reason: z.string(),
+  /** Only with `pair`: that pair is dissolved. */
+  dissolved: z.boolean().optional(),
 });
 
 const session = { access: 'session' } as const;
@@ -118,10 +122,11 @@ export const ROUTES = {
     method: 'DELETE',
     path: `${API}/ha/configuration`,
     tag: 'HA configuration',
-    summary: 'Remove HA from both servers',
+    summary: 'Remove HA from both servers; where the peer is lost, confirm with its name',
+    body: named('RemoveInput', inputs.RemoveInput),
     status: 202,
     reply: Started,
-    problems: [409],
+    problems: [409, 422],
   },
   failover: {
     ...longWork,
@@ -150,6 +155,27 @@ export const ROUTES = {
     summary: 'Take over: the operator’s word that the peer is down and stays down',
     body: named('ActivateAloneInput', inputs.ActivateAloneInput),
     problems: [409, 422],
+  },
+  beginMaintenance: {
+    ...session,
+    method: 'POST',
+    path: `${API}/ha/maintenance`,
+    tag: 'Operator actions',
+    summary: 'Planned work: no automatic failover until it ends, at the latest after so many minutes; on both servers',
+    body: named('MaintenanceInput', inputs.MaintenanceInput),
+    status: 200,
+    reply: named('Maintenance', BeginMaintenance.reply),
+    problems: [409, 422, 503],
+  },
+  endMaintenance: {
+    ...session,
+    method: 'DELETE',
+    path: `${API}/ha/maintenance`,
+    tag: 'Operator actions',
+    summary: 'End the planned work before its time',
+    status: 200,
+    reply: named('MaintenanceEnded', EndMaintenance.reply),
+    problems: [409],
   },
   events: {
     ...session,
@@ -243,7 +269,12 @@ export const ROUTES = {
     reply: named('RegistrationAbandoned', RegistrationAbandonCommand.reply),
     problems: [403, 410, 422, 429],
   },
-  health: { ...probe, path: '/health', summary: '200 when this server does what its role asks, else 503' },
+  health: {
+    ...probe,
+    path: '/health',
+    summary: '200 when this server does what its role asks, else 503',
+    query: inputs.HealthInput,
+  },
   active: { ...probe, path: '/active', summary: '200 when this server is active, else 503' },
   standby: { ...probe, path: '/standby', summary: '200 when this server stands by, else 503' },
   metrics: {
@@ -261,8 +292,6 @@ export const ROUTES = {
 export const ROUTES_TO_COME: readonly (Pick<Route, 'method' | 'path'> & { readonly what: string })[] = [
   { method: 'POST', path: `${API}/ha/readiness-checks`, what: 'Readiness checks' },
   { method: 'GET', path: `${API}/ha/readiness-checks/latest`, what: 'Readiness checks' },
-  { method: 'POST', path: `${API}/ha/maintenance`, what: 'Maintenance windows' },
-  { method: 'DELETE', path: `${API}/ha/maintenance`, what: 'Maintenance windows' },
   { method: 'PUT', path: `${API}/ha/authentication-key`, what: 'Changing the authentication key' },
   { method: 'GET', path: `${API}/logging`, what: 'Log levels' },
   { method: 'PUT', path: `${API}/logging`, what: 'Log levels' },

@@ -1,15 +1,17 @@
 import type { StatusView } from '@understudy/contracts';
 import { CliError, EXIT } from '../cli-error.ts';
 import { ask } from '../client/ask.ts';
-import { readGiven } from '../client/connect.ts';
+import { type GlobalOptions, readGiven } from '../client/connect.ts';
 import { waitUntilStarted } from '../client/wait-until-started.ts';
+import { say, sayJson } from '../rendering/output.ts';
 import { type ActionOptions, performAction } from './operator-action.ts';
+import { withClient } from './with-client.ts';
 
 /** Options of `ha register`. */
 export interface RegisterOptions extends ActionOptions {
   readonly secondary: string;
   readonly authenticationKeyFile: string;
-  readonly failoverType: 'manual' | 'automatic';
+  readonly failoverType: 'manual' | 'automatic' | 'observe';
   readonly email?: string;
   readonly virtualIp?: string;
   readonly virtualIp6?: string;
@@ -80,31 +82,67 @@ export function activateAlone(options: ActionOptions & { confirm?: string; accep
     method: 'POST',
     path: '/ha/activate-alone',
     body: async ({ peer }) => ({
-      confirm: await confirmedPeer(options, peer),
+      confirm: await confirmedPeer(
+        options,
+        peer,
+        `This server takes over alone. ${peer?.name} must be down and stay down, or both write.`,
+      ),
       acceptDataLoss: options.acceptDataLoss ?? false,
     }),
   });
 }
 
-/** `ha remove`: removes HA. */
-export function remove(options: ActionOptions): Promise<void> {
-  return performAction(options, {
+/** `ha remove`: removes HA from both servers. Where the peer is lost, its name is asked for as well: it may serve. */
+export async function remove(options: ActionOptions & { confirm?: string; acceptDataLoss?: boolean }): Promise<void> {
+  const acceptDataLoss = options.acceptDataLoss ?? false;
+  await performAction(options, {
     method: 'DELETE',
     path: '/ha/configuration',
-    consequence: ({ peer }) =>
-      `HA is removed; ${peer ? `${peer.name} no longer protects this server` : 'there is no peer'}.`,
-    body: () => undefined,
+    consequence: ({ node, peer }) =>
+      node.homeRole === 'primary'
+        ? `HA is removed; ${peer ? `${peer.name} no longer protects this server` : 'there is no peer'}.`
+        : `HA is removed on this server only. It waits to be registered anew.`,
+    body: async (status) => {
+      const mayServe = status.currentRole !== 'active' && status.peer?.reachable === false;
+      if (!mayServe && options.confirm === undefined) return { acceptDataLoss };
+      const consequence =
+        status.node.homeRole === 'primary'
+          ? `This server serves alone afterwards. ${status.peer?.name} must be down and stay down, or both write.`
+          : `${status.peer?.name} is not reachable and is not told.`;
+      return { confirm: await confirmedPeer({ ...options, yes: false }, status.peer, consequence), acceptDataLoss };
+    },
+  });
+}
+
+/** `ha maintenance start`: planned work; no automatic failover until it ends. */
+export function startMaintenance(options: GlobalOptions & { minutes: string; reason: string }): Promise<void> {
+  return withClient(options, async (client) => {
+    const minutes = Number(options.minutes);
+    if (!Number.isFinite(minutes)) throw new CliError(EXIT.usage, `--minutes ${options.minutes} is not a number.`);
+    const body = { minutes, reason: options.reason };
+    const answer = await client.ask<{ maintenance: { until: string } }>('POST', '/ha/maintenance', body);
+    if (options.json) sayJson(answer);
+    else say(`Maintenance until ${answer.maintenance.until}: no automatic failover. End it with: ha maintenance end`);
+  });
+}
+
+/** `ha maintenance end`: before its time. */
+export function endMaintenance(options: GlobalOptions): Promise<void> {
+  return withClient(options, async (client) => {
+    const answer = await client.ask<unknown>('DELETE', '/ha/maintenance', undefined);
+    if (options.json) sayJson(answer);
+    else say('Maintenance has ended.');
   });
 }
 
 async function confirmedPeer(
   { confirm, yes }: ActionOptions & { confirm?: string },
   peer: StatusView['peer'],
+  consequence: string,
 ): Promise<string> {
   if (!peer) throw new CliError(EXIT.refused, 'HA is not configured: there is no peer.');
   if (confirm !== undefined) return confirm;
   if (yes) return peer.name;
-  const consequence = `This server takes over alone. ${peer.name} must be down and stay down, or both write.`;
   if (!process.stdin.isTTY)
     throw new CliError(EXIT.usage, `${consequence} Confirm with --yes or --confirm ${peer.name}.`);
   return ask(`${consequence} Type its name to go on: `);

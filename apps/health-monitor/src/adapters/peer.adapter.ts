@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { RequestConsent, RequestHandover } from '@understudy/contracts';
+import { AnnounceDissolution, RequestConsent, RequestHandover } from '@understudy/contracts';
 import type { ServerRole } from '@understudy/ha-core';
 import { EffectError, type PeerPort } from '@understudy/ha-runtime';
 import { type Bus, BusError } from '@understudy/messaging';
@@ -41,6 +41,11 @@ export class PeerAdapter implements PeerPort {
       ),
     );
     if (!answer.accepted) throw new EffectError('refused', `the peer refuses the hand-over: ${answer.reason}`);
+  }
+
+  async announceDissolution({ pairId }: { pairId: string }, signal: AbortSignal): Promise<void> {
+    const timing = { timeoutMs: ANSWER_LIMIT_MS, role: this.peerRole };
+    await this.ask(signal, () => this.bus.request(AnnounceDissolution, { pairId }, timing)).catch(() => undefined);
   }
 
   private get peerRole(): ServerRole {

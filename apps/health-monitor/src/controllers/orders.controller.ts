@@ -3,8 +3,10 @@ import { Controller } from '@nestjs/common';
 import { MessagePattern, Payload } from '@nestjs/microservices';
 import {
   ActivateAlone,
+  BeginMaintenance,
   CancelOperation,
   ChangeConfiguration,
+  EndMaintenance,
   Failback,
   Failover,
   ForcedFailover,
@@ -14,6 +16,7 @@ import {
 import { BusError } from '@understudy/messaging';
 import type { z } from 'zod';
 import { HealthMonitorService } from '../services/health-monitor.service.ts';
+import { MaintenanceService } from '../services/maintenance.ts';
 import { Pairing } from '../services/pairing.ts';
 
 type Data<Definition extends { data: z.ZodType }> = z.output<Definition['data']>;
@@ -24,6 +27,7 @@ export class OrdersController {
   constructor(
     private readonly monitor: HealthMonitorService,
     private readonly pairing: Pairing,
+    private readonly maintenance: MaintenanceService,
   ) {}
 
   @MessagePattern(Register.subject)
@@ -55,28 +59,37 @@ export class OrdersController {
   }
 
   @MessagePattern(Failback.subject)
-  async failback(@Payload() { force }: Data<typeof Failback>) {
-    if (force) throw new BusError('not-yet-available', 'the forced failback is not yet available');
+  async failback(@Payload() { force, acceptDataLoss }: Data<typeof Failback>) {
     const operationId = randomUUID();
-    await this.monitor.order({ type: 'operator-failback', operationId });
+    await this.monitor.order({ type: 'operator-failback', operationId, force, acceptDataLoss });
     return { operationId };
   }
 
   @MessagePattern(ActivateAlone.subject)
   async activateAlone(@Payload() { confirm, acceptDataLoss = false }: Data<typeof ActivateAlone>) {
-    const { peer } = this.pairing;
-    if (peer !== null && confirm !== peer.name) {
-      const message = `must be the name of the peer, ${peer.name}`;
-      throw new BusError('invalid-input', `confirm ${message}`, false, [{ pointer: '/confirm', message }]);
-    }
+    this.requirePeerName(confirm);
     const operationId = randomUUID();
     await this.monitor.order({ type: 'operator-activate-alone', operationId, acceptDataLoss });
     return { operationId };
   }
 
   @MessagePattern(RemoveHa.subject)
-  remove(): never {
-    throw new BusError('not-yet-available', 'removing HA is not yet available');
+  async remove(@Payload() { confirm, acceptDataLoss = false }: Data<typeof RemoveHa>) {
+    if (confirm !== undefined) this.requirePeerName(confirm);
+    const operationId = randomUUID();
+    const confirmed = confirm !== undefined;
+    await this.monitor.order({ type: 'operator-remove', operationId, confirmed, acceptDataLoss });
+    return { operationId };
+  }
+
+  @MessagePattern(BeginMaintenance.subject)
+  beginMaintenance(@Payload() { minutes, reason }: Data<typeof BeginMaintenance>) {
+    return this.maintenance.begin(minutes, reason);
+  }
+
+  @MessagePattern(EndMaintenance.subject)
+  endMaintenance() {
+    return this.maintenance.end();
   }
 
   @MessagePattern(CancelOperation.subject)
@@ -98,6 +111,13 @@ export class OrdersController {
     if (emailAddresses !== undefined) await this.pairing.changeEmailAddresses(emailAddresses);
     return this.monitor.configuration();
   }
+
+  private requirePeerName(confirm: string): void {
+    const { peer } = this.pairing;
+    if (peer === null || confirm === peer.name) return;
+    const message = `must be the name of the peer, ${peer.name}`;
+    throw new BusError('invalid-input', `confirm ${message}`, false, [{ pointer: '/confirm', message }]);
+  }
 }
 
 /** What this controller answers. */
@@ -108,6 +128,8 @@ export const ORDERS = [
   Failback,
   ActivateAlone,
   RemoveHa,
+  BeginMaintenance,
+  EndMaintenance,
   CancelOperation,
   ChangeConfiguration,
 ];

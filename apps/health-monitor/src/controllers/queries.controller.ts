@@ -5,6 +5,7 @@ import {
   EventsQuery,
   OperationsQuery,
   OwnStatusQuery,
+  PairStandingQuery,
   StatusQuery,
   VerifyAuthenticationKey,
 } from '@understudy/contracts';
@@ -45,6 +46,11 @@ export class QueriesController {
     return this.monitor.configuration();
   }
 
+  @MessagePattern(PairStandingQuery.subject)
+  pairStanding(@Payload() { pairId }: z.output<typeof PairStandingQuery.data>) {
+    return { dissolved: this.monitor.record.dissolved.includes(pairId) };
+  }
+
   @MessagePattern(VerifyAuthenticationKey.subject)
   verifyAuthenticationKey(@Payload() { authenticationKey }: z.output<typeof VerifyAuthenticationKey.data>) {
     return this.keys.verify(authenticationKey);
@@ -54,6 +60,7 @@ export class QueriesController {
 /** What this controller answers. */
 export const QUERIES = [
   OwnStatusQuery,
+  PairStandingQuery,
   StatusQuery,
   EventsQuery,
   OperationsQuery,

@@ -1,9 +1,8 @@
-import type { DatabaseFacts, ProcessView, ServerStatus, StatusView } from '@understudy/contracts';
+import type { DatabaseFacts, OperatorAction, ProcessView, ServerStatus, StatusView } from '@understudy/contracts';
 import {
   actionRefusal,
   automaticFailover,
   configurationMode,
-  dataLoss,
   HA_STATE_LABELS,
   type HaEvent,
   isServing,
@@ -26,15 +25,28 @@ export interface ViewContext {
   readonly unixMs: number;
 }
 
-const ACTIONS: Readonly<Record<string, OperatorEventType>> = {
+const ACTIONS: Readonly<Record<OperatorAction, OperatorEventType>> = {
   register: 'operator-register',
   failover: 'operator-failover',
   'forced-failover': 'operator-forced-failover',
   failback: 'operator-failback',
+  'forced-failback': 'operator-failback',
   'activate-alone': 'operator-activate-alone',
+  remove: 'operator-remove',
+  maintenance: 'operator-maintenance',
+  'end-maintenance': 'operator-maintenance-end',
   cancel: 'operator-cancel',
   'change-configuration': 'operator-failover-type',
 };
+
+/** The forced failback is listed with what an operator can acknowledge acknowledged. */
+const FORCED_FAILBACK = {
+  type: 'operator-failback',
+  operationId: '',
+  force: true,
+  acceptDataLoss: true,
+  atMs: 0,
+} as const;
 
 /** What this server tells its peer in the answer to a beat. */
 export function ownStatus(server: Server, { node, facts, processes }: ViewContext): ServerStatus {
@@ -84,7 +96,7 @@ export function statusView(server: Server, context: ViewContext): StatusView {
   const iso = (atMs: number) => new Date(unixMs - Math.max(0, nowMs - atMs)).toISOString();
   const refusals = Object.entries(ACTIONS).map(([action, event]) => ({
     action,
-    reason: actionRefusal(server, event, nowMs),
+    reason: actionRefusal(server, event, nowMs, action === 'forced-failback' ? FORCED_FAILBACK : undefined),
   }));
   const serving = isServing(record);
   return {
@@ -127,6 +139,7 @@ export function statusView(server: Server, context: ViewContext): StatusView {
     availableActions: refusals.filter(({ reason }) => reason === null).map(({ action }) => action),
     unavailableActions: refusals.flatMap(({ action, reason }) => (reason === null ? [] : [{ action, reason }])),
     automaticFailover: automaticFailover(server, nowMs),
+    maintenance: maintenanceView(server, context),
     operation: record.operation && {
       id: record.operation.id,
       kind: record.operation.kind,
@@ -136,6 +149,15 @@ export function statusView(server: Server, context: ViewContext): StatusView {
   };
 }
 
+/** The planned work that is under way. */
+export function maintenanceView({ record }: Server, { nowMs, unixMs }: Pick<ViewContext, 'nowMs' | 'unixMs'>) {
+  const { maintenance } = record;
+  if (maintenance === null) return null;
+  const { minutes, reason, runId, untilMs, untilUnixMs } = maintenance;
+  const endsUnixMs = runId === record.runId ? unixMs + (untilMs - nowMs) : untilUnixMs;
+  return { until: new Date(endsUnixMs).toISOString(), minutes, reason };
+}
+
 /** Why an order is refused, as code and sentence; null when it would be taken. */
 export function refusalOf(
   server: Server,
@@ -143,13 +165,12 @@ export function refusalOf(
 ): { code: string; message: string } | null {
   const reason = actionRefusal(server, event.type, event.atMs, event);
   if (reason === null) return null;
-  const code =
-    (event.type === 'operator-failover' || event.type === 'operator-activate-alone') && reason === dataLoss(server)
-      ? 'data-loss-not-accepted'
-      : reason.startsWith('only possible on')
-        ? 'wrong-server'
-        : reason.startsWith('the operation ')
-          ? 'operation-running'
-          : 'not-allowed';
+  const code = reason.endsWith('repeat with acceptDataLoss to go on')
+    ? 'data-loss-not-accepted'
+    : reason.startsWith('only possible on')
+      ? 'wrong-server'
+      : reason.startsWith('the operation ')
+        ? 'operation-running'
+        : 'not-allowed';
   return { code, message: reason };
 }

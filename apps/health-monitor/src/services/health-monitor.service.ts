@@ -1,4 +1,6 @@
 import {
+  AnnounceDissolution,
+  AnnounceMaintenance,
   type DatabaseFacts,
   DatabaseFactsObserved,
   DatabaseIncident,
@@ -6,6 +8,7 @@ import {
   OwnStatusChanged,
   PeerAnsweredProbe,
   PeerConfirmedLost,
+  PeerDissolvedPair,
   PeerHeard,
   PeerLost,
   RequestConsent,
@@ -131,6 +134,11 @@ export class HealthMonitorService {
     return this.host.progress;
   }
 
+  /** What this server knows and has decided. */
+  get view() {
+    return this.host.view;
+  }
+
   /** The record as last decided. */
   get record() {
     return this.host.view.record;
@@ -180,6 +188,7 @@ export class HealthMonitorService {
     bus.subscribe(PeerLost, () => fact({ type: 'peer-lost' }));
     bus.subscribe(PeerConfirmedLost, () => fact({ type: 'peer-confirmed-lost' }));
     bus.subscribe(PeerAnsweredProbe, () => fact({ type: 'peer-answered-probe' }));
+    bus.subscribe(PeerDissolvedPair, ({ pairId }) => fact({ type: 'pair-dissolved', pairId }));
     bus.subscribe(DatabaseFactsObserved, (facts) => {
       this.facts = facts;
       const { running, usable, streaming, lsn, lagBytes, restartsExhausted } = facts;
@@ -201,6 +210,19 @@ export class HealthMonitorService {
       const decision = await this.submit({ type: 'consent-requested', epoch, nonce });
       const granted = decision.rule?.change?.includes('give-consent') ?? false;
       return { nonce, granted, reason: granted ? '' : (decision.refusal ?? 'refused'), status: this.ownStatus() };
+    });
+    bus.handle(AnnounceDissolution, async ({ pairId }) => {
+      await this.submit({ type: 'pair-dissolved', pairId });
+      return {};
+    });
+    bus.handle(AnnounceMaintenance, async ({ pairId, minutes, reason }) => {
+      this.requireOwnPair(pairId);
+      const { refusal } = await this.submit(
+        minutes === null
+          ? { type: 'operator-maintenance-end' }
+          : { type: 'operator-maintenance', minutes, reason, unixMs: this.env.clock.unixMs() },
+      );
+      return { accepted: refusal === null, reason: refusal ?? '' };
     });
     bus.handle(RequestHandover, async ({ pairId, operationId }) => {
       this.requireOwnPair(pairId);

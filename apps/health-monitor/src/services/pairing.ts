@@ -1,7 +1,7 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type HaConfigurationView, type PeerIdentity, type RegistrationHello } from '@understudy/contracts';
-import type { ServerRecord } from '@understudy/ha-core';
+import type { FailoverType, ServerRecord } from '@understudy/ha-core';
 import { type EffectContext, EffectError, type RegistrationPort } from '@understudy/ha-runtime';
 import {
   type Logger,
@@ -22,7 +22,7 @@ export interface RegistrationOrder {
   readonly pairId: string;
   readonly secondaryAddress: string;
   readonly authenticationKey: string;
-  readonly failoverType: 'manual' | 'automatic';
+  readonly failoverType: FailoverType;
   readonly emailAddresses: readonly string[];
 }
 

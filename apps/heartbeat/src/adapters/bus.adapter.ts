@@ -3,6 +3,7 @@ import {
   OwnStatusQuery,
   PeerAnsweredProbe,
   PeerConfirmedLost,
+  PeerDissolvedPair,
   PeerHeard,
   type PeerIdentity,
   PeerLost,
@@ -53,6 +54,10 @@ export class BusFacts implements FactsPort {
 
   peerAnsweredProbe(silentMs: number): void {
     this.whenOwnBusAnswers(() => this.bus.publish(PeerAnsweredProbe, { silentMs }));
+  }
+
+  peerDissolvedPair(pairId: string): void {
+    this.bus.publish(PeerDissolvedPair, { pairId });
   }
 
   private whenOwnBusAnswers(publish: () => void): void {

@@ -1,29 +1,31 @@
 import { request } from 'node:https';
 import type { TLSSocket } from 'node:tls';
 import type { PeerIdentity } from '@understudy/contracts';
-import type { ProbePort } from '../ports/heartbeat.ports.ts';
+import type { ProbeOutcome, ProbePort } from '../ports/heartbeat.ports.ts';
+
+const BODY_BYTES_MAX = 4096;
 
 /**
  * Opens `https://<address>:<healthMonitor>/health` on a new connection. Any HTTP status is an answer; an answer under another
- * certificate than the pinned one is none.
+ * certificate than the pinned one is none. Asked as a member of the pair, so that a peer that has dissolved it can say so.
  */
 export class HealthUrlProbe implements ProbePort {
-  open(peer: PeerIdentity, timeoutMs: number): Promise<{ answered: boolean; detail: string }> {
+  open(peer: PeerIdentity, timeoutMs: number): Promise<ProbeOutcome> {
     const url = `https://${peer.address}:${peer.ports.healthMonitor}/health`;
     return new Promise((resolve) => {
       let settled = false;
-      const settle = (answered: boolean, detail: string) => {
+      const settle = (answered: boolean, detail: string, dissolved = false) => {
         if (settled) return;
         settled = true;
         clearTimeout(timer);
         attempt.destroy();
-        resolve({ answered, detail: `${url}: ${detail}` });
+        resolve({ answered, detail: `${url}: ${detail}`, dissolved });
       };
       const timer = setTimeout(() => settle(false, `no answer within ${timeoutMs} ms`), timeoutMs);
       const attempt = request({
         host: peer.address,
         port: peer.ports.healthMonitor,
-        path: '/health',
+        path: `/health?pair=${encodeURIComponent(peer.pairId)}`,
         method: 'GET',
         agent: false,
         headers: { connection: 'close' },
@@ -32,14 +34,31 @@ export class HealthUrlProbe implements ProbePort {
         checkServerIdentity: () => undefined,
       });
       attempt.on('response', (response) => {
-        response.resume();
         const seen = fingerprintOfPeer(response.socket as TLSSocket);
-        if (seen === peer.fingerprint) settle(true, `answered with status ${response.statusCode}`);
-        else settle(false, `answered under another certificate (${seen ?? 'none'}) than the pinned one`);
+        if (seen !== peer.fingerprint)
+          return settle(false, `answered under another certificate (${seen ?? 'none'}) than the pinned one`);
+        const status = `answered with status ${response.statusCode}`;
+        let body = '';
+        response.setEncoding('utf8');
+        response.on('data', (chunk: string) => {
+          body += chunk;
+          if (body.length > BODY_BYTES_MAX) settle(true, status);
+        });
+        response.on('end', () => settle(true, status, saysDissolved(body)));
+        response.on('error', () => settle(true, status));
+        response.on('close', () => settle(true, status));
       });
       attempt.on('error', (error: NodeJS.ErrnoException) => settle(false, error.code ?? error.message));
       attempt.end();
     });
+  }
+}
+
+function saysDissolved(body: string): boolean {
+  try {
+    return (JSON.parse(body) as { dissolved?: unknown }).dissolved === true;
+  } catch {
+    return false;
   }
 }
 

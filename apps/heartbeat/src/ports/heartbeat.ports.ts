@@ -12,9 +12,18 @@ export interface BeatSent {
   readonly pairId: string;
 }
 
+/** What the peer's URL answered. */
+export interface ProbeOutcome {
+  readonly answered: boolean;
+  /** One phrase for people. */
+  readonly detail: string;
+  /** It says that the pair is dissolved. */
+  readonly dissolved: boolean;
+}
+
 /** Opens the peer's Health Monitor URL. Never rejects; ends within `timeoutMs`. */
 export interface ProbePort {
-  open(peer: PeerIdentity, timeoutMs: number): Promise<{ answered: boolean; detail: string }>;
+  open(peer: PeerIdentity, timeoutMs: number): Promise<ProbeOutcome>;
 }
 
 /** Tells this server's health-monitor what was found. Publishing on a lost bus is dropped silently: the facts are repeated. */
@@ -23,6 +32,8 @@ export interface FactsPort {
   peerLost(silentMs: number): void;
   peerConfirmedLost(silentMs: number, probe: string): void;
   peerAnsweredProbe(silentMs: number): void;
+  /** The peer's URL says that the pair is dissolved. */
+  peerDissolvedPair(pairId: string): void;
 }
 
 /** This server's own status, from its health-monitor. Rejects when that does not answer in time. */

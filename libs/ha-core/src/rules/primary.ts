@@ -1,4 +1,6 @@
 import { FACTS } from '../events.ts';
+import { STATES_OF_ROLE } from '../states.ts';
+import { maintenanceRules } from './maintenance.ts';
 import type { Rule } from './rule.ts';
 
 const REGISTER = 'How to Configure HA Between the Primary and Secondary Servers';
@@ -8,7 +10,9 @@ const PROCESS = 'Process Restart Fails';
 const FORCE = 'Force Failover';
 const FAILBACK = 'Trigger Failback';
 const RESTART = 'Primary Server Restarts';
+const REMOVE = 'Remove HA Via the GUI';
 const GAP = 'HA States and Transitions: Primary Database Copy Failed';
+const UNCERTAIN = 'HA States and Transitions: Secondary Uncertain';
 const CONSENT = 'docs/decisions/0003-consent.md';
 
 /** Registration, as the primary sees it. */
@@ -355,6 +359,7 @@ const WITHOUT_ROLE: readonly Rule[] = [
     on: FACTS,
     when: ['opened', 'owner', 'streaming', 'link-up'],
     to: 'primary-active',
+    change: ['clear-cause', 'end-operation'],
     says: 'serves, and the secondary follows',
     spec: RESTART,
   },
@@ -364,6 +369,7 @@ const WITHOUT_ROLE: readonly Rule[] = [
     on: FACTS,
     when: ['opened', 'owner', 'attach-limit-over'],
     to: 'primary-lost-secondary',
+    change: ['clear-cause', 'end-operation'],
     says: 'serves; the standby is not attached yet',
     spec: RESTART,
   },
@@ -373,6 +379,7 @@ const WITHOUT_ROLE: readonly Rule[] = [
     on: FACTS,
     when: ['opened', 'owner', 'peer-standby-down'],
     to: 'primary-lost-secondary',
+    change: ['clear-cause', 'end-operation'],
     says: 'serves; the standby database is not running yet',
     spec: 'Both Servers are Down',
   },
@@ -506,6 +513,16 @@ const WITHOUT_ROLE: readonly Rule[] = [
     spec: FAILBACK,
   },
   {
+    id: 'P-95',
+    from: ['primary-syncing', 'primary-preparing-for-failback'],
+    on: FACTS,
+    when: ['idle', 'complete', 'peer-forces-failback'],
+    to: 'primary-failback',
+    change: ['join-operation'],
+    says: 'forced failback begins: what the secondary wrote last may be lost',
+    spec: UNCERTAIN,
+  },
+  {
     id: 'P-93',
     from: ['primary-syncing'],
     on: FACTS,
@@ -528,10 +545,21 @@ const WITHOUT_ROLE: readonly Rule[] = [
 /** The role comes back. */
 const FAILING_BACK: readonly Rule[] = [
   {
+    id: 'P-99',
+    from: ['primary-failback'],
+    on: FACTS,
+    when: ['idle', 'not-owner', 'forcing-failback', 'peer-closed-for-us', 'retry-due'],
+    to: null,
+    change: ['ask-consent'],
+    effects: ['request-consent'],
+    says: 'the secondary is closed: asking for consent without waiting for data',
+    spec: UNCERTAIN,
+  },
+  {
     id: 'P-100',
     from: ['primary-failback'],
     on: FACTS,
-    when: ['idle', 'not-owner', 'peer-stopped-for-us'],
+    when: ['idle', 'not-owner', 'not-forcing-failback', 'peer-stopped-for-us'],
     to: null,
     change: ['ask-consent'],
     effects: ['await-data', 'request-consent'],
@@ -610,6 +638,57 @@ const FAILING_BACK: readonly Rule[] = [
   },
 ];
 
+/** The pair is dissolved. */
+const REMOVAL: readonly Rule[] = [
+  {
+    id: 'P-120',
+    from: ['primary-active', 'primary-lost-secondary'],
+    on: ['operator-remove'],
+    when: ['opened', 'owner', 'idle'],
+    to: 'ha-not-configured',
+    change: ['begin-operation', 'dissolve-pair'],
+    effects: ['announce-dissolution', 'retire-pairing'],
+    says: 'HA is removed: serving alone',
+    spec: REMOVE,
+  },
+  {
+    id: 'P-122',
+    from: ['primary-alone'],
+    on: ['operator-remove'],
+    when: ['not-opened', 'idle', 'link-lost', 'complete', 'own-promise-expired'],
+    to: 'ha-not-configured',
+    change: ['begin-operation', 'dissolve-pair'],
+    effects: ['open-database', 'start-processes', 'announce-dissolution', 'retire-pairing'],
+    says: 'HA is removed on the operator’s word that the secondary will not serve: serving alone',
+    spec: 'Both Servers are Down and Secondary Server Will Not Restart',
+  },
+  {
+    id: 'P-124',
+    from: ['ha-not-configured'],
+    on: ['effects-completed'],
+    when: ['removing'],
+    to: null,
+    change: ['end-operation'],
+    says: 'nothing of the pair is left on this server',
+    spec: REMOVE,
+  },
+  {
+    id: 'P-125',
+    from: ['ha-not-configured'],
+    on: ['effect-failed'],
+    when: ['removing'],
+    to: null,
+    change: ['fail-operation'],
+    says: 'HA is removed, but a step of the clean-up failed',
+    spec: REMOVE,
+  },
+];
+
+const PAIRED = STATES_OF_ROLE.primary.filter((state) => state.startsWith('primary-'));
+
+/** Planned work. */
+const MAINTENANCE: readonly Rule[] = maintenanceRules('P', PAIRED);
+
 /** The primary's rows, tried top to bottom. */
 export const PRIMARY_RULES: readonly Rule[] = [
   {
@@ -618,7 +697,8 @@ export const PRIMARY_RULES: readonly Rule[] = [
     on: ['boot'],
     when: [],
     to: null,
-    effects: ['open-database', 'start-processes'],
+    change: ['end-operation'],
+    effects: ['open-database', 'start-processes', 'retire-pairing'],
     says: 'not paired: serving alone',
     spec: 'HA States and Transitions: Stand Alone',
   },
@@ -672,6 +752,7 @@ export const PRIMARY_RULES: readonly Rule[] = [
     says: 'started; looking for the active secondary',
     spec: RESTART,
   },
+  ...REMOVAL,
   {
     id: 'P-5',
     from: ['ha-not-configured'],
@@ -687,7 +768,7 @@ export const PRIMARY_RULES: readonly Rule[] = [
     on: ['tick'],
     when: ['not-opened', 'idle', 'retry-due'],
     to: null,
-    effects: ['open-database', 'start-processes'],
+    effects: ['open-database', 'start-processes', 'retire-pairing'],
     says: 'trying to open service again',
     spec: PROCESS,
   },
@@ -707,6 +788,7 @@ export const PRIMARY_RULES: readonly Rule[] = [
   ...GIVING_UP,
   ...WITHOUT_ROLE,
   ...FAILING_BACK,
+  ...MAINTENANCE,
   {
     id: 'P-110',
     from: ['primary-active', 'primary-lost-secondary'],

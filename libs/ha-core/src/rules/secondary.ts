@@ -1,4 +1,6 @@
 import { FACTS } from '../events.ts';
+import { STATES_OF_ROLE } from '../states.ts';
+import { maintenanceRules } from './maintenance.ts';
 import type { Rule } from './rule.ts';
 
 const REGISTER = 'How to Configure HA Between the Primary and Secondary Servers';
@@ -8,6 +10,8 @@ const PROCESS = 'Process Restart Fails';
 const FAILOVER = 'Trigger Failover';
 const FORCE = 'Force Failover';
 const FAILBACK = 'Trigger Failback';
+const OBSERVE = 'docs/decisions/0009-observe.md';
+const REMOVE = 'Remove HA Via the GUI';
 const CONSENT = 'docs/decisions/0003-consent.md';
 const UNCERTAIN = 'HA States and Transitions: Secondary Uncertain';
 
@@ -192,6 +196,26 @@ const FOLLOWING: readonly Rule[] = [
 
 /** The secondary takes over. */
 const TAKING_OVER: readonly Rule[] = [
+  {
+    id: 'S-38',
+    from: ['secondary-lost-primary'],
+    on: ['peer-confirmed-lost', 'tick'],
+    when: ['idle', 'link-confirmed-lost', 'would-take-over'],
+    to: null,
+    change: ['note-observed'],
+    says: 'the primary is lost and does not answer its URL: with automatic failover this server would take over now',
+    spec: OBSERVE,
+  },
+  {
+    id: 'S-39',
+    from: ['secondary-lost-primary'],
+    on: FACTS,
+    when: ['idle', 'peer-failed', 'would-take-over'],
+    to: null,
+    change: ['note-observed'],
+    says: 'the primary reports that it has failed: with automatic failover this server would take over now',
+    spec: OBSERVE,
+  },
   {
     id: 'S-40',
     from: ['secondary-lost-primary'],
@@ -400,13 +424,24 @@ const TAKING_OVER: readonly Rule[] = [
 const SERVING: readonly Rule[] = [
   {
     id: 'S-70',
-    from: ['secondary-active'],
+    from: ['secondary-active', 'secondary-uncertain'],
     on: ['operator-failback'],
     when: ['idle', 'link-up', 'peer-syncing', 'stream-seen'],
     to: 'secondary-failback',
     change: ['begin-operation'],
     says: 'the operator orders the failback',
     spec: FAILBACK,
+  },
+  {
+    id: 'S-76',
+    from: ['secondary-active', 'secondary-uncertain'],
+    on: ['operator-failback'],
+    when: ['failback-is-forced', 'owner', 'link-up', 'peer-can-be-given-the-role'],
+    to: 'secondary-post-failback',
+    change: ['begin-operation', 'hand-over'],
+    effects: ['stop-processes', 'stop-database'],
+    says: 'the operator orders the failback although data may be lost: closing',
+    spec: UNCERTAIN,
   },
   {
     id: 'S-71',
@@ -519,6 +554,16 @@ const FAILING_BACK: readonly Rule[] = [
     spec: FAILBACK,
   },
   {
+    id: 'S-78',
+    from: ['secondary-post-failback'],
+    on: ['effect-failed'],
+    when: ['owner', 'forcing-failback', 'failed-to-stop-database', 'database-not-running'],
+    to: null,
+    change: ['release-role'],
+    says: 'the database has ended without telling where its data end: giving the role up all the same',
+    spec: UNCERTAIN,
+  },
+  {
     id: 'S-86',
     from: ['secondary-post-failback'],
     on: ['effect-failed', 'peer-lost', 'peer-confirmed-lost'],
@@ -614,6 +659,67 @@ const FAILING_BACK: readonly Rule[] = [
   },
 ];
 
+/** The pair is dissolved. */
+const REMOVAL: readonly Rule[] = [
+  {
+    id: 'S-120',
+    from: STATES_OF_ROLE.secondary.filter((state) => state.startsWith('secondary-') || state === 'ha-initializing'),
+    on: ['pair-dissolved'],
+    when: ['dissolved-is-ours'],
+    to: 'ha-not-configured',
+    change: ['fail-operation', 'dissolve-pair'],
+    effects: ['stop-processes', 'stop-database', 'retire-pairing'],
+    says: 'the primary has dissolved the pair',
+    spec: REMOVE,
+  },
+  {
+    id: 'S-121',
+    from: ['secondary-lost-primary', 'secondary-alone', 'secondary-uncertain'],
+    on: ['operator-remove'],
+    when: ['idle', 'not-owner', 'link-lost'],
+    to: 'ha-not-configured',
+    change: ['begin-operation', 'dissolve-pair'],
+    effects: ['stop-processes', 'stop-database', 'retire-pairing'],
+    says: 'HA is removed on the operator’s word: waiting to be registered anew',
+    spec: REMOVE,
+  },
+  {
+    id: 'S-124',
+    from: ['ha-not-configured'],
+    on: ['effects-completed'],
+    when: ['removing'],
+    to: null,
+    change: ['end-operation'],
+    says: 'nothing of the pair is left on this server',
+    spec: REMOVE,
+  },
+  {
+    id: 'S-125',
+    from: ['ha-not-configured'],
+    on: ['effect-failed'],
+    when: ['removing'],
+    to: null,
+    change: ['fail-operation'],
+    says: 'HA is removed, but a step of the clean-up failed; it will be repeated',
+    spec: REMOVE,
+  },
+  {
+    id: 'S-126',
+    from: ['ha-not-configured'],
+    on: ['tick'],
+    when: ['idle', 'clean-up-due'],
+    to: null,
+    effects: ['stop-processes', 'stop-database', 'retire-pairing'],
+    says: 'cleaning up again',
+    spec: REMOVE,
+  },
+];
+
+const PAIRED = STATES_OF_ROLE.secondary.filter((state) => state.startsWith('secondary-'));
+
+/** Planned work. */
+const MAINTENANCE: readonly Rule[] = maintenanceRules('S', PAIRED);
+
 /** The secondary's rows, tried top to bottom. */
 export const SECONDARY_RULES: readonly Rule[] = [
   {
@@ -622,7 +728,8 @@ export const SECONDARY_RULES: readonly Rule[] = [
     on: ['boot'],
     when: [],
     to: null,
-    effects: ['stop-processes', 'stop-database'],
+    change: ['end-operation'],
+    effects: ['stop-processes', 'stop-database', 'retire-pairing'],
     says: 'not paired: waiting to be registered',
     spec: 'HA States and Transitions: Stand Alone',
   },
@@ -731,11 +838,13 @@ export const SECONDARY_RULES: readonly Rule[] = [
     says: 'consents: the primary serves again',
     spec: CONSENT,
   },
+  ...REMOVAL,
   ...REGISTRATION,
   ...TAKING_OVER,
   ...FOLLOWING,
   ...SERVING,
   ...FAILING_BACK,
+  ...MAINTENANCE,
   {
     id: 'S-110',
     from: ['ha-not-configured'],

@@ -1,0 +1,55 @@
+import { AnnounceMaintenance } from '@understudy/contracts';
+import { type Bus, BusError } from '@understudy/messaging';
+import { maintenanceView } from '../domain/views.ts';
+import type { HealthMonitorService } from './health-monitor.service.ts';
+
+const ANSWER_LIMIT_MS = 3000;
+
+/**
+ * Planned work on the pair: both servers know of it, so that neither takes over meanwhile, whichever of them got the order.
+ * Decision: docs/decisions/0008-maintenance.md.
+ */
+export class MaintenanceService {
+  constructor(
+    private readonly monitor: HealthMonitorService,
+    private readonly bus: Bus,
+    private readonly clock: { nowMs(): number; unixMs(): number },
+  ) {}
+
+  /** Begins it here and on the peer. On a primary it is refused when the secondary, which is the one that would take over, cannot be told. */
+  async begin(minutes: number, reason: string) {
+    const refusal = this.monitor.refusalOf(this.beginning(minutes, reason));
+    if (refusal !== null) throw refusal;
+    await this.tell(minutes, reason, this.monitor.record.role === 'primary');
+    await this.monitor.order(this.beginning(minutes, reason));
+    const maintenance = maintenanceView(this.monitor.view, { nowMs: this.clock.nowMs(), unixMs: this.clock.unixMs() });
+    if (maintenance === null) throw new BusError('not-allowed', 'the maintenance was ended at once');
+    return { maintenance };
+  }
+
+  /** Ends it here and, when it can be told, on the peer; there it ends by its time limit otherwise. */
+  async end(): Promise<{ maintenance: null }> {
+    await this.monitor.order({ type: 'operator-maintenance-end' });
+    await this.tell(null, '', false);
+    return { maintenance: null };
+  }
+
+  private beginning(minutes: number, reason: string) {
+    return { type: 'operator-maintenance', minutes, reason, unixMs: this.clock.unixMs() } as const;
+  }
+
+  private async tell(minutes: number | null, reason: string, mustBeTold: boolean): Promise<void> {
+    const { role, pairId } = this.monitor.record;
+    const peerRole = role === 'primary' ? 'secondary' : 'primary';
+    try {
+      const data = { pairId: pairId ?? '', minutes, reason };
+      await this.bus.request(AnnounceMaintenance, data, { role: peerRole, timeoutMs: ANSWER_LIMIT_MS });
+    } catch (error) {
+      if (!mustBeTold) return;
+      throw new BusError(
+        'peer-unreachable',
+        `the secondary cannot be told, and might take over: give the order there (${error instanceof Error ? error.message : String(error)})`,
+      );
+    }
+  }
+}
