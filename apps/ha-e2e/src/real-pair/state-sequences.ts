@@ -112,6 +112,19 @@ export const STATE_SEQUENCES = {
     primary: [['Primary Active', 'Primary Failover', 'Primary Preparing for Failback', 'Primary Syncing']],
     secondary: [['Secondary Syncing', 'Secondary Failover', 'Secondary Active']],
   },
+  'RM-CLI': {
+    spec: 'Remove HA Via the CLI',
+    primary: [['Primary Active', 'HA Not Configured']],
+    secondary: [['Secondary Syncing', 'HA Not Configured']],
+  },
+  'BDX-1': {
+    spec: 'Both Servers are Down and Secondary Server Will Not Restart',
+    primary: [
+      ['Primary Alone', 'HA Not Configured'],
+      ['Primary Active', 'Primary Alone', 'HA Not Configured'],
+    ],
+    secondary: [],
+  },
   'FB-1': { spec: 'Trigger Failback', ...FAILBACK },
   'SB-1': { spec: 'How to Recover From Split-Brain Scenario', ...YIELDS_IN_PLACE },
   'SAD-1': {
