@@ -30,6 +30,7 @@ await runOrExplain(async () => {
 
   await check('format and lint', bin('biome'), ['check', '--error-on-warnings'], 2 * MINUTE_MS);
   await check('dependency rules follow the tags', runnable(), ['scripts/dependency-rules.mjs', '--check'], MINUTE_MS);
+  await check('generated documents are current', runnable(), ['scripts/generate-docs.mjs', '--check'], MINUTE_MS);
   await nodeTests('scripts', 5 * MINUTE_MS);
   await check('types, tests included', runnable(), nx('run-many', '-t', 'typecheck'), 10 * MINUTE_MS);
   await jest('unit tests', ['-c', 'scripts/jest.config.mjs'], {}, 15 * MINUTE_MS);

@@ -38,7 +38,8 @@ function explain(error: unknown): number {
   return EXIT.refused;
 }
 
-function buildProgram(setExitCode: (code: number) => void): Command {
+/** The command tree. `setExitCode` gets the exit code of commands that end with one of their own. */
+export function buildProgram(setExitCode: (code: number) => void): Command {
   const program = new Command('understudy')
     .description('Keeps an application alive on a pair of servers.')
     .version(version(), '--version')
