@@ -5,9 +5,6 @@ import { dirname, join, relative } from 'node:path';
 import { before, test } from 'node:test';
 import { ROOT } from './bootstrap.mjs';
 
-/** Documented ahead of their release: tolerated while the command line does not know them, checked as soon as it does. */
-const TO_COME = ['ha maintenance'];
-/** What a word in a command line may stand for. */
 const HELP_OPTIONS = ['-h', '--help'];
 
 const documents = ['README.md', ...markdownIn('docs'), ...(existsSync(join(ROOT, 'infra')) ? markdownIn('infra') : [])];
@@ -171,7 +168,6 @@ function commandLines(markdown) {
 /** What is wrong with a command line, null when nothing is. */
 function problemOf(line) {
   const words = line.match(/"[^"]*"|'[^']*'|\S+/g)?.slice(line.startsWith('sudo ') ? 2 : 1) ?? [];
-  const named = words.filter((word) => !word.startsWith('-')).join(' ');
   let command = program;
   for (let index = 0; index < words.length; index++) {
     const word = words[index];
@@ -180,25 +176,17 @@ function problemOf(line) {
       const [name] = word.split('=');
       const option = optionsOf(command).find(({ long, short }) => long === name || short === name);
       if (HELP_OPTIONS.includes(name)) continue;
-      if (option === undefined) return tolerated(named, `${command.name()} has no option ${name}`);
+      if (option === undefined) return `${command.name()} has no option ${name}`;
       if ((option.required || option.optional) && !word.includes('=')) index++;
       continue;
     }
     const next = command.commands.find((candidate) => candidate.name() === word);
     if (next !== undefined) command = next;
     else if (/^[A-Z]/.test(word)) continue;
-    else if (command.commands.length > 0) return tolerated(named, `${command.name()} has no command ${word}`);
+    else if (command.commands.length > 0) return `${command.name()} has no command ${word}`;
     else if (command.registeredArguments.length === 0) return `${command.name()} takes no "${word}"`;
   }
   return null;
-}
-
-function tolerated(named, problem) {
-  return TO_COME.some((usage) => named.includes(usage) && !isKnown(usage)) ? null : problem;
-}
-
-function isKnown(usage) {
-  return leaves(program).some(({ name }) => name === usage || name.startsWith(`${usage} `));
 }
 
 function optionsOf(command) {
