@@ -168,6 +168,7 @@ it('becomes a standby by a full copy', async () => {
   await a.engine.setPeer(b.identity);
   await b.engine.setPeer(a.identity);
   await expect(b.perform(follow)).rejects.toThrow('peer-unreachable');
+  await expect(b.perform({ kind: 'start-active' })).rejects.toThrow('no-data');
   await a.perform({ kind: 'prepare-source' });
   await a.perform({ kind: 'prepare-source' });
   const { method } = await timed('follow-peer by copy', () => b.perform(follow));

@@ -158,6 +158,11 @@ export class DatabaseEngine {
         'no-data',
         `${this.directory.path} is not empty and holds no database: move its content away`,
       );
+    if (!this.directory.exists && this.peer !== null)
+      throw new TaskFailure(
+        'no-data',
+        `there is no database in ${this.directory.path}: a paired server does not begin an empty one, its peer would follow it`,
+      );
     if (!this.directory.exists) await this.directory.initialise(context);
     if (this.directory.isStandby)
       throw new TaskFailure('is-standby', 'the data directory is a standby: it has to be promoted');
