@@ -12,10 +12,11 @@ export function registrationGate(
   return {
     self: () => pairing.ownFacts,
     key: () => keys.read(),
-    alreadyPaired: () =>
-      monitor.record.pairId === null && pairing.peer === null
-        ? null
-        : `this server is paired with ${pairing.peer?.name ?? 'another server'}`,
+    // a peer that is pinned without a pair is left over from a registration that was interrupted
+    alreadyPaired: () => {
+      if (monitor.record.pairId !== null) return `this server is paired with ${pairing.peer?.name ?? 'another server'}`;
+      return monitor.record.inFlight === null ? null : 'an earlier registration is being cleaned up';
+    },
     accepted: async ({ peer, hello }) => {
       await pairing.accept(peer, hello);
       const { pairId, failoverType } = hello;
