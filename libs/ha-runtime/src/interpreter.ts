@@ -58,6 +58,9 @@ export class Interpreter {
         const result = await this.performOne(effect, context);
         if (effect.kind === 'stop-database') finalLsn = result ?? null;
       } catch (error) {
+        // what cannot be stopped shall at least not write
+        if (effect.kind === 'stop-processes' && effects[index + 1]?.kind === 'stop-database' && !signal.aborted)
+          await this.ports.database.stop({ ...context, taskId: `${decisionId}#${index + 1}` }).catch(() => undefined);
         if (!signal.aborted) {
           this.current = null;
           const { code, message } = error instanceof EffectError ? error : { code: 'internal', message: String(error) };
