@@ -9,7 +9,8 @@ export function absorb(server: Server, event: HaEvent): Server {
   return withRecord(seen, learned(seen, event));
 }
 
-function look(server: Server, event: HaEvent): Server {
+function look(known: Server, event: HaEvent): Server {
+  const server = afterStandstill(known, event.atMs);
   const { record } = server;
   const meantToRun =
     record.inFlight === null &&
@@ -43,6 +44,15 @@ function look(server: Server, event: HaEvent): Server {
     default:
       return base;
   }
+}
+
+/** While this manager stood still it saw nothing: what it missed in that time proves nothing. Ticks come every second. */
+function afterStandstill(server: Server, atMs: number): Server {
+  const gapMs = atMs - server.lastEventAtMs;
+  const next = { ...server, lastEventAtMs: atMs };
+  return gapMs <= TIMING.standstillMs
+    ? next
+    : { ...next, usableAtMs: server.usableAtMs + gapMs, streamedAtMs: server.streamedAtMs + gapMs };
 }
 
 /** What the effects just ended did to the database, so that no observation from before them is believed. */
@@ -99,18 +109,32 @@ function learned(server: Server, event: HaEvent): Partial<ServerRecord> {
       return {
         inFlight: null,
         ...(kinds.includes('start-processes') ? { opened: true } : {}),
+        ...(opens || follows || kinds.includes('stop-database') ? { closing: false } : {}),
         ...(opens && record.hold !== 0 ? { lineage: record.hold } : {}),
-        ...(follows && peer !== null ? { lineage: Math.max(record.lineage, peer.hold) } : {}),
+        // a database that was lost, or never whole, is the peer's altogether
+        ...(follows && peer !== null
+          ? { lineage: record.complete ? Math.max(record.lineage, peer.hold) : peer.hold }
+          : {}),
         ...(follows && record.state !== 'ha-initializing' ? { complete: true } : {}),
         ...(kinds.includes('stop-database') && !follows && event.results.finalLsn !== undefined
           ? { finalLsn: event.results.finalLsn }
           : {}),
+        // a paired server without a database has lost it
+        ...(event.results.finalLsn === null && record.pairId !== null ? { complete: false } : {}),
       };
     }
     case 'effect-failed':
       return {
         inFlight: null,
-        ...(event.code === 'copy-failed' || event.code === 'rewind-failed' ? { complete: false } : {}),
+        // effects come in order: what follows the closing fails after it
+        ...(event.effect !== 'stop-processes' && event.effect !== 'stop-database' && closes(record)
+          ? { closing: false }
+          : {}),
+        // within a registration it means that the first copy was whole
+        ...((event.code === 'copy-failed' || event.code === 'rewind-failed') && record.state !== 'ha-initializing'
+          ? { complete: false }
+          : {}),
+        ...(event.code === 'no-data' && record.pairId !== null ? { complete: false } : {}),
       };
     case 'consent-answered':
       // an answer that comes too late or for another request is no answer
@@ -155,6 +179,10 @@ function withLastKnownLsn(status: PeerView, before: PeerView | null): PeerView {
 function servesWithoutUs({ record, peer, database, streamedAtMs }: Server, { atMs }: HaEvent): boolean {
   if (peer === null || !peer.serving || peer.hold <= record.hold || database?.streaming === true) return false;
   return peer.hold > lineageOf(record) || atMs - streamedAtMs >= TIMING.detachedBeforeFollowMs;
+}
+
+function closes({ inFlight }: ServerRecord): boolean {
+  return inFlight?.effects.some(({ kind }) => kind === 'stop-database') === true;
 }
 
 function inSyncState({ state }: ServerRecord): boolean {

@@ -44,6 +44,10 @@ export function actionRefusal(server: Server, action: OperatorEventType, atMs: n
       ? `a consent given to the peer is valid for another ${Math.ceil((record.promised.untilMs - atMs) / 1000)} s`
       : null;
 
+  /** It lost its database: it can neither serve nor give what is missing here. */
+  const peerHasNothing = link === 'up' && peer !== null && peer.hold === 0 && !peer.complete;
+  const busy = record.inFlight === null ? null : 'the steps of an earlier decision are still being performed';
+
   switch (action) {
     case 'operator-register':
       return (
@@ -59,10 +63,17 @@ export function actionRefusal(server: Server, action: OperatorEventType, atMs: n
       const peerFailed = link === 'up' && peer?.state === 'primary-uncertain';
       const possible = peerFailed
         ? inOneOf('secondary-syncing', 'secondary-lost-primary', 'secondary-alone')
-        : inOneOf('secondary-lost-primary', 'secondary-alone');
+        : link === 'up'
+          ? inOneOf('secondary-lost-primary', 'secondary-alone')
+          : inOneOf('secondary-lost-primary', 'secondary-alone', 'secondary-uncertain', 'secondary-post-failback');
       if (possible !== null) return possible;
-      if (!peerFailed && link === 'up' && peer?.serving)
-        return 'the primary is reachable and serves: use the forced failover';
+      if (record.hold !== 0) return 'this server owns the active role';
+      if (link === 'unknown') return 'the primary is still being looked for';
+      if (!peerFailed && link === 'up') {
+        if (peer?.serving) return 'the primary is reachable and serves: use the forced failover';
+        if (peer === null || peer.hold !== 0) return 'the primary owns the role and is opening or closing service';
+        if (busy !== null) return busy;
+      }
       // a failed primary that can be asked hands over, and nothing is lost by that
       return (
         whole ??
@@ -81,7 +92,8 @@ export function actionRefusal(server: Server, action: OperatorEventType, atMs: n
           : `the primary is ${peer ? label(peer.state) : 'unknown'}, not ${label('primary-active')}`) ??
         (peer?.processesOk ? null : 'not every process of the primary is running') ??
         streaming ??
-        whole
+        whole ??
+        busy
       );
     case 'operator-failback': {
       const refusal =
@@ -92,7 +104,8 @@ export function actionRefusal(server: Server, action: OperatorEventType, atMs: n
       if (!forced)
         return (
           (peer?.state === 'primary-syncing' ? null : `the primary is ${peerState}, not ${label('primary-syncing')}`) ??
-          streaming
+          streaming ??
+          busy
         );
       if (peer?.state !== 'primary-syncing' && peer?.state !== 'primary-preparing-for-failback')
         return `the primary is ${peerState}, not ${label('primary-syncing')} or ${label('primary-preparing-for-failback')}`;
@@ -105,15 +118,18 @@ export function actionRefusal(server: Server, action: OperatorEventType, atMs: n
       return (
         onlyOn('primary') ??
         noOperation ??
-        inOneOf('primary-alone') ??
+        (peerHasNothing ? inOneOf('primary-alone', 'primary-preparing-for-failback') : inOneOf('primary-alone')) ??
         (record.opened ? 'this server serves already' : null) ??
-        (link === 'up'
-          ? 'the secondary is reachable'
-          : link === 'unknown'
-            ? 'the secondary is still being looked for'
-            : null) ??
+        (peerHasNothing
+          ? null
+          : link === 'up'
+            ? 'the secondary is reachable'
+            : link === 'unknown'
+              ? 'the secondary is still being looked for'
+              : null) ??
         whole ??
         promise ??
+        busy ??
         (order?.type === 'operator-activate-alone' && !order.acceptDataLoss ? dataLoss(server) : null)
       );
     case 'operator-remove':
@@ -124,6 +140,8 @@ export function actionRefusal(server: Server, action: OperatorEventType, atMs: n
       return record.maintenance === null ? 'no maintenance is under way' : null;
     case 'operator-cancel':
       if (record.operation === null) return 'no operation is running';
+      if (record.state === 'ha-initializing' && record.role === 'secondary' && record.complete && link === 'up')
+        return 'the copy is whole and the primary decides: cancel there';
       return record.state === 'ha-initializing' ||
         record.state === 'secondary-failback' ||
         ((record.state === 'secondary-failover' || record.state === 'primary-failover') &&

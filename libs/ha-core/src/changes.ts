@@ -1,5 +1,5 @@
 import type { HaEvent } from './events.ts';
-import type { Operation, Server, ServerRecord } from './server.ts';
+import { lineageOf, type Operation, type Server, type ServerRecord } from './server.ts';
 import { TIMING } from './timing.ts';
 
 /** A named change of the durable record. Pure. */
@@ -85,6 +85,7 @@ export const CHANGES = {
     event.type === 'consent-requested'
       ? {
           hold: 0,
+          lineage: lineageOf(record),
           epoch: Math.max(record.epoch, event.epoch),
           request: null,
           armed: false,

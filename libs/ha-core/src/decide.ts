@@ -138,6 +138,7 @@ function inFlightOf(server: Server, kinds: readonly EffectKind[], decision: Deci
   const next = withRecord(server, {
     inFlight: { decisionId, effects },
     ...(closes ? { opened: false, finalLsn: null } : {}),
+    ...(kinds.includes('stop-database') ? { closing: true } : {}),
   });
   const { database } = next;
   const known = closes

@@ -17,8 +17,12 @@ const linkLost: Guard = ({ link }) => link === 'lost' || link === 'confirmed-los
 const idle: Guard = ({ record }) => record.inFlight === null;
 const streaming: Guard = ({ database }) => database?.streaming === true;
 const owner: Guard = ({ record }) => record.hold !== 0;
-const peerServing: Guard = (server, event) =>
-  linkUp(server, event) && server.peer?.serving === true && server.peer.hold > server.record.hold;
+/** A later owner whose database is open: it serves, or it could not start the application. */
+const peerServing: Guard = (server, event) => {
+  const { peer, record } = server;
+  if (!linkUp(server, event) || peer === null || peer.hold <= record.hold) return false;
+  return peer.serving || (peer.state === 'secondary-uncertain' && peer.databaseUsable);
+};
 const peerWithoutRole: Guard = (server, event) =>
   linkUp(server, event) && server.peer?.hold === 0 && !server.peer.serving;
 const samePair: Guard = ({ record, peer }) => peer !== null && peer.pairId === record.pairId;
@@ -39,9 +43,10 @@ function peerIsAhead(server: Server): boolean {
 }
 
 /** Our data are newer than the peer's: of a later owner, or of the same one and strictly further. */
-function ownDataAreNewer({ record, peer, database }: Server): boolean {
+function ownDataAreNewer(server: Server): boolean {
+  const { record, peer, database } = server;
   if (peer === null || !record.complete) return false;
-  if (!peer.complete) return true;
+  if (!peer.complete) return !record.behind && (missingBytes(server) ?? 0) === 0;
   if (lineageOf(record) !== peer.lineage) return lineageOf(record) > peer.lineage;
   return peer.lsn !== null && database?.lsn != null && lsnDistance(peer.lsn, database.lsn) > 0;
 }
@@ -96,6 +101,8 @@ export const GUARDS = {
   'peer-without-role': peerWithoutRole,
   'peer-not-serving': (server, event) => linkUp(server, event) && server.peer?.serving === false,
   'peer-not-giving-up': (server, event) => !inState('primary-failover')(server, event),
+  'peer-without-database': (server, event) =>
+    peerWithoutRole(server, event) && samePair(server, event) && server.peer?.complete === false,
   'peer-syncing': (server, event) => linkUp(server, event) && inState('primary-syncing')(server, event),
   'own-data-newer': ownDataAreNewer,
   'peer-not-ahead': (server) => !peerIsAhead(server),
@@ -113,6 +120,8 @@ export const GUARDS = {
     linkUp(server, event) &&
     samePair(server, event) &&
     inState('primary-active', 'primary-lost-secondary')(server, event),
+  'peer-left-registration': (server, event) =>
+    linkUp(server, event) && samePair(server, event) && !inState('ha-initializing', 'ha-not-configured')(server, event),
   'peer-of-no-pair': (server, event) => linkUp(server, event) && server.peer?.pairId !== server.record.pairId,
   'peer-standby-down': (server, event) => linkUp(server, event) && server.peer?.databaseUsable === false,
   'peer-out-of-sync': (server, event) =>
@@ -155,18 +164,21 @@ export const GUARDS = {
     peer?.state === 'primary-failback' &&
     peer.operation?.id === record.operation?.id &&
     peer.streaming,
-  'peer-active-again': (server, event) => linkUp(server, event) && inState('secondary-active')(server, event),
+  'peer-active-again': (server, event) =>
+    linkUp(server, event) && inState('secondary-active', 'secondary-uncertain')(server, event),
   'peer-restarted-since-sync': ({ record, peer }) =>
     peer !== null && record.peerRunIdInSync !== null && peer.runId !== record.peerRunIdInSync,
   'handing-over': ({ record }) => record.cause === 'hand-over',
   'was-superseded': ({ record }) => record.cause === 'superseded',
   'not-booting': ({ record }) => record.cause !== 'boot',
   booting: ({ record }) => record.cause === 'boot',
+  closing: ({ record }) => record.closing,
   'stopped-for-hand-over': ({ record }) => record.finalLsn !== null && !record.opened,
   /** A consent may be given: nothing is served here, no other consent is out, and the epoch is the peer's (its parity) and not older than any known here. */
-  'may-consent': ({ record }, event) =>
+  'may-consent': ({ record, database }, event) =>
     event.type === 'consent-requested' &&
     !record.opened &&
+    (!record.closing || database?.running === false) &&
     !isChangingDatabase(record) &&
     (record.hold === 0 || record.finalLsn !== null) &&
     event.epoch >= record.epoch &&

@@ -183,7 +183,8 @@ describe('decisions', () => {
     const active = peer({ role: 'secondary', state: 'secondary-active', epoch: 2, hold: 2, lineage: 2 });
     const heard = decide(alone, { type: 'peer-heard', status: active, atMs: 10 }).server;
     expect(heard.record.behind).toBe(true);
-    const gone = { ...heard, link: 'lost' as const, record: { ...heard.record, state: 'primary-alone' as const } };
+    const record = { ...heard.record, state: 'primary-alone' as const, inFlight: null };
+    const gone = { ...heard, link: 'lost' as const, record };
     const order = { type: 'operator-activate-alone', operationId: 'o', atMs: 100_000 } as const;
     expect(actionRefusal(gone, order.type, order.atMs)).toBeNull();
     expect(actionRefusal(gone, order.type, order.atMs, { ...order, acceptDataLoss: false })).toContain(
@@ -221,6 +222,135 @@ describe('decisions', () => {
     expect(decide(asking, { type: 'consent-answered', nonce: 'n', granted: true, atMs: 9000 }).rule?.id).toBe('P-72');
     expect(decide(asking, { type: 'consent-answered', nonce: 'n', granted: true, atMs: 11_000 }).rule).toBeNull();
     expect(decide(asking, { type: 'consent-answered', nonce: 'm', granted: true, atMs: 1 }).rule).toBeNull();
+  });
+});
+
+describe('a server that was interrupted or has failed', () => {
+  const up = { link: 'up' as const };
+  const usable = lost({}).database;
+
+  it('takes part in the pair when the primary has committed the registration and does not serve any more', () => {
+    const waiting = { ...server('secondary', { state: 'ha-initializing', pairId: 'pair', complete: true }), ...up };
+    const rebooted = peer({ state: 'primary-alone', serving: false });
+    const heard = decide(waiting, { type: 'peer-heard', status: rebooted, atMs: 10 });
+    expect(heard.server.record.state).toBe('secondary-lost-primary');
+    expect(decide(heard.server, { type: 'consent-requested', epoch: 3, nonce: 'n', atMs: 20 }).rule?.id).toBe('S-9');
+  });
+
+  it('keeps a whole copy when the primary cannot be followed within a registration', () => {
+    const effects = [{ kind: 'follow-peer' as const, epoch: 0, forceCopy: false, lastInSyncUnixMs: null }];
+    const inFlight = { decisionId: 'd', effects };
+    const waiting = server('secondary', { state: 'ha-initializing', pairId: 'pair', complete: true, inFlight });
+    const failed = { type: 'effect-failed', decisionId: 'd', effect: 'follow-peer', message: '' } as const;
+    const decision = decide(waiting, { ...failed, code: 'copy-failed', atMs: 10 });
+    expect(decision.server.record).toMatchObject({ state: 'ha-initializing', pairId: 'pair', complete: true });
+  });
+
+  it('gives no consent until what could not be closed is closed', () => {
+    const effects = [
+      { kind: 'stop-processes' as const, epoch: 2 },
+      { kind: 'stop-database' as const, epoch: 2 },
+    ];
+    const closing = server('secondary', {
+      state: 'secondary-lost-primary',
+      pairId: 'pair',
+      epoch: 2,
+      closing: true,
+      inFlight: { decisionId: 'd', effects },
+    });
+    const failed = { type: 'effect-failed', decisionId: 'd', code: 'stalled', message: '', atMs: 0 } as const;
+    const open = decide(closing, { ...failed, effect: 'stop-database' }).server;
+    expect(decide(open, { type: 'consent-requested', epoch: 3, nonce: 'n', atMs: 10 }).rule).toBeNull();
+    const { server: retried, decisionId, rule } = decide(open, { type: 'tick', unixMs: 0, atMs: 6000 });
+    expect(rule?.id).toBe('S-7');
+    const results = { finalLsn: '0/1' };
+    const closed = decide(retried, { type: 'effects-completed', decisionId: decisionId ?? '', results, atMs: 7000 });
+    expect(decide(closed.server, { type: 'consent-requested', epoch: 3, nonce: 'n', atMs: 8000 }).rule?.id).toBe('S-9');
+  });
+
+  it('does not blame its database for the time in which the manager stood still', () => {
+    const serving = {
+      ...server('primary', { state: 'primary-active', pairId: 'pair', hold: 1, epoch: 1, opened: true }),
+      database: usable,
+    };
+    const seen = decide(serving, { type: 'tick', unixMs: 0, atMs: 1000 }).server;
+    expect(decide(seen, { type: 'tick', unixMs: 0, atMs: 21_000 }).server.record.state).toBe('primary-active');
+  });
+
+  it('gives the role up when it finds that it has lost its database', () => {
+    const effects = [{ kind: 'stop-database' as const, epoch: 1 }];
+    const inFlight = { decisionId: 'd', effects };
+    const booted = server('primary', {
+      state: 'primary-alone',
+      pairId: 'pair',
+      hold: 1,
+      epoch: 1,
+      cause: 'boot',
+      inFlight,
+    });
+    const empty = decide(booted, { type: 'effects-completed', decisionId: 'd', results: { finalLsn: null }, atMs: 10 });
+    expect(empty.server.record).toMatchObject({ hold: 0, complete: false });
+    const asked = decide(empty.server, {
+      type: 'peer-heard',
+      status: peer({ role: 'secondary', state: 'secondary-lost-primary', hold: 0, serving: false }),
+      atMs: 20,
+    });
+    expect(asked.rule).toBeNull();
+  });
+
+  it('does not end in a passing state when the application cannot be started again', () => {
+    const booted = server('secondary', {
+      state: 'secondary-failover',
+      pairId: 'pair',
+      hold: 2,
+      epoch: 2,
+      complete: true,
+      cause: 'boot',
+    });
+    const opening = decide(booted, {
+      type: 'peer-heard',
+      status: peer({ state: 'primary-syncing', hold: 0, serving: false }),
+      atMs: 10,
+    });
+    expect(opening.rule?.id).toBe('S-60');
+    const failed = {
+      type: 'effect-failed',
+      effect: 'start-processes',
+      code: 'process-failed',
+      message: '',
+      atMs: 20,
+    } as const;
+    expect(decide(opening.server, { ...failed, decisionId: opening.decisionId ?? '' }).server.record.state).toBe(
+      'secondary-uncertain',
+    );
+  });
+
+  it('can be taken over from a standby whose database had failed', () => {
+    const standby = { ...lost({ state: 'secondary-uncertain' }), link: 'lost' as const };
+    expect(
+      decide(standby, { type: 'operator-failover', operationId: 'o', acceptDataLoss: false, atMs: 10 }).rule?.id,
+    ).toBe('S-42');
+  });
+
+  it('is not offered for a failover while the primary is looked for or owns the role', () => {
+    const standby = lost({});
+    expect(actionRefusal({ ...standby, link: 'unknown' }, 'operator-failover', 10)).toContain('looked for');
+    const opening = { ...standby, ...up, peer: peer({ state: 'primary-alone', serving: false }) };
+    expect(actionRefusal(opening, 'operator-failover', 10)).toContain('owns the role');
+  });
+
+  it('keeps the lineage of what it owned when it gives its consent', () => {
+    const stopped = server('primary', {
+      state: 'primary-failover',
+      pairId: 'pair',
+      hold: 1,
+      epoch: 1,
+      finalLsn: '0/1',
+      cause: 'hand-over',
+    });
+    expect(decide(stopped, { type: 'consent-requested', epoch: 2, nonce: 'n', atMs: 10 }).server.record.lineage).toBe(
+      1,
+    );
   });
 });
 

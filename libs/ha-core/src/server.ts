@@ -47,6 +47,8 @@ export interface ServerRecord {
   readonly lineage: number;
   /** Service was opened under `hold` and not closed since. */
   readonly opened: boolean;
+  /** Service was to be closed, and it is not known that it is: something may still write here. */
+  readonly closing: boolean;
   /** The database copy is whole. False from the start of a first copy to its end. */
   readonly complete: boolean;
   /** The last consent given; until it has expired this server may not activate without its peer. */
@@ -130,6 +132,8 @@ export interface Server {
   /** Time at which the peer was last heard. */
   readonly peerHeardAtMs: number | null;
   readonly database: DatabaseView | null;
+  /** Time of the last event of any kind. */
+  readonly lastEventAtMs: number;
   /** Last time the stream between the two databases was seen. */
   readonly streamedAtMs: number;
   /** Last time the database was seen usable (or meant to be stopped). */
@@ -154,6 +158,7 @@ export function newRecord(role: ServerRole, runId: string): ServerRecord {
     hold: 0,
     lineage: 0,
     opened: false,
+    closing: false,
     complete: role === 'primary',
     promised: null,
     request: null,
@@ -182,6 +187,7 @@ export function atStart(record: ServerRecord, settings: Settings, atMs: number):
     peer: null,
     peerHeardAtMs: null,
     database: null,
+    lastEventAtMs: atMs,
     streamedAtMs: atMs,
     usableAtMs: atMs,
     failedProcess: null,

@@ -18,6 +18,8 @@ export const TIMING = {
   bootSearchMs: 25_000,
   /** The database of this server does not answer for so long: it has failed. */
   databaseUnusableLimitMs: 15_000,
+  /** No event for so long, although ticks come every second: the manager itself stood still. */
+  standstillMs: 4_000,
   /** Between two attempts to follow the peer. */
   followRetryMs: 5_000,
   /** A standby whose stream is gone for so long gets help: rewind or copy is considered. */
