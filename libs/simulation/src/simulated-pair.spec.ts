@@ -315,6 +315,7 @@ describe('a simulated pair under random faults', () => {
           pair.effectMs = random.pick([0, 0, 300, 4000]);
           pair.blindProbability = random.pick([0, 0, 0.3, 1]);
           pair.stalled = random.chance(0.2);
+          pair.hangProbability = random.pick([0, 0, 0, 0.1]);
           const server = random.pick(pair.servers);
           const fault = random.pick([
             'cut',
@@ -330,6 +331,12 @@ describe('a simulated pair under random faults', () => {
             'alone',
             'remove',
             'maintenance',
+            'freeze',
+            'thaw',
+            'late request',
+            'unkillable',
+            'broken',
+            'mended',
             'wait',
           ] as const);
           story.push(`${pair.seconds.toFixed(2)} ${fault} ${server.role} [${pair.states}]`);
@@ -338,30 +345,36 @@ describe('a simulated pair under random faults', () => {
           if (fault === 'heal') pair.heal();
           if (fault === 'crash') server.crash();
           if (fault === 'boot' && !server.up) server.boot(false);
-          if (fault === 'manager' && server.up) server.boot(true);
-          if (fault === 'forced-failover' && pair.secondary.up)
+          if (fault === 'manager' && server.awake) server.boot(true);
+          if (fault === 'forced-failover' && pair.secondary.awake)
             pair.secondary.feed({ type: 'operator-forced-failover', operationId });
-          if (fault === 'failback' && pair.secondary.up)
+          if (fault === 'failback' && pair.secondary.awake)
             pair.secondary.feed({
               type: 'operator-failback',
               operationId,
               force: random.chance(0.3),
               acceptDataLoss: random.chance(0.5),
             });
-          if (fault === 'remove' && server.up && random.chance(0.4))
+          if (fault === 'remove' && server.awake && random.chance(0.4))
             server.feed({
               type: 'operator-remove',
               operationId,
               confirmed: random.chance(0.7),
               acceptDataLoss: random.chance(0.5),
             });
-          if (fault === 'maintenance' && server.up)
+          if (fault === 'maintenance' && server.awake)
             server.feed({ type: 'operator-maintenance', minutes: 1, reason: 'r', unixMs: pair.seconds * 1000 });
-          if (fault === 'failover' && pair.secondary.up)
+          if (fault === 'failover' && pair.secondary.awake)
             pair.secondary.feed({ type: 'operator-failover', operationId, acceptDataLoss: random.chance(0.5) });
-          if (fault === 'cancel' && server.up) server.feed({ type: 'operator-cancel' });
+          if (fault === 'freeze') server.frozen = server.up;
+          if (fault === 'thaw') pair.thaw(server);
+          if (fault === 'unkillable') server.unkillable = server.up;
+          if (fault === 'broken' || fault === 'mended') server.broken = fault === 'broken';
+          if (fault === 'late request' && server.awake && server.received.length > 0)
+            server.feed(random.pick(server.received));
+          if (fault === 'cancel' && server.awake) server.feed({ type: 'operator-cancel' });
           if (fault === 'process' && server.serving) server.feed({ type: 'process-failed', process: 'p' });
-          if (fault === 'alone' && pair.primary.up)
+          if (fault === 'alone' && pair.primary.awake)
             pair.primary.feed({ type: 'operator-activate-alone', operationId, acceptDataLoss: random.chance(0.5) });
           pair.run(random.pick([0.1, 0.3, 1, 4, 12, 40]));
         }
@@ -371,8 +384,12 @@ describe('a simulated pair under random faults', () => {
         pair.effectMs = 0;
         pair.blindProbability = 0;
         pair.stalled = false;
+        pair.hangProbability = 0;
         pair.heal();
         for (const server of pair.servers) {
+          pair.thaw(server);
+          server.unkillable = false;
+          server.broken = false;
           if (!server.up) server.boot(false);
           server.feed({ type: 'process-recovered' });
         }
@@ -382,7 +399,8 @@ describe('a simulated pair under random faults', () => {
           story.push(
             `removal: ${pair.primary.feed({ type: 'operator-remove', operationId: 'end', confirmed: true, acceptDataLoss: true }).refusal}`,
           );
-        pair.until(() => pair.isProtected || (pair.isUnpaired && pair.primary.serving), 60);
+        // what hung when the faults ended hangs for two minutes
+        pair.until(() => pair.isProtected || (pair.isUnpaired && pair.primary.serving), 200);
       } catch (error) {
         throw new Error(
           `seed ${seed}: ${(error as Error).message}\n${story.join('\n')}\nprimary ${pair.primary.rules.slice(-20).join(' ')}\nsecondary ${pair.secondary.rules.slice(-20).join(' ')}`,

@@ -1,4 +1,11 @@
-import type { Effect, FailoverType } from '@understudy/ha-core';
+import {
+  actionRefusal,
+  decide,
+  type Effect,
+  type FailoverType,
+  type HaEvent,
+  OPERATOR_EVENTS,
+} from '@understudy/ha-core';
 import { SeededRandom } from './seeded-random.ts';
 import { SimulatedServer, type Surroundings } from './simulated-server.ts';
 
@@ -7,6 +14,22 @@ const BEAT_MS = 1000;
 const LOST_MS = 3000;
 const CONFIRMED_MS = 5000;
 const STOP_AGAIN_MS = 10_000;
+const BOTH_LIMIT_MS = 25_000;
+const LOOK_AT_ACTIONS_MS = 3000;
+const BOTH_LIMIT_WITH_HANGS_MS = 150_000;
+
+/** An order with everything that an operator can acknowledge. */
+const ANY_ORDER = {
+  operationId: 'o',
+  pairId: 'another',
+  failoverType: 'manual',
+  force: false,
+  acceptDataLoss: true,
+  confirmed: true,
+  minutes: 1,
+  reason: 'r',
+  unixMs: 0,
+};
 
 /** A broken law of the design, found by the simulation. */
 export class BrokenLaw extends Error {}
@@ -25,6 +48,8 @@ export class SimulatedPair {
   failureProbability = 0;
   /** Longest time that an effect takes. */
   effectMs = 0;
+  /** Probability that an effect hangs. */
+  hangProbability = 0;
   /** Probability that a look at a database does not tell its position. */
   blindProbability = 0;
   /** The standby receives nothing although it is connected. */
@@ -32,6 +57,8 @@ export class SimulatedPair {
   /** Writes that a client was told are safe. */
   readonly acknowledged: string[] = [];
   private nowMs = 1000;
+  private bothSinceMs = 0;
+  private hung = false;
   private writes = 0;
   private pairs = 0;
   private linkUpSinceMs = 0;
@@ -42,14 +69,18 @@ export class SimulatedPair {
     const around: Surroundings = {
       reachable: (from) => {
         const other = from === this.primary ? this.secondary : this.primary;
-        return this.linkUp && other.up && from.up ? other : null;
+        return this.linkUp && other.up && from.up && !other.frozen && !from.frozen ? other : null;
       },
       delivers: () => !this.random.chance(this.lossProbability),
       effectFails: (_: Effect) => this.random.chance(this.failureProbability),
-      effectTakes: () =>
-        this.effectMs === 0
+      failureOf: ({ kind }) =>
+        kind === 'follow-peer' ? this.random.pick(['injected', 'copy-failed', 'rewind-failed']) : 'injected',
+      effectTakes: (kind) => {
+        if (kind.endsWith('database') && this.random.chance(this.hangProbability)) return this.hang();
+        return this.effectMs === 0
           ? { ms: 0, worksAtOnce: false }
-          : { ms: Math.floor(this.random.next() * this.effectMs), worksAtOnce: this.random.chance(0.5) },
+          : { ms: Math.floor(this.random.next() * this.effectMs), worksAtOnce: this.random.chance(0.5) };
+      },
       positionUnknown: () => this.random.chance(this.blindProbability),
       nowMs: () => this.nowMs,
     };
@@ -79,6 +110,15 @@ export class SimulatedPair {
   heal(): void {
     if (!this.linkUp) this.linkUpSinceMs = this.nowMs;
     this.linkUp = true;
+  }
+
+  /** A frozen server goes on. */
+  thaw(server: SimulatedServer): void {
+    if (!server.frozen) return;
+    server.frozen = false;
+    server.lastHeardMs = this.nowMs;
+    server.lastFailureMs = this.nowMs;
+    this.linkUpSinceMs = this.nowMs;
   }
 
   register(failoverType: FailoverType): void {
@@ -130,7 +170,7 @@ export class SimulatedPair {
     this.nowMs += STEP_MS;
     const whole = this.nowMs % BEAT_MS === 0;
     for (const server of this.servers) {
-      if (!server.up) continue;
+      if (!server.up || server.frozen) continue;
       const before = server.record;
       server.work();
       if (whole) {
@@ -146,16 +186,16 @@ export class SimulatedPair {
 
   private beat(server: SimulatedServer, whole: boolean, changed: boolean): void {
     const other = server === this.primary ? this.secondary : this.primary;
-    const paired = server.record.pairId !== null;
-    if (!paired) return;
-    const reachable = this.linkUp && other.up;
+    if (server.pin === null) return;
+    const reachable = this.linkUp && other.up && !other.frozen;
     // a server that has forgotten its peer does not answer its beats; asked at its URL, it says what became of the pair
-    const connected = reachable && (other.record.pairId !== null || other.record.inFlight !== null);
-    if (connected && whole) {
+    const remembers = other.record.pairId !== null || other.record.inFlight !== null;
+    const hears = reachable && other.pin === server.pin && remembers;
+    if (hears && whole) {
       server.lastHeardMs = this.nowMs;
       server.feed({ type: 'peer-heard', status: other.status() });
     }
-    if (connected && changed && other.record.pairId !== null) {
+    if (hears && changed) {
       other.lastHeardMs = this.nowMs;
       other.feed({ type: 'peer-heard', status: server.status() });
     }
@@ -196,13 +236,23 @@ export class SimulatedPair {
 
   private checkLaws(): void {
     const { primary, secondary } = this;
+    const physical = (server: SimulatedServer) =>
+      server.up && !server.frozen && server.processesRunning && server.database.mode === 'read-write';
+    if (!physical(primary) || !physical(secondary) || !this.linkUp) this.bothSinceMs = this.nowMs;
+    if (
+      this.nowMs - Math.max(this.bothSinceMs, this.linkUpSinceMs) >
+      (this.hung ? BOTH_LIMIT_WITH_HANGS_MS : BOTH_LIMIT_MS)
+    )
+      throw new BrokenLaw('the application works on both servers although they hear each other');
+    if (this.nowMs % LOOK_AT_ACTIONS_MS === 0) this.checkActions();
     for (const server of this.servers) {
       if (server.brokenLaw !== null) throw new BrokenLaw(server.brokenLaw);
       const { epoch, role } = server.record;
       if (epoch < (this.epochs[role] ?? 0)) throw new BrokenLaw(`the epoch of the ${role} fell to ${epoch}`);
       this.epochs[role] = epoch;
       if (
-        server.up &&
+        server.awake &&
+        !server.unkillable &&
         server.processesRunning &&
         server.record.pairId !== null &&
         server.record.hold === 0 &&
@@ -226,6 +276,26 @@ export class SimulatedPair {
       const talkingMs = this.nowMs - Math.max(this.linkUpSinceMs, this.dissolvedSinceMs());
       if (this.linkUp && talkingMs > 2 * BEAT_MS)
         throw new BrokenLaw(`both are active although they have heard each other for ${talkingMs} ms`);
+    }
+  }
+
+  /** An effect that makes no progress is given up after two minutes. */
+  private hang(): { ms: number; worksAtOnce: boolean } {
+    this.hung = true;
+    return { ms: 120_000, worksAtOnce: this.random.chance(0.5) };
+  }
+
+  /** What is offered to an operator is taken when it is ordered. */
+  private checkActions(): void {
+    for (const server of this.servers) {
+      if (!server.up || server.frozen) continue;
+      for (const type of OPERATOR_EVENTS) {
+        if (actionRefusal(server.view, type, this.nowMs) !== null) continue;
+        const order = { ...ANY_ORDER, type, atMs: this.nowMs } as unknown as HaEvent;
+        const { rule, refusal } = decide(server.view, order);
+        if (rule === null)
+          throw new BrokenLaw(`${type} is offered in ${server.record.state} and then refused: ${refusal}`);
+      }
     }
   }
 }

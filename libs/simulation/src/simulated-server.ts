@@ -31,12 +31,19 @@ export interface Surroundings {
   delivers(): boolean;
   /** Whether an effect fails now. */
   effectFails(effect: Effect): boolean;
+  /** The code of an effect's failure. */
+  failureOf(effect: Effect): string;
   /** How long an effect takes, in milliseconds, and whether it works at the beginning of that time or at its end. */
-  effectTakes(): { readonly ms: number; readonly worksAtOnce: boolean };
+  effectTakes(kind: string): { readonly ms: number; readonly worksAtOnce: boolean };
   /** Whether the position of a database cannot be read now. */
   positionUnknown(): boolean;
   nowMs(): number;
 }
+
+/** A request of the peer. */
+type Request =
+  | { readonly type: 'consent-requested'; readonly epoch: number; readonly nonce: string }
+  | { readonly type: 'hand-over-requested'; readonly operationId: string };
 
 /** Effects being performed, the first of them from `begunAtMs` on. */
 interface Work {
@@ -53,6 +60,16 @@ const WARRANTS = new Set(['P-72', 'P-78', 'P-122', 'S-51', 'S-40', 'S-42', 'S-60
 /** One server: the real state machine on a simulated database, disk and clock. */
 export class SimulatedServer {
   up = true;
+  /** Everything of this server stands still, and goes on later as if nothing had been. */
+  frozen = false;
+  /** A process of the application survives SIGKILL. */
+  unkillable = false;
+  /** The application does not start here. */
+  broken = false;
+  /** The peer that is pinned, by its pair; kept on disk. */
+  pin: string | null = null;
+  /** Requests that were sent to this server. */
+  readonly received: Request[] = [];
   processesRunning = false;
   readonly database: SimulatedDatabase;
   readonly history: string[] = [];
@@ -90,7 +107,12 @@ export class SimulatedServer {
   }
 
   get serving(): boolean {
-    return this.up && isServing(this.record) && this.database.mode === 'read-write';
+    return this.up && !this.frozen && isServing(this.record) && this.database.mode === 'read-write';
+  }
+
+  /** Up, and not standing still. */
+  get awake(): boolean {
+    return this.up && !this.frozen;
   }
 
   get lsn(): string {
@@ -115,6 +137,8 @@ export class SimulatedServer {
   /** Power off at once: nothing says good-bye. */
   crash(): void {
     this.up = false;
+    this.frozen = false;
+    this.unkillable = false;
     this.processesRunning = false;
     this.queue = null;
     if (this.database.mode === 'read-write' || this.database.mode === 'standby') {
@@ -217,7 +241,7 @@ export class SimulatedServer {
       return;
     }
     if (queue.begun === undefined) {
-      const { ms, worksAtOnce } = this.around.effectTakes();
+      const { ms, worksAtOnce } = this.around.effectTakes(effect.kind);
       queue.begun = {
         endsAtMs: this.around.nowMs() + ms,
         ending: worksAtOnce && ms > 0 ? this.perform(effect, queue) : null,
@@ -226,12 +250,15 @@ export class SimulatedServer {
     if (this.around.nowMs() < queue.begun.endsAtMs) return;
     const ending = queue.begun.ending ?? this.perform(effect, queue);
     queue.begun = undefined;
-    const failure = this.around.effectFails(effect) ? 'injected' : ending();
+    const failure = this.around.effectFails(effect) ? this.around.failureOf(effect) : ending();
     if (this.queue !== queue || failure === 'again') return;
     if (failure === null) {
       queue.effects.shift();
       return;
     }
+    // what cannot be stopped shall at least not write
+    if (effect.kind === 'stop-processes' && queue.effects[1]?.kind === 'stop-database')
+      this.performNow(queue.effects[1], queue);
     this.queue = null;
     this.lastFailureMs = this.around.nowMs();
     this.feed({
@@ -252,6 +279,7 @@ export class SimulatedServer {
     const other = this.around.reachable(this);
     if (other === null || !this.around.delivers()) return () => 'peer-unreachable';
     const request = { type: 'consent-requested', epoch: effect.epoch, nonce: effect.nonce } as const;
+    other.received.push(request);
     const granted = other.feed(request).rule?.change?.includes('give-consent') ?? false;
     return () => {
       if (!this.around.delivers() || this.around.reachable(this) === null) return 'again';
@@ -266,7 +294,7 @@ export class SimulatedServer {
     switch (effect.kind) {
       case 'open-database':
       case 'promote-database':
-        if (database.mode === 'none') return 'no-data';
+        if (database.mode === 'none' && this.record.pairId !== null) return 'no-data';
         if (
           effect.kind === 'promote-database' &&
           effect.requiredLsn !== null &&
@@ -295,8 +323,9 @@ export class SimulatedServer {
         return null;
       case 'start-processes':
         this.processesRunning = true;
-        return null;
+        return this.broken ? 'process-failed' : null;
       case 'stop-processes':
+        if (this.unkillable) return 'process-not-stopped';
         this.processesRunning = false;
         return null;
       case 'await-data':
@@ -305,6 +334,7 @@ export class SimulatedServer {
         return null; // see perform
       case 'request-hand-over': {
         if (other === null || !this.around.delivers()) return 'peer-unreachable';
+        other.received.push({ type: 'hand-over-requested', operationId: effect.operationId });
         const accepted =
           other.record.operation?.id === effect.operationId ||
           other.feed({ type: 'hand-over-requested', operationId: effect.operationId }).rule !== null;
@@ -313,19 +343,29 @@ export class SimulatedServer {
       }
       case 'register-with-peer': {
         if (other === null || this.record.pairId === null) return 'unreachable';
+        if (other.record.pairId !== null || other.record.inFlight !== null) return 'already-paired';
+        other.pin = this.record.pairId;
         const begun = other.feed({
           type: 'registration-begun',
           operationId: effect.operationId,
           pairId: this.record.pairId,
           failoverType: this.record.failoverType,
         });
-        return begun.rule === null ? 'already-paired' : null;
+        if (begun.rule === null) {
+          other.pin = null;
+          return 'refused';
+        }
+        this.pin = this.record.pairId;
+        return null;
       }
       case 'announce-dissolution':
         if (other !== null && this.around.delivers()) other.feed({ type: 'pair-dissolved', pairId: effect.pairId });
         return null;
       case 'retire-pairing':
+        if (this.role === 'primary' && this.pin !== null && other?.record.pairId === this.pin && this.around.delivers())
+          other.feed({ type: 'registration-abandoned' });
         if (this.role === 'secondary' && !this.record.complete) Object.assign(database, { mode: 'none', log: [] });
+        this.pin = null;
         return null;
     }
   }
@@ -351,10 +391,13 @@ export class SimulatedServer {
         this.brokenLaw ??= `the ${this.role} takes the role by ${rule.id} although it was told of ${missing} more writes`;
     }
     const giver = this.around.reachable(this);
+    if (rule?.change?.some((name) => name === 'accept-consent') && giver?.database.mode === 'read-write')
+      this.brokenLaw ??= `the ${this.role} takes the role by ${rule.id} while the database of the giver is open`;
     if (
       rule?.change?.some((name) => name === 'accept-consent') &&
       giver !== null &&
       before.operation?.kind !== 'forced-failback' && // the operator has accepted the loss
+      this.database.mode !== 'none' &&
       lineageOf(giver.record) === own &&
       giver.record.complete &&
       !isPrefix(giver.database.log, this.database.log)
