@@ -17,7 +17,17 @@ function look(server: Server, event: HaEvent): Server {
   const base = meantToRun ? server : { ...server, usableAtMs: event.atMs };
   switch (event.type) {
     case 'peer-heard':
-      return { ...base, link: 'up', peer: withLastKnownLsn(event.status, base.peer), peerHeardAtMs: event.atMs };
+      return {
+        ...base,
+        link: 'up',
+        peer: withLastKnownLsn(event.status, base.peer),
+        peerHeardAtMs: event.atMs,
+        peerGrantUntilMs: Math.max(base.peerGrantUntilMs, grantOf(base, event)),
+      };
+    case 'beat-answered':
+      return { ...base, answeredAtMs: event.atMs };
+    case 'witness-observed':
+      return { ...base, witness: event.witness };
     case 'peer-lost':
     case 'peer-answered-probe':
       return { ...base, link: 'lost' };
@@ -37,9 +47,13 @@ function look(server: Server, event: HaEvent): Server {
     case 'process-recovered':
       return { ...base, failedProcess: null };
     case 'effect-failed':
-      return { ...base, effectFailedAtMs: event.atMs };
+      return {
+        ...base,
+        effectFailedAtMs: event.atMs,
+        ...(event.code === 'copy-failed' ? { copyFailedAtMs: event.atMs } : {}),
+      };
     case 'effects-completed':
-      return { ...afterEffects(base, event.atMs), effectFailedAtMs: null };
+      return { ...afterEffects(base, event.atMs), effectFailedAtMs: null, copyFailedAtMs: null };
     default:
       return base;
   }
@@ -57,7 +71,7 @@ function afterEffects(server: Server, atMs: number): Server {
       streamedAtMs: atMs,
       database: { ...database, running: true, usable: true, streaming: true, lsn: null },
     };
-  if (kinds.includes('stop-database'))
+  if (kinds.includes('stop-database') || kinds.includes('fence'))
     return { ...server, database: { ...database, running: false, usable: false, streaming: false } };
   return server;
 }
@@ -87,7 +101,7 @@ function learned(server: Server, event: HaEvent): Partial<ServerRecord> {
     case 'database-observed':
       return armedNow(server);
     case 'tick':
-      return inSyncState(record) &&
+      return (inSyncState(record) || record.opened) &&
         database?.streaming === true &&
         event.unixMs - (record.lastInSyncUnixMs ?? 0) > 60_000
         ? { lastInSyncUnixMs: event.unixMs }
@@ -112,6 +126,7 @@ function learned(server: Server, event: HaEvent): Partial<ServerRecord> {
         inFlight: null,
         ...(event.code === 'copy-failed' || event.code === 'rewind-failed' ? { complete: false } : {}),
       };
+    case 'lease-answered':
     case 'consent-answered':
       // an answer that comes too late or for another request is no answer
       return record.request !== null && event.atMs - record.request.sentAtMs > TIMING.consentLifetimeMs
@@ -130,6 +145,13 @@ function learned(server: Server, event: HaEvent): Partial<ServerRecord> {
     const inTime = record.armed || lagBytes(server) <= settings.maximumLagBytes;
     return { behind: false, armed: record.failoverType !== 'manual' && inTime && peer?.serving === true };
   }
+}
+
+/** Until when the answer lets this server serve: a peer that does not own the role will not take it alone before then. */
+function grantOf({ settings, record }: Server, event: HaEvent): number {
+  if (event.type !== 'peer-heard' || event.sentAtMs === undefined || settings.witness?.kind !== 'nats') return 0;
+  const { status } = event;
+  return status.pairId === record.pairId && status.hold === 0 ? event.sentAtMs + settings.witness.leaseMs : 0;
 }
 
 /** Only what matters is written: that the peer is too far ahead, and not any more. */

@@ -1,7 +1,7 @@
 import type { HaEvent } from './events.ts';
-import { automaticFailoverRefusal } from './guards.ts';
+import { automaticFailoverRefusal, leaseRefusal } from './guards.ts';
 import { missingBytes, peerPosition } from './lag.ts';
-import { lineageOf, type Server } from './server.ts';
+import { isServing, lineageOf, type Server } from './server.ts';
 import { HA_STATE_LABELS, type HaState } from './states.ts';
 
 /** Orders of an operator, in the words of events. */
@@ -38,6 +38,7 @@ export function actionRefusal(server: Server, action: OperatorEventType, atMs: n
       ? null
       : 'the databases are not in sync: replication is not streaming';
   const onlyOn = (role: 'primary' | 'secondary') => (record.role === role ? null : `only possible on the ${role}`);
+  const busy = record.inFlight === null ? null : 'a change is under way on this server';
   const whole = record.complete ? null : 'the copy of the database on this server is not whole';
   const promise =
     record.promised !== null && atMs < record.promised.untilMs
@@ -61,12 +62,18 @@ export function actionRefusal(server: Server, action: OperatorEventType, atMs: n
         ? inOneOf('secondary-syncing', 'secondary-lost-primary', 'secondary-alone')
         : inOneOf('secondary-lost-primary', 'secondary-alone');
       if (possible !== null) return possible;
-      if (!peerFailed && link === 'up' && peer?.serving)
-        return 'the primary is reachable and serves: use the forced failover';
+      if (link === 'unknown') return 'the primary is still being looked for';
+      if (!peerFailed && link === 'up') {
+        if (peer?.serving) return 'the primary is reachable and serves: use the forced failover';
+        if (peer?.hold !== 0)
+          return `the primary is ${peer ? label(peer.state) : 'unknown'} and owns the role: it serves again by itself`;
+        if (busy !== null) return busy;
+      }
       // a failed primary that can be asked hands over, and nothing is lost by that
       return (
         whole ??
         promise ??
+        (link === 'up' ? null : leaseRefusal(server, atMs)) ??
         (!peerFailed && order?.type === 'operator-failover' && !order.acceptDataLoss ? dataLoss(server) : null)
       );
     }
@@ -81,7 +88,8 @@ export function actionRefusal(server: Server, action: OperatorEventType, atMs: n
           : `the primary is ${peer ? label(peer.state) : 'unknown'}, not ${label('primary-active')}`) ??
         (peer?.processesOk ? null : 'not every process of the primary is running') ??
         streaming ??
-        whole
+        whole ??
+        busy
       );
     case 'operator-failback': {
       const refusal =
@@ -92,7 +100,8 @@ export function actionRefusal(server: Server, action: OperatorEventType, atMs: n
       if (!forced)
         return (
           (peer?.state === 'primary-syncing' ? null : `the primary is ${peerState}, not ${label('primary-syncing')}`) ??
-          streaming
+          streaming ??
+          busy
         );
       if (peer?.state !== 'primary-syncing' && peer?.state !== 'primary-preparing-for-failback')
         return `the primary is ${peerState}, not ${label('primary-syncing')} or ${label('primary-preparing-for-failback')}`;
@@ -112,8 +121,10 @@ export function actionRefusal(server: Server, action: OperatorEventType, atMs: n
           : link === 'unknown'
             ? 'the secondary is still being looked for'
             : null) ??
+        busy ??
         whole ??
         promise ??
+        leaseRefusal(server, atMs) ??
         (order?.type === 'operator-activate-alone' && !order.acceptDataLoss ? dataLoss(server) : null)
       );
     case 'operator-remove':
@@ -121,7 +132,10 @@ export function actionRefusal(server: Server, action: OperatorEventType, atMs: n
     case 'operator-maintenance':
       return record.pairId === null || record.state === 'ha-initializing' ? 'HA is not configured' : null;
     case 'operator-maintenance-end':
-      return record.maintenance === null ? 'no maintenance is under way' : null;
+      if (record.maintenance === null) return 'no maintenance is under way';
+      return server.settings.witness?.kind === 'nats' && !isServing(record) && link !== 'up'
+        ? 'the peer cannot be told, and does not close itself when it is cut off until the maintenance ends by its time limit'
+        : null;
     case 'operator-cancel':
       if (record.operation === null) return 'no operation is running';
       return record.state === 'ha-initializing' ||
@@ -175,10 +189,21 @@ export function dataLoss(server: Server): string | null {
   if (peerPosition(server) !== null && server.database?.lsn == null)
     return `how far the data of this server go is not known at the moment; wait, or ${word}`;
   const missing = missingBytes(server);
-  return missing !== null && missing > 0
-    ? `${missing} bytes of the ${other}'s data are known to be missing here; ${word}`
-    : null;
+  // what owned the role last, as far as it knows, has everything
+  if (missing === null && record.hold !== 0) return null;
+  if (missing === null)
+    return `how much of the ${other}'s data is missing here is not known: the last time both were in sync was ${
+      record.lastInSyncUnixMs === null ? 'never' : new Date(record.lastInSyncUnixMs).toISOString()
+    }; ${word}`;
+  return missing > 0 ? `${missing} bytes of the ${other}'s data are known to be missing here; ${word}` : null;
 }
+
+const ARMED = {
+  none: 'armed, without witness: a network split can make both servers active',
+  gateway:
+    'armed; the gateway only tells a server that is cut off from it: a network split elsewhere can make both active',
+  nats: 'armed, with the lease of the witness: never are both servers active',
+};
 
 /** Whether automatic failover would happen if the peer were lost now, and why not. */
 export function automaticFailover(server: Server, atMs: number): { readonly armed: boolean; readonly reason: string } {
@@ -196,6 +221,6 @@ export function automaticFailover(server: Server, atMs: number): { readonly arme
   if (record.hold !== 0) return { armed: false, reason: 'this server is active' };
   const refusal = automaticFailoverRefusal(server, atMs);
   return refusal === null
-    ? { armed: true, reason: 'armed, without witness: a network split can make both servers active' }
+    ? { armed: true, reason: ARMED[server.settings.witness?.kind ?? 'none'] }
     : { armed: false, reason: refusal };
 }

@@ -74,13 +74,9 @@ export const CHANGES = {
     finalLsn: null,
     behind: false,
   }),
-  'ask-consent': ({ record }, { atMs }) => {
-    const epoch = nextEpoch(record);
-    return {
-      epoch,
-      request: { epoch, nonce: `${record.runId}:${record.role}:${epoch}:${record.decisions}`, sentAtMs: atMs },
-    };
-  },
+  /** The role is asked of the witness: as with the peer, the epoch is durable first. */
+  'ask-lease': ({ record }, { atMs }) => asking(record, atMs),
+  'ask-consent': ({ record }, { atMs }) => asking(record, atMs),
   'give-consent': ({ record }, event) =>
     event.type === 'consent-requested'
       ? {
@@ -95,6 +91,16 @@ export const CHANGES = {
           },
         }
       : {},
+  'accept-lease': ({ record }) => ({
+    hold: record.request?.epoch ?? 0,
+    request: null,
+    promised: null,
+    finalLsn: null,
+    behind: false,
+    cause: 'solo',
+  }),
+  /** Closed for want of a right to serve; who owned the role last is known by the lineage. */
+  fenced: () => ({ cause: 'fenced', hold: 0, request: null, armed: false, finalLsn: null }),
   'release-role': () => ({ hold: 0, request: null }),
   'withdraw-request': () => ({ request: null }),
   'hand-over': () => ({ cause: 'hand-over' }),
@@ -113,9 +119,11 @@ export const CHANGES = {
     failoverType: peer?.failoverType ?? record.failoverType,
   }),
   'begin-operation': (_, event) => {
-    const kind = event.type === 'operator-failback' && event.force ? 'forced-failback' : KIND[event.type];
+    const kind = KIND[event.type];
     return kind !== undefined && 'operationId' in event ? { operation: { id: event.operationId, kind } } : {};
   },
+  'begin-forced-failback': (_, event) =>
+    event.type === 'operator-failback' ? { operation: { id: event.operationId, kind: 'forced-failback' } } : {},
   'begin-automatic-operation': ({ record }) => ({
     operation: { id: `${record.runId}:${record.decisions}`, kind: 'failover' },
   }),
@@ -140,6 +148,12 @@ export const CHANGES = {
 
 /** Name of a change. */
 export type ChangeName = keyof typeof CHANGES;
+
+function asking(record: ServerRecord, atMs: number): Partial<ServerRecord> {
+  const epoch = nextEpoch(record);
+  const nonce = `${record.runId}:${record.role}:${epoch}:${record.decisions}`;
+  return { epoch, request: { epoch, nonce, sentAtMs: atMs } };
+}
 
 function activate(record: ServerRecord): Partial<ServerRecord> {
   const epoch = nextEpoch(record);

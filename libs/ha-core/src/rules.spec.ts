@@ -271,6 +271,7 @@ function peer(view: Partial<PeerView>): PeerView {
     streaming: true,
     databaseUsable: true,
     processesOk: true,
+    stopping: false,
     operation: null,
     failoverType: 'automatic',
     ...view,

@@ -301,14 +301,17 @@ describe('a simulated pair under random faults', () => {
     { length: Number(process.env.UNDERSTUDY_SEEDS ?? 300) },
     (_, index) => index + 1 + Number(process.env.UNDERSTUDY_FIRST_SEED ?? 0),
   );
-  it(`keeps the laws and settles within two minutes after the faults (${seeds.length} seeds)`, () => {
+  it.each([
+    ['without a witness', false],
+    ['with a witness', true],
+  ])(`keeps the laws and settles within minutes after the faults, %s (${seeds.length} seeds)`, (_, withWitness) => {
     for (const seed of seeds) {
-      const pair = new SimulatedPair(seed);
+      const pair = new SimulatedPair(seed, withWitness);
       const { random } = pair;
-      const type = random.pick(['manual', 'automatic'] as const);
+      const type = random.pick(['manual', 'automatic', 'automatic'] as const);
       const story: string[] = [type];
       try {
-        pair.register(type);
+        if (random.chance(0.8)) pair.register(type);
         for (let round = 0; round < 25; round++) {
           pair.lossProbability = random.pick([0, 0, 0.1, 0.5]);
           pair.failureProbability = random.pick([0, 0, 0.05, 0.3]);
@@ -330,6 +333,9 @@ describe('a simulated pair under random faults', () => {
             'alone',
             'remove',
             'maintenance',
+            'witness',
+            'stop',
+            'register',
             'wait',
           ] as const);
           story.push(`${pair.seconds.toFixed(2)} ${fault} ${server.role} [${pair.states}]`);
@@ -355,8 +361,11 @@ describe('a simulated pair under random faults', () => {
               confirmed: random.chance(0.7),
               acceptDataLoss: random.chance(0.5),
             });
-          if (fault === 'maintenance' && server.up)
-            server.feed({ type: 'operator-maintenance', minutes: 1, reason: 'r', unixMs: pair.seconds * 1000 });
+          if (fault === 'maintenance' && server.up) pair.maintenance(server, 1);
+          if (fault === 'witness' && random.chance(0.5)) pair.witnessReach.delete(server);
+          else if (fault === 'witness') pair.witnessReach.add(server);
+          if (fault === 'register' && pair.primary.up) pair.orderRegistration(type);
+          if (fault === 'stop') server.stopping = server.up && !server.stopping;
           if (fault === 'failover' && pair.secondary.up)
             pair.secondary.feed({ type: 'operator-failover', operationId, acceptDataLoss: random.chance(0.5) });
           if (fault === 'cancel' && server.up) server.feed({ type: 'operator-cancel' });
@@ -364,6 +373,7 @@ describe('a simulated pair under random faults', () => {
           if (fault === 'alone' && pair.primary.up)
             pair.primary.feed({ type: 'operator-activate-alone', operationId, acceptDataLoss: random.chance(0.5) });
           pair.run(random.pick([0.1, 0.3, 1, 4, 12, 40]));
+          for (const each of pair.servers) if (each.up) each.checkActions();
         }
         story.push(`${pair.seconds.toFixed(2)} end of faults [${pair.states}]`);
         pair.lossProbability = 0;
@@ -373,6 +383,8 @@ describe('a simulated pair under random faults', () => {
         pair.stalled = false;
         pair.heal();
         for (const server of pair.servers) {
+          server.stopping = false;
+          pair.witnessReach.add(server);
           if (!server.up) server.boot(false);
           server.feed({ type: 'process-recovered' });
         }

@@ -1,11 +1,15 @@
 import type { Effect, FailoverType } from '@understudy/ha-core';
 import { SeededRandom } from './seeded-random.ts';
 import { SimulatedServer, type Surroundings } from './simulated-server.ts';
+import { SimulatedWitness } from './simulated-witness.ts';
 
 const STEP_MS = 50;
 const BEAT_MS = 1000;
 const LOST_MS = 3000;
 const CONFIRMED_MS = 5000;
+const LEASE_MS = 4000;
+const FENCE_MS = 1000;
+const RENEW_MS = 500;
 const STOP_AGAIN_MS = 10_000;
 
 /** A broken law of the design, found by the simulation. */
@@ -18,6 +22,9 @@ export class SimulatedPair {
   readonly primary: SimulatedServer;
   readonly secondary: SimulatedServer;
   readonly random: SeededRandom;
+  readonly witness: SimulatedWitness | null;
+  /** The servers that reach the witness. */
+  readonly witnessReach = new Set<SimulatedServer>();
   linkUp = true;
   /** Probability that a message of a request between the servers is lost. */
   lossProbability = 0;
@@ -37,7 +44,8 @@ export class SimulatedPair {
   private linkUpSinceMs = 0;
   private epochs: Record<string, number> = { primary: 0, secondary: 0 };
 
-  constructor(seed: number) {
+  constructor(seed: number, withWitness = false) {
+    this.witness = withWitness ? new SimulatedWitness() : null;
     this.random = new SeededRandom(seed);
     const around: Surroundings = {
       reachable: (from) => {
@@ -45,16 +53,25 @@ export class SimulatedPair {
         return this.linkUp && other.up && from.up ? other : null;
       },
       delivers: () => !this.random.chance(this.lossProbability),
-      effectFails: (_: Effect) => this.random.chance(this.failureProbability),
-      effectTakes: () =>
+      effectFails: ({ kind }: Effect) => kind !== 'fence' && this.random.chance(this.failureProbability),
+      witness: (from) => (this.witness !== null && from.up && this.witnessReach.has(from) ? this.witness : null),
+      effectTakes: ({ kind }) =>
         this.effectMs === 0
           ? { ms: 0, worksAtOnce: false }
-          : { ms: Math.floor(this.random.next() * this.effectMs), worksAtOnce: this.random.chance(0.5) },
+          : kind === 'fence'
+            ? { ms: FENCE_MS - 2 * STEP_MS, worksAtOnce: false } // that it takes no longer is what the lease is reckoned with
+            : { ms: Math.floor(this.random.next() * this.effectMs), worksAtOnce: this.random.chance(0.5) },
       positionUnknown: () => this.random.chance(this.blindProbability),
       nowMs: () => this.nowMs,
     };
-    this.primary = new SimulatedServer('primary', around);
-    this.secondary = new SimulatedServer('secondary', around);
+    const settings = {
+      maximumLagBytes: 20,
+      minimumBetweenFailoversMs: 0,
+      witness: withWitness ? ({ kind: 'nats', leaseMs: LEASE_MS, fenceMs: FENCE_MS } as const) : null,
+    };
+    this.primary = new SimulatedServer('primary', around, settings);
+    this.secondary = new SimulatedServer('secondary', around, settings);
+    for (const server of this.servers) this.witnessReach.add(server);
     this.primary.boot(false);
     this.secondary.boot(false);
   }
@@ -81,10 +98,10 @@ export class SimulatedPair {
     this.linkUp = true;
   }
 
+  /** Registers the pair and waits until it protects itself. */
   register(failoverType: FailoverType): void {
     this.run(3);
-    const pairId = `pair-${++this.pairs}`;
-    this.primary.feed({ type: 'operator-register', operationId: `registration-${this.pairs}`, pairId, failoverType });
+    this.orderRegistration(failoverType);
     this.until(() => this.states === 'primary-active / secondary-syncing', 30);
   }
 
@@ -109,6 +126,22 @@ export class SimulatedPair {
       (states === 'primary-active / secondary-syncing' || states === 'primary-syncing / secondary-active') &&
       this.primary.streaming()
     );
+  }
+
+  /** The operator's order to register, with a pair of its own each time. */
+  orderRegistration(failoverType: FailoverType): void {
+    const pairId = `pair-${++this.pairs}`;
+    this.primary.feed({ type: 'operator-register', operationId: `registration-${this.pairs}`, pairId, failoverType });
+  }
+
+  /** Planned work, ordered on that server: the one that might take over hears of it first. */
+  maintenance(server: SimulatedServer, minutes: number): void {
+    const order = { type: 'operator-maintenance', minutes, reason: 'planned', unixMs: this.nowMs } as const;
+    const other = server === this.primary ? this.secondary : this.primary;
+    const reachable = this.linkUp && other.up;
+    if (server.record.opened && !reachable) return;
+    for (const each of server.record.opened ? [other, server] : [server, other])
+      if (each === server || reachable) each.feed(order);
   }
 
   /** Neither server is paired. */
@@ -137,6 +170,7 @@ export class SimulatedPair {
         server.observe();
         server.feed({ type: 'tick', unixMs: this.nowMs });
       }
+      if (this.nowMs % RENEW_MS === 0) server.lookAtWitness();
       this.beat(server, whole, before !== server.record);
     }
     if (this.nowMs % 200 === 0) this.write();
@@ -153,11 +187,13 @@ export class SimulatedPair {
     const connected = reachable && (other.record.pairId !== null || other.record.inFlight !== null);
     if (connected && whole) {
       server.lastHeardMs = this.nowMs;
-      server.feed({ type: 'peer-heard', status: other.status() });
+      other.feed({ type: 'beat-answered' });
+      server.feed({ type: 'peer-heard', status: other.status(), sentAtMs: this.nowMs });
     }
     if (connected && changed && other.record.pairId !== null) {
       other.lastHeardMs = this.nowMs;
-      other.feed({ type: 'peer-heard', status: server.status() });
+      server.feed({ type: 'beat-answered' });
+      other.feed({ type: 'peer-heard', status: server.status(), sentAtMs: this.nowMs });
     }
     if (!whole) return;
     const silentMs = this.nowMs - server.lastHeardMs;
@@ -222,6 +258,8 @@ export class SimulatedPair {
         throw new BrokenLaw('the application runs on a secondary that is not paired');
     }
     if (primary.serving && secondary.serving) {
+      if (this.witness !== null && primary.record.pairId !== null && primary.record.pairId === secondary.record.pairId)
+        throw new BrokenLaw('both are active although there is a witness');
       if (primary.record.hold === secondary.record.hold) throw new BrokenLaw('both are active under the same epoch');
       const talkingMs = this.nowMs - Math.max(this.linkUpSinceMs, this.dissolvedSinceMs());
       if (this.linkUp && talkingMs > 2 * BEAT_MS)

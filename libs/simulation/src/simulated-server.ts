@@ -1,4 +1,5 @@
 import {
+  actionRefusal,
   atStart,
   type Decision,
   decide,
@@ -6,14 +7,19 @@ import {
   formatLsn,
   type HaEvent,
   isServing,
+  keepsLease,
   lineageOf,
   newRecord,
+  OPERATOR_EVENTS,
   type PeerView,
   parseLsn,
   type Server,
   type ServerRecord,
   type ServerRole,
+  type Settings,
 } from '@understudy/ha-core';
+
+import { SimulatedLeaseKeeper, type SimulatedWitness } from './simulated-witness.ts';
 
 /** A database as the simulation sees it: a list of writes, each carrying the epoch it was made under. */
 export interface SimulatedDatabase {
@@ -27,12 +33,14 @@ export interface SimulatedDatabase {
 export interface Surroundings {
   /** The other server, when both are up and a message from here to there would arrive. */
   reachable(from: SimulatedServer): SimulatedServer | null;
+  /** The witness, when this server can reach it. */
+  witness(from: SimulatedServer): SimulatedWitness | null;
   /** A message to the other server and its answer; false when one of them is lost. */
   delivers(): boolean;
   /** Whether an effect fails now. */
   effectFails(effect: Effect): boolean;
   /** How long an effect takes, in milliseconds, and whether it works at the beginning of that time or at its end. */
-  effectTakes(): { readonly ms: number; readonly worksAtOnce: boolean };
+  effectTakes(effect: Effect): { readonly ms: number; readonly worksAtOnce: boolean };
   /** Whether the position of a database cannot be read now. */
   positionUnknown(): boolean;
   nowMs(): number;
@@ -48,7 +56,10 @@ interface Work {
 }
 
 /** What lets a server open its database after a start: consent, an order to act alone, or the search for a later owner. */
-const WARRANTS = new Set(['P-72', 'P-78', 'P-122', 'S-51', 'S-40', 'S-42', 'S-60', 'S-61']);
+const WARRANTS = new Set([
+  ...['P-72', 'P-78', 'P-122', 'P-147', 'S-51', 'S-40', 'S-42', 'S-60', 'S-61'],
+  ...['S-141', 'S-142', 'S-143', 'S-151'],
+]);
 
 /** One server: the real state machine on a simulated database, disk and clock. */
 export class SimulatedServer {
@@ -60,6 +71,8 @@ export class SimulatedServer {
   /** Writes that were thrown away here by following the peer after a divergence. */
   readonly setAside: string[] = [];
   lastHeardMs = 0;
+  /** Being stopped on purpose. */
+  stopping = false;
   lastFailureMs = 0;
   /** What broke a law while an event was handled; the pair looks at it after each step. */
   brokenLaw: string | null = null;
@@ -69,16 +82,23 @@ export class SimulatedServer {
   private runs = 0;
   private hasWarrant = true;
   /** The furthest position that the peer has told of, by lineage. */
+  private keeper: SimulatedLeaseKeeper | null;
   private readonly told = new Map<number, bigint>();
 
   constructor(
     readonly role: ServerRole,
     private readonly around: Surroundings,
-    private readonly settings = { maximumLagBytes: 20, minimumBetweenFailoversMs: 0 },
+    private readonly settings: Settings = { maximumLagBytes: 20, minimumBetweenFailoversMs: 0, witness: null },
   ) {
     this.disk = newRecord(role, 'none');
+    this.keeper = this.newKeeper();
     this.database = { mode: role === 'primary' ? 'stopped' : 'none', isStandby: false, log: [] };
     this.server = atStart(this.disk, settings, 0);
+  }
+
+  private newKeeper(): SimulatedLeaseKeeper | null {
+    const { witness } = this.settings;
+    return witness?.kind === 'nats' ? new SimulatedLeaseKeeper(this.role, witness.leaseMs) : null;
   }
 
   get record(): ServerRecord {
@@ -100,8 +120,11 @@ export class SimulatedServer {
   /** Power on, or only the manager again. */
   boot(sameRun: boolean): void {
     this.up = true;
+    this.stopping = false;
     if (!sameRun) this.runs += 1;
-    this.server = atStart(this.disk, this.settings, this.around.nowMs());
+    const grantUntilMs = sameRun ? this.server.peerGrantUntilMs : 0;
+    this.server = atStart(this.disk, this.settings, this.around.nowMs(), grantUntilMs);
+    this.keeper = this.newKeeper();
     this.queue = null;
     this.lastHeardMs = this.around.nowMs();
     // what was only heard is forgotten with the process that heard it
@@ -149,6 +172,17 @@ export class SimulatedServer {
     return decision;
   }
 
+  /** What is listed as possible is taken, when everything that can be acknowledged is acknowledged. */
+  checkActions(): void {
+    const atMs = this.around.nowMs();
+    const all = { operationId: 'x', acceptDataLoss: true, confirmed: true, pairId: 'x', failoverType: 'manual' };
+    for (const type of OPERATOR_EVENTS) {
+      const order = { ...all, type, force: false, minutes: 1, reason: 'x', unixMs: 0, atMs } as unknown as HaEvent;
+      if (actionRefusal(this.server, type, atMs) === null && decide(this.server, order).rule === null)
+        this.brokenLaw ??= `${type} is listed as possible on the ${this.role} in ${this.record.state} and not taken: ${decide(this.server, order).refusal}`;
+    }
+  }
+
   /** What the peer gets as the answer to a beat. */
   status(): PeerView {
     const { record } = this;
@@ -168,6 +202,7 @@ export class SimulatedServer {
       streaming: this.streaming(),
       databaseUsable: this.database.mode === 'read-write' || this.database.mode === 'standby',
       processesOk: !isServing(record) || this.processesRunning,
+      stopping: this.stopping,
       operation: record.operation && { id: record.operation.id, kind: record.operation.kind },
       failoverType: record.failoverType,
     };
@@ -183,6 +218,14 @@ export class SimulatedServer {
       standby.database.mode === 'standby' &&
       isPrefix(standby.database.log, source.database.log)
     );
+  }
+
+  /** The manager looks at the witness, and renews the lease. */
+  lookAtWitness(): void {
+    if (this.keeper === null) return;
+    const serving = keepsLease(this.record);
+    const witness = this.keeper.look(this.around.witness(this), serving, this.record.hold, this.around.nowMs());
+    this.feed({ type: 'witness-observed', witness });
   }
 
   /** db-replication reports. */
@@ -217,7 +260,7 @@ export class SimulatedServer {
       return;
     }
     if (queue.begun === undefined) {
-      const { ms, worksAtOnce } = this.around.effectTakes();
+      const { ms, worksAtOnce } = this.around.effectTakes(effect);
       queue.begun = {
         endsAtMs: this.around.nowMs() + ms,
         ending: worksAtOnce && ms > 0 ? this.perform(effect, queue) : null,
@@ -245,6 +288,15 @@ export class SimulatedServer {
 
   /** Does the work of an effect; what is returned tells this server about it: null, or why it failed. */
   private perform(effect: Effect, queue: Work): () => string | null {
+    if (effect.kind === 'acquire-lease') {
+      const witness = this.around.witness(this);
+      if (witness === null || this.keeper === null) return () => 'witness-unreachable';
+      const granted = this.keeper.acquire(witness, effect.epoch, this.around.nowMs());
+      return () => {
+        this.feed({ type: 'lease-answered', nonce: effect.nonce, granted });
+        return null;
+      };
+    }
     if (effect.kind !== 'request-consent') {
       const outcome = this.performNow(effect, queue);
       return () => outcome;
@@ -302,7 +354,15 @@ export class SimulatedServer {
       case 'await-data':
         return parseLsn(this.lsn) >= parseLsn(effect.lsn) ? null : 'data-missing';
       case 'request-consent':
+      case 'acquire-lease':
         return null; // see perform
+      case 'fence':
+        this.processesRunning = false;
+        if (database.mode !== 'none') {
+          database.isStandby = database.mode === 'stopped' ? database.isStandby : database.mode === 'standby';
+          database.mode = 'stopped';
+        }
+        return null;
       case 'request-hand-over': {
         if (other === null || !this.around.delivers()) return 'peer-unreachable';
         const accepted =

@@ -11,6 +11,7 @@ const FORCE = 'Force Failover';
 const FAILBACK = 'Trigger Failback';
 const RESTART = 'Primary Server Restarts';
 const REMOVE = 'Remove HA Via the GUI';
+const WITNESS = 'docs/decisions/0011-witness.md';
 const GAP = 'HA States and Transitions: Primary Database Copy Failed';
 const UNCERTAIN = 'HA States and Transitions: Secondary Uncertain';
 const CONSENT = 'docs/decisions/0003-consent.md';
@@ -32,7 +33,7 @@ const REGISTRATION: readonly Rule[] = [
     id: 'P-12',
     from: ['ha-initializing'],
     on: FACTS,
-    when: ['idle', 'peer-ready-copy', 'streaming'],
+    when: ['idle', 'peer-ready-copy', 'streaming', 'not-isolated'],
     to: 'primary-active',
     change: ['take-role', 'clear-cause', 'end-operation'],
     says: 'the secondary has a whole copy and streams',
@@ -308,6 +309,95 @@ const GIVING_UP: readonly Rule[] = [
   },
 ];
 
+/** The primary closes itself when it could be replaced without hearing of it, and opens again when nobody has. */
+const FENCING: readonly Rule[] = [
+  {
+    id: 'P-140',
+    from: ['primary-active', 'primary-lost-secondary', 'primary-uncertain', 'primary-alone', 'primary-failback'],
+    on: [...FACTS, 'witness-observed', 'peer-lost', 'peer-confirmed-lost'],
+    when: ['opened', 'owner', 'isolated'],
+    to: 'primary-failover',
+    change: ['fail-operation', 'fenced'],
+    effects: ['fence'],
+    says: 'neither the secondary nor the witness can be reached: closed before the secondary may take over',
+    spec: WITNESS,
+  },
+  {
+    id: 'P-141',
+    from: ['primary-failover'],
+    on: ['tick'],
+    when: ['was-fenced', 'idle', 'clean-up-due'],
+    to: null,
+    effects: ['fence'],
+    says: 'could not be closed: trying again',
+    spec: WITNESS,
+  },
+  {
+    id: 'P-142',
+    from: ['primary-failover'],
+    on: FACTS,
+    when: ['was-fenced', 'idle', 'peer-serving'],
+    to: 'primary-preparing-for-failback',
+    change: ['clear-cause'],
+    effects: ['stop-processes', 'stop-database', 'follow-peer'],
+    says: 'the secondary has taken over meanwhile: becoming its standby',
+    spec: WITNESS,
+  },
+  {
+    id: 'P-145',
+    from: ['primary-alone'],
+    on: ['operator-activate-alone'],
+    when: ['idle', 'not-opened', 'link-lost', 'complete', 'own-promise-expired', 'lease-needed'],
+    to: null,
+    change: ['begin-operation', 'ask-lease'],
+    effects: ['acquire-lease'],
+    says: 'the operator says that the secondary stays down: asking the witness',
+    spec: WITNESS,
+  },
+  {
+    id: 'P-146',
+    from: ['primary-alone'],
+    on: [...FACTS, 'witness-observed'],
+    when: [
+      'idle',
+      'not-opened',
+      'link-lost',
+      'complete',
+      'own-promise-expired',
+      'lease-needed',
+      'lease-still-ours',
+      'lease-takeable',
+      'lease-retry-due',
+    ],
+    to: null,
+    change: ['ask-lease'],
+    effects: ['acquire-lease'],
+    says: 'nobody has taken over, as the witness knows: asking it for the role',
+    spec: WITNESS,
+  },
+  {
+    id: 'P-147',
+    from: ['primary-alone'],
+    on: ['lease-answered'],
+    when: ['lease-given', 'link-lost', 'not-opened', 'own-promise-expired'],
+    to: null,
+    change: ['accept-lease'],
+    effects: ['open-database', 'start-processes'],
+    says: 'the witness grants the role: opening service',
+    spec: WITNESS,
+  },
+  {
+    id: 'P-148',
+    from: ['primary-alone'],
+    on: ['lease-answered'],
+    when: [],
+    to: null,
+    change: ['withdraw-request', 'abandon-effects', 'fail-operation'],
+    says: 'the witness does not grant the role',
+    spec: WITNESS,
+  },
+];
+
 /** The primary without the role looks for it, or for the server to follow. */
 const WITHOUT_ROLE: readonly Rule[] = [
   {
@@ -435,6 +525,16 @@ const WITHOUT_ROLE: readonly Rule[] = [
     spec: CONSENT,
   },
   {
+    id: 'P-83',
+    from: ['primary-alone'],
+    on: FACTS,
+    when: ['idle', 'not-opened', 'owner', 'peer-without-role', 'peer-has-later-data'],
+    to: null,
+    change: ['release-role'],
+    says: 'the secondary has the data of a later owner: giving the role up',
+    spec: CONSENT,
+  },
+  {
     id: 'P-84',
     from: ['primary-preparing-for-failback', 'primary-syncing', 'primary-database-copy-failed'],
     on: ['peer-lost', 'peer-confirmed-lost'],
@@ -458,7 +558,7 @@ const WITHOUT_ROLE: readonly Rule[] = [
     id: 'P-87',
     from: ['primary-preparing-for-failback'],
     on: FACTS,
-    when: ['idle', 'peer-serving', 'standby-needs-help', 'retry-due'],
+    when: ['idle', 'peer-serving', 'standby-needs-help', 'follow-retry-due'],
     to: null,
     effects: ['stop-processes', 'follow-peer'],
     says: 'following the active secondary',
@@ -496,7 +596,7 @@ const WITHOUT_ROLE: readonly Rule[] = [
     id: 'P-91',
     from: ['primary-database-copy-failed'],
     on: FACTS,
-    when: ['idle', 'peer-serving', 'copy-retry-due'],
+    when: ['idle', 'peer-serving', 'follow-retry-due'],
     to: null,
     effects: ['stop-processes', 'follow-peer'],
     says: 'copying again',
@@ -753,6 +853,7 @@ export const PRIMARY_RULES: readonly Rule[] = [
     spec: RESTART,
   },
   ...REMOVAL,
+  ...FENCING,
   {
     id: 'P-5',
     from: ['ha-not-configured'],
