@@ -82,6 +82,8 @@ export const StatusViewSchema = z.object({
   unavailableActions: z.array(z.object({ action: z.string(), reason: z.string() })),
   automaticFailover: z.object({ armed: z.boolean(), reason: z.string() }),
   maintenance: MaintenanceViewSchema.nullable().optional(),
+  /** What is being done at the moment, within an operation or by itself: a copy, a rewind. */
+  activity: z.object({ step: z.string(), progressPercent: z.number().nullable() }).nullable().optional(),
   operation: z
     .object({ id: z.string(), kind: z.string(), step: z.string(), progressPercent: z.number().nullable() })
     .nullable(),

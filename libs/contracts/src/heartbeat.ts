@@ -38,6 +38,8 @@ export const ServerStatusSchema = z.object({
   streaming: z.boolean(),
   databaseUsable: z.boolean(),
   processesOk: z.boolean(),
+  /** It is being stopped on purpose and waits a moment for the other server to take over. */
+  stopping: z.boolean().optional(),
   /** The pair's running operation, as this server knows it. */
   operation: z.object({ id: z.string(), kind: z.string() }).nullable(),
   version: z.string(),

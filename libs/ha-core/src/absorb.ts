@@ -1,6 +1,7 @@
+import type { EffectKind } from './effects.ts';
 import type { HaEvent } from './events.ts';
 import { lagBytes, missingBytes, peerPosition } from './lag.ts';
-import { lineageOf, type PeerView, type Server, type ServerRecord } from './server.ts';
+import { lineageOf, type Server, type ServerRecord } from './server.ts';
 import { TIMING } from './timing.ts';
 
 /** Takes in what an event tells about the world, before any rule is tried. Pure. */
@@ -18,7 +19,19 @@ function look(known: Server, event: HaEvent): Server {
   const base = meantToRun ? server : { ...server, usableAtMs: event.atMs };
   switch (event.type) {
     case 'peer-heard':
-      return { ...base, link: 'up', peer: withLastKnownLsn(event.status, base.peer), peerHeardAtMs: event.atMs };
+      return {
+        ...base,
+        link: 'up',
+        peer: event.status,
+        peerPosition:
+          event.status.lsn === null ? base.peerPosition : { lineage: event.status.lineage, lsn: event.status.lsn },
+        peerHeardAtMs: event.atMs,
+        peerGrantUntilMs: Math.max(base.peerGrantUntilMs, grantOf(base, event)),
+      };
+    case 'beat-answered':
+      return { ...base, answeredAtMs: event.atMs };
+    case 'witness-observed':
+      return { ...base, witness: event.witness };
     case 'peer-lost':
     case 'peer-answered-probe':
       return { ...base, link: 'lost' };
@@ -38,9 +51,13 @@ function look(known: Server, event: HaEvent): Server {
     case 'process-recovered':
       return { ...base, failedProcess: null };
     case 'effect-failed':
-      return { ...base, effectFailedAtMs: event.atMs };
+      return {
+        ...base,
+        effectFailedAtMs: event.atMs,
+        ...(event.code === 'copy-failed' ? { copyFailedAtMs: event.atMs } : {}),
+      };
     case 'effects-completed':
-      return { ...afterEffects(base, event.atMs), effectFailedAtMs: null };
+      return { ...afterEffects(base, event.atMs), effectFailedAtMs: null, copyFailedAtMs: null };
     default:
       return base;
   }
@@ -67,7 +84,7 @@ function afterEffects(server: Server, atMs: number): Server {
       streamedAtMs: atMs,
       database: { ...database, running: true, usable: true, streaming: true, lsn: null },
     };
-  if (kinds.includes('stop-database'))
+  if (kinds.includes('stop-database') || kinds.includes('fence'))
     return { ...server, database: { ...database, running: false, usable: false, streaming: false } };
   return server;
 }
@@ -97,7 +114,7 @@ function learned(server: Server, event: HaEvent): Partial<ServerRecord> {
     case 'database-observed':
       return armedNow(server);
     case 'tick':
-      return inSyncState(record) &&
+      return (inSyncState(record) || record.opened) &&
         database?.streaming === true &&
         event.unixMs - (record.lastInSyncUnixMs ?? 0) > 60_000
         ? { lastInSyncUnixMs: event.unixMs }
@@ -109,7 +126,7 @@ function learned(server: Server, event: HaEvent): Partial<ServerRecord> {
       return {
         inFlight: null,
         ...(kinds.includes('start-processes') ? { opened: true } : {}),
-        ...(opens || follows || kinds.includes('stop-database') ? { closing: false } : {}),
+        ...(opens || follows || kinds.some(isClosing) ? { closing: false } : {}),
         ...(opens && record.hold !== 0 ? { lineage: record.hold } : {}),
         // a database that was lost, or never whole, is the peer's altogether
         ...(follows && peer !== null
@@ -127,15 +144,14 @@ function learned(server: Server, event: HaEvent): Partial<ServerRecord> {
       return {
         inFlight: null,
         // effects come in order: what follows the closing fails after it
-        ...(event.effect !== 'stop-processes' && event.effect !== 'stop-database' && closes(record)
-          ? { closing: false }
-          : {}),
+        ...(event.effect !== 'stop-processes' && !isClosing(event.effect) && closes(record) ? { closing: false } : {}),
         // within a registration it means that the first copy was whole
         ...((event.code === 'copy-failed' || event.code === 'rewind-failed') && record.state !== 'ha-initializing'
           ? { complete: false }
           : {}),
         ...(event.code === 'no-data' && record.pairId !== null ? { complete: false } : {}),
       };
+    case 'lease-answered':
     case 'consent-answered':
       // an answer that comes too late or for another request is no answer
       return record.request !== null && event.atMs - record.request.sentAtMs > TIMING.consentLifetimeMs
@@ -156,6 +172,13 @@ function learned(server: Server, event: HaEvent): Partial<ServerRecord> {
   }
 }
 
+/** Until when the answer lets this server serve: a peer that does not own the role will not take it alone before then. */
+function grantOf({ settings, record }: Server, event: HaEvent): number {
+  if (event.type !== 'peer-heard' || event.sentAtMs === undefined || settings.witness?.kind !== 'nats') return 0;
+  const { status } = event;
+  return status.pairId === record.pairId && status.hold === 0 ? event.sentAtMs + settings.witness.leaseMs : 0;
+}
+
 /** Only what matters is written: that the peer is too far ahead, and not any more. */
 function positionToKeep(server: Server): Partial<ServerRecord> {
   const { record, peer, settings } = server;
@@ -163,13 +186,6 @@ function positionToKeep(server: Server): Partial<ServerRecord> {
   const missing = missingBytes(server);
   if (missing === null || missing <= settings.maximumLagBytes) return { peerPosition: null };
   return record.peerPosition === null ? { peerPosition: peerPosition(server) } : {};
-}
-
-/** A status without a position (its database could not be looked at) does not take back what the same owner has said before. */
-function withLastKnownLsn(status: PeerView, before: PeerView | null): PeerView {
-  return status.lsn === null && before !== null && before.lineage === status.lineage
-    ? { ...status, lsn: before.lsn }
-    : status;
 }
 
 /**
@@ -182,7 +198,12 @@ function servesWithoutUs({ record, peer, database, streamedAtMs }: Server, { atM
 }
 
 function closes({ inFlight }: ServerRecord): boolean {
-  return inFlight?.effects.some(({ kind }) => kind === 'stop-database') === true;
+  return inFlight?.effects.some(({ kind }) => isClosing(kind)) === true;
+}
+
+/** The effect ends with a database that is not open. */
+function isClosing(kind: EffectKind): boolean {
+  return kind === 'stop-database' || kind === 'fence';
 }
 
 function inSyncState({ state }: ServerRecord): boolean {

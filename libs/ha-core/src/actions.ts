@@ -1,7 +1,7 @@
 import type { HaEvent } from './events.ts';
-import { automaticFailoverRefusal } from './guards.ts';
+import { automaticFailoverRefusal, leaseRefusal, peerCannotTell } from './guards.ts';
 import { missingBytes, peerPosition } from './lag.ts';
-import { lineageOf, type Server } from './server.ts';
+import { isServing, lineageOf, type Server } from './server.ts';
 import { HA_STATE_LABELS, type HaState } from './states.ts';
 
 /** Orders of an operator, in the words of events. */
@@ -38,15 +38,14 @@ export function actionRefusal(server: Server, action: OperatorEventType, atMs: n
       ? null
       : 'the databases are not in sync: replication is not streaming';
   const onlyOn = (role: 'primary' | 'secondary') => (record.role === role ? null : `only possible on the ${role}`);
+  const busy = record.inFlight === null ? null : 'a change is under way on this server';
   const whole = record.complete ? null : 'the copy of the database on this server is not whole';
   const promise =
     record.promised !== null && atMs < record.promised.untilMs
       ? `a consent given to the peer is valid for another ${Math.ceil((record.promised.untilMs - atMs) / 1000)} s`
       : null;
 
-  /** It lost its database: it can neither serve nor give what is missing here. */
-  const peerHasNothing = link === 'up' && peer !== null && peer.hold === 0 && !peer.complete;
-  const busy = record.inFlight === null ? null : 'the steps of an earlier decision are still being performed';
+  const peerHasNothing = peerCannotTell(server);
 
   switch (action) {
     case 'operator-register':
@@ -78,6 +77,7 @@ export function actionRefusal(server: Server, action: OperatorEventType, atMs: n
       return (
         whole ??
         promise ??
+        (link === 'up' ? null : leaseRefusal(server, atMs)) ??
         (!peerFailed && order?.type === 'operator-failover' && !order.acceptDataLoss ? dataLoss(server) : null)
       );
     }
@@ -130,6 +130,7 @@ export function actionRefusal(server: Server, action: OperatorEventType, atMs: n
         whole ??
         promise ??
         busy ??
+        (peerHasNothing ? null : leaseRefusal(server, atMs)) ??
         (order?.type === 'operator-activate-alone' && !order.acceptDataLoss ? dataLoss(server) : null)
       );
     case 'operator-remove':
@@ -137,7 +138,10 @@ export function actionRefusal(server: Server, action: OperatorEventType, atMs: n
     case 'operator-maintenance':
       return record.pairId === null || record.state === 'ha-initializing' ? 'HA is not configured' : null;
     case 'operator-maintenance-end':
-      return record.maintenance === null ? 'no maintenance is under way' : null;
+      if (record.maintenance === null) return 'no maintenance is under way';
+      return server.settings.witness?.kind === 'nats' && !isServing(record) && link !== 'up'
+        ? 'the peer cannot be told, and does not close itself when it is cut off until the maintenance ends by its time limit'
+        : null;
     case 'operator-cancel':
       if (record.operation === null) return 'no operation is running';
       if (record.state === 'ha-initializing' && record.role === 'secondary' && record.complete && link === 'up')
@@ -193,10 +197,21 @@ export function dataLoss(server: Server): string | null {
   if (peerPosition(server) !== null && server.database?.lsn == null)
     return `how far the data of this server go is not known at the moment; wait, or ${word}`;
   const missing = missingBytes(server);
-  return missing !== null && missing > 0
-    ? `${missing} bytes of the ${other}'s data are known to be missing here; ${word}`
-    : null;
+  // what owned the role last, as far as it knows, has everything
+  if (missing === null && record.hold !== 0) return null;
+  if (missing === null)
+    return `how much of the ${other}'s data is missing here is not known: the last time both were in sync was ${
+      record.lastInSyncUnixMs === null ? 'never' : new Date(record.lastInSyncUnixMs).toISOString()
+    }; ${word}`;
+  return missing > 0 ? `${missing} bytes of the ${other}'s data are known to be missing here; ${word}` : null;
 }
+
+const ARMED = {
+  none: 'armed, without witness: a network split can make both servers active',
+  gateway:
+    'armed; the gateway only tells a server that is cut off from it: a network split elsewhere can make both active',
+  nats: 'armed, with the lease of the witness: never are both servers active',
+};
 
 /** Whether automatic failover would happen if the peer were lost now, and why not. */
 export function automaticFailover(server: Server, atMs: number): { readonly armed: boolean; readonly reason: string } {
@@ -214,6 +229,6 @@ export function automaticFailover(server: Server, atMs: number): { readonly arme
   if (record.hold !== 0) return { armed: false, reason: 'this server is active' };
   const refusal = automaticFailoverRefusal(server, atMs);
   return refusal === null
-    ? { armed: true, reason: 'armed, without witness: a network split can make both servers active' }
+    ? { armed: true, reason: ARMED[server.settings.witness?.kind ?? 'none'] }
     : { armed: false, reason: refusal };
 }

@@ -35,6 +35,7 @@ const FORGOTTEN = {
   peerRunIdInSync: null,
   cause: null,
   finalLsn: null,
+  maintenance: null,
 } as const satisfies Partial<ServerRecord>;
 const DISSOLVED_KEPT = 8;
 
@@ -42,12 +43,10 @@ const DISSOLVED_KEPT = 8;
 export const CHANGES = {
   'adopt-pair': (_, event) =>
     'pairId' in event && 'failoverType' in event ? { pairId: event.pairId, failoverType: event.failoverType } : {},
-  'forget-pair': () => FORGOTTEN,
-  /** The pair is no more: whoever of it asks later is told so. */
-  'dissolve-pair': ({ record }) => ({
+  /** The pair is no more, or never came about: whoever of it asks later is told so. */
+  'forget-pair': ({ record }) => ({
     ...FORGOTTEN,
     dissolved: record.pairId === null ? record.dissolved : [...record.dissolved, record.pairId].slice(-DISSOLVED_KEPT),
-    maintenance: null,
   }),
   'begin-maintenance': ({ record }, event) =>
     event.type === 'operator-maintenance'
@@ -74,13 +73,9 @@ export const CHANGES = {
     finalLsn: null,
     behind: false,
   }),
-  'ask-consent': ({ record }, { atMs }) => {
-    const epoch = nextEpoch(record);
-    return {
-      epoch,
-      request: { epoch, nonce: `${record.runId}:${record.role}:${epoch}:${record.decisions}`, sentAtMs: atMs },
-    };
-  },
+  /** The role is asked of the witness: as with the peer, the epoch is durable first. */
+  'ask-lease': ({ record }, { atMs }) => asking(record, atMs),
+  'ask-consent': ({ record }, { atMs }) => asking(record, atMs),
   'give-consent': ({ record }, event) =>
     event.type === 'consent-requested'
       ? {
@@ -96,6 +91,16 @@ export const CHANGES = {
           },
         }
       : {},
+  'accept-lease': ({ record }) => ({
+    hold: record.request?.epoch ?? 0,
+    request: null,
+    promised: null,
+    finalLsn: null,
+    behind: false,
+    cause: 'solo',
+  }),
+  /** Closed for want of a right to serve; who owned the role last is known by the lineage. */
+  fenced: () => ({ cause: 'fenced', hold: 0, request: null, armed: false, finalLsn: null }),
   'release-role': () => ({ hold: 0, request: null }),
   'withdraw-request': () => ({ request: null }),
   'hand-over': () => ({ cause: 'hand-over' }),
@@ -114,9 +119,11 @@ export const CHANGES = {
     failoverType: peer?.failoverType ?? record.failoverType,
   }),
   'begin-operation': (_, event) => {
-    const kind = event.type === 'operator-failback' && event.force ? 'forced-failback' : KIND[event.type];
+    const kind = KIND[event.type];
     return kind !== undefined && 'operationId' in event ? { operation: { id: event.operationId, kind } } : {};
   },
+  'begin-forced-failback': (_, event) =>
+    event.type === 'operator-failback' ? { operation: { id: event.operationId, kind: 'forced-failback' } } : {},
   'begin-automatic-operation': ({ record }) => ({
     operation: { id: `${record.runId}:${record.decisions}`, kind: 'failover' },
   }),
@@ -141,6 +148,12 @@ export const CHANGES = {
 
 /** Name of a change. */
 export type ChangeName = keyof typeof CHANGES;
+
+function asking(record: ServerRecord, atMs: number): Partial<ServerRecord> {
+  const epoch = nextEpoch(record);
+  const nonce = `${record.runId}:${record.role}:${epoch}:${record.decisions}`;
+  return { epoch, request: { epoch, nonce, sentAtMs: atMs } };
+}
 
 function activate(record: ServerRecord): Partial<ServerRecord> {
   const epoch = nextEpoch(record);

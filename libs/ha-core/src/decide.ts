@@ -134,11 +134,11 @@ function apply(rule: Rule, server: Server, event: HaEvent, previousState: HaStat
 function inFlightOf(server: Server, kinds: readonly EffectKind[], decision: Decision): Decision {
   const decisionId = `${server.record.runId}:${server.record.decisions}:${kinds.join('+')}`;
   const effects = kinds.map((kind) => planEffect(kind, server));
-  const closes = kinds.includes('stop-processes') || kinds.includes('stop-database');
+  const closes = kinds.includes('stop-processes') || kinds.includes('stop-database') || kinds.includes('fence');
   const next = withRecord(server, {
     inFlight: { decisionId, effects },
     ...(closes ? { opened: false, finalLsn: null } : {}),
-    ...(kinds.includes('stop-database') ? { closing: true } : {}),
+    ...(kinds.includes('stop-database') || kinds.includes('fence') ? { closing: true } : {}),
   });
   const { database } = next;
   const known = closes

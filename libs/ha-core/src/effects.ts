@@ -21,6 +21,10 @@ export type Effect =
   | { readonly kind: 'await-data'; readonly epoch: number; readonly lsn: Lsn }
   /** Ask the peer's consent to own the active role; the answer comes as `consent-answered`. */
   | { readonly kind: 'request-consent'; readonly epoch: number; readonly nonce: string }
+  /** Ask the witness for the lease; the answer comes as `lease-answered`. */
+  | { readonly kind: 'acquire-lease'; readonly epoch: number; readonly nonce: string }
+  /** Close at once and at any price, within the time that the lease leaves: kill the application, stop the database immediately. */
+  | { readonly kind: 'fence'; readonly epoch: number }
   /** Ask the active peer to stop for a hand-over; its progress is seen in its status. */
   | { readonly kind: 'request-hand-over'; readonly epoch: number; readonly operationId: string }
   /** Primary: prove the key, pin certificates, open replication for the secondary. */

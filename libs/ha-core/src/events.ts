@@ -1,5 +1,5 @@
 import type { EffectKind, EffectResults } from './effects.ts';
-import type { DatabaseView, PeerView } from './server.ts';
+import type { DatabaseView, PeerView, WitnessView } from './server.ts';
 import type { FailoverType } from './states.ts';
 
 /** Something that happened. `atMs` is this server's monotonic time in milliseconds. */
@@ -8,7 +8,12 @@ export type HaEvent = {
 } /** The manager started; `sameRun`: only the manager, the server itself ran on. */ & (
   | { readonly type: 'boot'; readonly runId: string; readonly sameRun: boolean }
   | { readonly type: 'tick'; readonly unixMs: number }
-  | { readonly type: 'peer-heard'; readonly status: PeerView }
+  /** `sentAtMs`: when the beat was sent that the peer has answered with its status; absent: unknown. */
+  | { readonly type: 'peer-heard'; readonly status: PeerView; readonly sentAtMs?: number }
+  /** A beat of the peer is about to be answered with this server's status. */
+  | { readonly type: 'beat-answered' }
+  | { readonly type: 'witness-observed'; readonly witness: WitnessView }
+  | { readonly type: 'lease-answered'; readonly nonce: string; readonly granted: boolean }
   | { readonly type: 'peer-lost' }
   | { readonly type: 'peer-confirmed-lost' }
   | { readonly type: 'peer-answered-probe' }
@@ -75,6 +80,9 @@ export const HA_EVENT_TYPES = [
   'boot',
   'tick',
   'peer-heard',
+  'beat-answered',
+  'witness-observed',
+  'lease-answered',
   'peer-lost',
   'peer-confirmed-lost',
   'peer-answered-probe',

@@ -1,12 +1,15 @@
 import type { HaEvent } from './events.ts';
-import { lagBytes, missingBytes } from './lag.ts';
+import { lagBytes, missingBytes, missingBytesNow } from './lag.ts';
 import { lsnDistance } from './lsn.ts';
-import { lineageOf, type Server } from './server.ts';
+import { isServing, lineageOf, type Server } from './server.ts';
 import type { HaState } from './states.ts';
 import { TIMING } from './timing.ts';
 
 /** A named condition on what is known when an event arrives. Pure. */
 export type Guard = (server: Server, event: HaEvent) => boolean;
+
+/** Two clocks run apart by less than that factor. */
+export const CLOCK_MARGIN = 1.01;
 
 const inState =
   (...states: HaState[]): Guard =>
@@ -38,8 +41,19 @@ function peerIsAhead(server: Server): boolean {
   if (!record.complete) return true;
   if (peer.lineage !== lineageOf(record)) return peer.lineage > lineageOf(record);
   if (record.hold !== 0 || !peer.complete) return false; // the owner of a lineage has all of it
-  const missing = missingBytes(server);
-  return missing !== null && missing > 0;
+  // unknown is not equal: what is not known to be here may be missing
+  const missing = missingBytesNow(server);
+  return missing === null || missing > 0;
+}
+
+/**
+ * The peer cannot give what may be missing here, and does not serve: it has lost its database, or nobody can say how far its data go.
+ * Then an operator decides.
+ */
+export function peerCannotTell({ record, peer, link, ...rest }: Server): boolean {
+  if (link !== 'up' || peer === null || peer.hold !== 0 || peer.serving) return false;
+  const server = { record, peer, link, ...rest };
+  return !peer.complete || (peer.lineage === lineageOf(record) && missingBytesNow(server) === null);
 }
 
 /** Our data are newer than the peer's: of a later owner, or of the same one and strictly further. */
@@ -76,12 +90,40 @@ export const GUARDS = {
     server.record.failoverType === 'observe' &&
     server.record.cause !== 'observed' &&
     takeoverRefusal(server, atMs) === null,
+  /** No lease is needed to act alone: there is no witness that keeps one. */
+  'no-lease-needed': ({ settings }) => settings.witness?.kind !== 'nats',
+  'lease-needed': ({ settings }) => settings.witness?.kind === 'nats',
+  /** Neither the peer's answers nor a lease let this server serve any longer than it takes to close it. */
+  isolated: isIsolated,
+  'not-isolated': (server, event) => !isIsolated(server, event),
+  /** The lease can be had, and no answer given to the peer lets it serve any more. */
+  'lease-takeable': (server, { atMs }) => leaseRefusal(server, atMs) === null,
+  /** Nobody has got the lease since this server served under it, or followed its owner: what it has is the newest. */
+  'lease-still-ours': ({ record, witness }) =>
+    witness?.reachable === true &&
+    witness.holder !== null &&
+    witness.holder.role === record.role &&
+    witness.holder.epoch === lineageOf(record),
+  'lease-given': (server, event) =>
+    event.type === 'lease-answered' &&
+    event.granted &&
+    server.record.request !== null &&
+    server.record.request.nonce === event.nonce &&
+    server.record.request.epoch === server.record.epoch &&
+    peerMayNotServe(server, event.atMs),
+  'was-fenced': ({ record }) => record.cause === 'fenced',
+  'has-operation': ({ record }) => record.operation !== null,
   removing: ({ record }) => record.operation?.kind === 'remove',
   'dissolved-is-ours': ({ record }, event) => event.type === 'pair-dissolved' && event.pairId === record.pairId,
-  'maintenance-over': ({ record: { maintenance, runId } }, event) =>
-    maintenance !== null &&
-    event.type === 'tick' &&
-    (maintenance.runId === runId ? event.atMs >= maintenance.untilMs : event.unixMs >= maintenance.untilUnixMs),
+  'maintenance-over': ({ record }, event) => {
+    const { maintenance, runId } = record;
+    if (maintenance === null || event.type !== 'tick') return false;
+    // a server that might take over waits until the other one surely closes itself again when it is cut off
+    const waitMs = isServing(record) ? 0 : maintenance.minutes * 60_000 * (CLOCK_MARGIN - 1);
+    return maintenance.runId === runId
+      ? event.atMs >= maintenance.untilMs + waitMs
+      : event.unixMs >= maintenance.untilUnixMs + waitMs;
+  },
   /** A failback that may lose what the secondary wrote last, on the operator's word. */
   'forcing-failback': ({ record }) => record.operation?.kind === 'forced-failback',
   'not-forcing-failback': ({ record }) => record.operation?.kind !== 'forced-failback',
@@ -99,10 +141,14 @@ export const GUARDS = {
     owner(server, event) && linkUp(server, event) && (server.peer?.hold ?? 0) > server.record.hold,
   'peer-serving': peerServing,
   'peer-without-role': peerWithoutRole,
+  /** The active peer is about to be stopped on purpose, and waits for this server to take over. */
+  'peer-is-stopping': (server, event) => peerServing(server, event) && server.peer?.stopping === true,
+  /** The peer has data of a later owner than we do. */
+  'peer-has-later-data': (server, event) =>
+    linkUp(server, event) && (server.peer?.lineage ?? 0) > lineageOf(server.record),
   'peer-not-serving': (server, event) => linkUp(server, event) && server.peer?.serving === false,
   'peer-not-giving-up': (server, event) => !inState('primary-failover')(server, event),
-  'peer-without-database': (server, event) =>
-    peerWithoutRole(server, event) && samePair(server, event) && server.peer?.complete === false,
+  'peer-without-database': peerCannotTell,
   'peer-syncing': (server, event) => linkUp(server, event) && inState('primary-syncing')(server, event),
   'own-data-newer': ownDataAreNewer,
   'peer-not-ahead': (server) => !peerIsAhead(server),
@@ -173,6 +219,7 @@ export const GUARDS = {
   'not-booting': ({ record }) => record.cause !== 'boot',
   booting: ({ record }) => record.cause === 'boot',
   closing: ({ record }) => record.closing,
+  'not-closing': ({ record }) => !record.closing,
   'stopped-for-hand-over': ({ record }) => record.finalLsn !== null && !record.opened,
   /** A consent may be given: nothing is served here, no other consent is out, and the epoch is the peer's (its parity) and not older than any known here. */
   'may-consent': ({ record, database }, event) =>
@@ -207,8 +254,12 @@ export const GUARDS = {
     (!database.running || atMs - streamedAtMs >= TIMING.detachedBeforeFollowMs),
   'retry-due': ({ effectFailedAtMs }, { atMs }) =>
     effectFailedAtMs === null || atMs - effectFailedAtMs >= TIMING.followRetryMs,
-  'copy-retry-due': ({ effectFailedAtMs }, { atMs }) =>
-    effectFailedAtMs === null || atMs - effectFailedAtMs >= TIMING.copyRetryMs,
+  'lease-retry-due': ({ effectFailedAtMs }, { atMs }) =>
+    effectFailedAtMs === null || atMs - effectFailedAtMs >= TIMING.leaseRetryMs,
+  /** Long enough after the last failure to follow: a quick retry heals hiccups, a full copy loads the active server. */
+  'follow-retry-due': ({ effectFailedAtMs, copyFailedAtMs }, { atMs }) =>
+    (effectFailedAtMs === null || atMs - effectFailedAtMs >= TIMING.followRetryMs) &&
+    (copyFailedAtMs === null || atMs - copyFailedAtMs >= TIMING.copyRetryMs),
   'lag-within-limit': (server) => server.database !== null && lagBytes(server) <= server.settings.maximumLagBytes,
   'attach-limit-over': waited(TIMING.attachLimitMs),
   'hand-over-limit-over': waited(TIMING.handOverLimitMs),
@@ -219,10 +270,42 @@ export const GUARDS = {
   'copy-failed': (_, event) => event.type === 'effect-failed' && event.code === 'copy-failed',
 } as const satisfies Record<string, Guard>;
 
+/** Whether the right to serve ends before this server could be closed later than now. Spec: a cut-off active server steps down. */
+function isIsolated(
+  { settings: { witness: settings }, witness, peerGrantUntilMs, link, record }: Server,
+  { atMs }: HaEvent,
+): boolean {
+  if (settings === null || record.maintenance !== null) return false;
+  if (settings.kind === 'gateway')
+    return (link === 'lost' || link === 'confirmed-lost') && witness !== null && !witness.reachable;
+  return atMs >= Math.max(peerGrantUntilMs, witness?.leaseUntilMs ?? 0) - settings.fenceMs;
+}
+
+/** No answer that was given to the peer lets it serve any more. Clocks may run apart by a hundredth. */
+function peerMayNotServe({ settings: { witness }, answeredAtMs }: Server, atMs: number): boolean {
+  return witness?.kind !== 'nats' || atMs - answeredAtMs > witness.leaseMs * CLOCK_MARGIN;
+}
+
+/** Why the lease of the witness cannot be had now; null when it can, or when none is needed. */
+export function leaseRefusal(server: Server, atMs: number): string | null {
+  const { settings, witness, record } = server;
+  if (settings.witness?.kind !== 'nats') return null;
+  if (witness === null || !witness.reachable) return 'the witness cannot be reached';
+  if (record.maintenance !== null) return 'during maintenance the peer does not close itself when it is cut off';
+  if (witness.holder !== null && witness.holder.role !== record.role) {
+    if (witness.holder.epoch > lineageOf(record))
+      return 'the witness knows of a later owner than the one whose data this server has';
+    if (witness.takeableAtMs === null || atMs < witness.takeableAtMs)
+      return `the lease of the peer has not ended${witness.takeableAtMs === null ? '' : `: another ${Math.ceil((witness.takeableAtMs - atMs) / 100) / 10} s`}`;
+  }
+  return peerMayNotServe(server, atMs) ? null : 'an answer given to the peer lets it serve for another moment';
+}
+
 /** Effects in flight may still open the database, or have not closed it yet: a consent now could meet a writer. */
 function isChangingDatabase({ inFlight }: Server['record']): boolean {
   return (inFlight?.effects ?? []).some(
-    ({ kind }) => kind === 'stop-database' || kind === 'open-database' || kind === 'promote-database',
+    ({ kind }) =>
+      kind === 'stop-database' || kind === 'fence' || kind === 'open-database' || kind === 'promote-database',
   );
 }
 
@@ -260,6 +343,8 @@ function takeoverRefusal(server: Server, atMs: number): string | null {
   const missing = missingBytes(server);
   if (missing !== null && missing > settings.maximumLagBytes)
     return `${missing} bytes are known to be missing, above the limit of ${settings.maximumLagBytes}`;
+  if (settings.witness?.kind === 'gateway' && server.witness?.reachable !== true)
+    return 'the gateway does not answer: this server may be the one that is cut off';
   const last = record.lastAutomaticFailoverAtMs;
   if (last !== null && atMs - last < settings.minimumBetweenFailoversMs) {
     return `hold-down: the last automatic failover was ${Math.round((atMs - last) / 1000)} s ago, the minimum between two is ${settings.minimumBetweenFailoversMs / 1000} s`;

@@ -22,6 +22,16 @@ export const IGNORED: readonly Ignored[] = [
   },
   {
     states: 'every-state',
+    events: ['beat-answered', 'witness-observed'],
+    because: 'facts refresh what is known; what follows from them is decided with the next tick at the latest',
+  },
+  {
+    states: 'every-state',
+    events: ['lease-answered'],
+    because: 'no lease was asked for: a late answer changes nothing, and a lease that nobody uses ends by itself',
+  },
+  {
+    states: 'every-state',
     events: ['peer-lost', 'peer-confirmed-lost'],
     because:
       'a server that serves or has nothing to lose goes on; the link shows the loss, and the standby decides about a takeover',

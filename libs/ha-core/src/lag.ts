@@ -12,9 +12,14 @@ export function missingBytes(server: Server): number | null {
   return position.lineage < lineageOf(record) ? 0 : Math.max(0, lsnDistance(database.lsn, position.lsn));
 }
 
-/** How far the peer's data go, as it said last. */
-export function peerPosition({ record, peer }: Server): ServerRecord['peerPosition'] {
-  return peer?.lsn == null ? record.peerPosition : { lineage: peer.lineage, lsn: peer.lsn };
+/** How far the peer's data go at least: as it said last. */
+export function peerPosition({ record, peer, peerPosition: heard }: Server): ServerRecord['peerPosition'] {
+  return peer?.lsn != null ? { lineage: peer.lineage, lsn: peer.lsn } : (heard ?? record.peerPosition);
+}
+
+/** The same as missingBytes by what the peer says now, null when it does not: what it said before is only how far it had got then. */
+export function missingBytesNow(server: Server): number | null {
+  return server.peer?.lsn == null ? null : missingBytes(server);
 }
 
 /**

@@ -11,6 +11,7 @@ export function planEffect(kind: EffectKind, { record, peer }: Server): Effect {
       return { kind, epoch, forceCopy: !record.complete, lastInSyncUnixMs: record.lastInSyncUnixMs };
     case 'await-data':
       return { kind, epoch, lsn: peer?.finalLsn ?? '0/0' };
+    case 'acquire-lease':
     case 'request-consent':
       return { kind, epoch: record.request?.epoch ?? epoch, nonce: record.request?.nonce ?? '' };
     case 'request-hand-over':

@@ -17,7 +17,7 @@ import {
 } from './states.ts';
 
 const ROLES: readonly ServerRole[] = ['primary', 'secondary'];
-const SETTINGS = { maximumLagBytes: 16_777_216, minimumBetweenFailoversMs: 300_000 };
+const SETTINGS = { maximumLagBytes: 16_777_216, minimumBetweenFailoversMs: 300_000, witness: null };
 
 describe('the rule table', () => {
   const rules = ROLES.flatMap((role) => RULES[role].map((rule) => ({ role, rule })));
@@ -401,6 +401,7 @@ function peer(view: Partial<PeerView>): PeerView {
     streaming: true,
     databaseUsable: true,
     processesOk: true,
+    stopping: false,
     operation: null,
     failoverType: 'automatic',
     ...view,

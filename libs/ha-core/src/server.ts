@@ -2,8 +2,11 @@ import type { Effect } from './effects.ts';
 import type { Lsn } from './lsn.ts';
 import type { FailoverType, HaState, ServerRole } from './states.ts';
 
-/** Why a server is in `primary-failover`, or opens service in a passing state; `observed`: it said that it would have taken over. */
-export type Cause = 'hand-over' | 'superseded' | 'boot' | 'solo' | 'observed' | null;
+/**
+ * Why a server is in `primary-failover`, or opens service in a passing state; `observed`: it said that it would have taken over;
+ * `fenced`: it has closed itself because it could reach neither peer nor witness.
+ */
+export type Cause = 'hand-over' | 'superseded' | 'boot' | 'solo' | 'observed' | 'fenced' | null;
 
 /** The one operation of the pair that an operator started, or that this server takes part in. */
 export interface Operation {
@@ -102,6 +105,8 @@ export interface PeerView {
   readonly streaming: boolean;
   readonly databaseUsable: boolean;
   readonly processesOk: boolean;
+  /** It is being stopped on purpose, and serves only until the other server has taken over, for a short time. */
+  readonly stopping: boolean;
   readonly operation: { readonly id: string; readonly kind: string } | null;
   readonly failoverType: FailoverType;
 }
@@ -117,10 +122,37 @@ export interface DatabaseView {
   readonly restartsExhausted: boolean;
 }
 
+/**
+ * The third vote, when there is one. `nats` keeps a lease that one server of the pair holds at a time; `gateway` only tells whether this
+ * server is connected to the network at all. Decision: docs/decisions/0011-witness.md.
+ */
+export type WitnessSettings =
+  | {
+      readonly kind: 'nats';
+      /** A right to serve lasts so long from when it was asked for. */
+      readonly leaseMs: number;
+      /** A server that may not serve any longer is closed within this time. */
+      readonly fenceMs: number;
+    }
+  | { readonly kind: 'gateway' };
+
 /** Settings that decisions depend on. */
 export interface Settings {
   readonly maximumLagBytes: number;
   readonly minimumBetweenFailoversMs: number;
+  readonly witness: WitnessSettings | null;
+}
+
+/** What is known of the witness. */
+export interface WitnessView {
+  /** It answered when it was last asked. */
+  readonly reachable: boolean;
+  /** This server's own lease lasts until then, on its own clock; null: it has none. */
+  readonly leaseUntilMs: number | null;
+  /** Who got the lease last; null: nobody ever, or unknown. */
+  readonly holder: { readonly role: ServerRole; readonly epoch: number } | null;
+  /** From when on the lease of the other server has surely ended, on this server's clock; null: unknown. */
+  readonly takeableAtMs: number | null;
 }
 
 /** Everything `decide` may look at: the durable record and what is known at the moment. */
@@ -129,6 +161,8 @@ export interface Server {
   readonly settings: Settings;
   readonly link: 'unknown' | 'up' | 'lost' | 'confirmed-lost';
   readonly peer: PeerView | null;
+  /** How far the peer's data went when it last said so, in this run of the manager. */
+  readonly peerPosition: ServerRecord['peerPosition'];
   /** Time at which the peer was last heard. */
   readonly peerHeardAtMs: number | null;
   readonly database: DatabaseView | null;
@@ -140,8 +174,16 @@ export interface Server {
   readonly usableAtMs: number;
   /** Critical process that cannot be restarted, or null. */
   readonly failedProcess: string | null;
+  /** What is known of the witness; null: there is none, or it was not asked yet. */
+  readonly witness: WitnessView | null;
+  /** The peer's answers let this server serve until then. */
+  readonly peerGrantUntilMs: number;
+  /** When a beat of the peer was answered last: an answer lets the peer serve for the time of a lease. */
+  readonly answeredAtMs: number;
   /** Time of the last failed effect; attempts to follow the peer wait from it. */
   readonly effectFailedAtMs: number | null;
+  /** Time of the last full copy that failed, until one succeeds or another peer state makes it void. */
+  readonly copyFailedAtMs: number | null;
 }
 
 /** A server as it is before anything has ever happened to it. */
@@ -178,26 +220,42 @@ export function newRecord(role: ServerRole, runId: string): ServerRecord {
   };
 }
 
-/** A server at the start of its process: what was kept, and nothing known yet about the world. */
-export function atStart(record: ServerRecord, settings: Settings, atMs: number): Server {
+/**
+ * A server at the start of its process: what was kept, and nothing known yet about the world. `grantUntilMs`: how long the peer's answers
+ * let this server serve, as an earlier manager of this run has noted it.
+ */
+export function atStart(record: ServerRecord, settings: Settings, atMs: number, grantUntilMs = 0): Server {
   return {
     record,
     settings,
     link: 'unknown',
     peer: null,
+    peerPosition: null,
     peerHeardAtMs: null,
     database: null,
     lastEventAtMs: atMs,
     streamedAtMs: atMs,
     usableAtMs: atMs,
     failedProcess: null,
+    witness: null,
+    peerGrantUntilMs: grantUntilMs,
+    answeredAtMs: atMs, // an earlier manager may have answered just now
     effectFailedAtMs: null,
+    copyFailedAtMs: null,
   };
 }
 
 /** Epoch of the owner whose data this server's database carries: its own while it owns the role. */
 export function lineageOf(record: ServerRecord): number {
   return Math.max(record.lineage, record.hold);
+}
+
+/** Whether this server renews its lease at the witness: it owns the role and serves, or is about to. */
+export function keepsLease({ hold, opened, inFlight }: ServerRecord): boolean {
+  if (hold === 0) return false;
+  return (
+    opened || (inFlight?.effects ?? []).some(({ kind }) => kind === 'open-database' || kind === 'promote-database')
+  );
 }
 
 /** Whether this server serves the application: it owns the role and has opened service. An unpaired primary serves alone. */

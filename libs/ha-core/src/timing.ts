@@ -22,6 +22,8 @@ export const TIMING = {
   standstillMs: 4_000,
   /** Between two attempts to follow the peer. */
   followRetryMs: 5_000,
+  /** Between two attempts to get the lease of the witness. */
+  leaseRetryMs: 500,
   /** A standby whose stream is gone for so long gets help: rewind or copy is considered. */
   detachedBeforeFollowMs: 5_000,
   /** Between two full copies after a failed one. Spec: "Primary Database Copy Failed". */

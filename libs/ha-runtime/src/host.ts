@@ -26,8 +26,10 @@ export class HaHost {
     settings: Settings,
     /** Called when the journal cannot be written or an invariant breaks: the process must end, not act. */
     private readonly onBroken: (error: unknown) => void,
+    /** How long the peer's answers let this server serve, as an earlier manager has noted it. */
+    grantUntilMs = 0,
   ) {
-    this.server = atStart(record, settings, ports.clock.nowMs());
+    this.server = atStart(record, settings, ports.clock.nowMs(), grantUntilMs);
     this.interpreter = new Interpreter(ports, (event) => void this.submit(event));
   }
 

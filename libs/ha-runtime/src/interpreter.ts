@@ -113,6 +113,16 @@ export class Interpreter {
         if (!context.signal.aborted) this.report({ type: 'consent-answered', ...answer, atMs: clock.nowMs() });
         return;
       }
+      case 'acquire-lease': {
+        if (this.ports.witness === null) throw new EffectError('no-witness', 'no witness is configured');
+        const granted = await this.ports.witness.acquire({ epoch: effect.epoch }, context.signal);
+        if (!context.signal.aborted)
+          this.report({ type: 'lease-answered', nonce: effect.nonce, granted, atMs: clock.nowMs() });
+        return;
+      }
+      case 'fence':
+        await Promise.all([processes.killAll(), database.fence(context)]);
+        return;
       case 'request-hand-over':
         await peer.requestHandOver({ operationId: effect.operationId, epoch: effect.epoch }, context.signal);
         return;

@@ -35,6 +35,8 @@ export interface DatabasePort {
   promote(context: EffectContext, requiredLsn: Lsn | null): Promise<void>;
   /** Resolves with where the data end, null when there is no database. */
   stop(context: EffectContext): Promise<Lsn | null>;
+  /** Stops it immediately, without waiting for anything; crash recovery follows at the next start. */
+  fence(context: EffectContext): Promise<void>;
   followPeer(context: EffectContext, options: { forceCopy: boolean; awaySeconds: number | null }): Promise<void>;
   awaitReceived(context: EffectContext, lsn: Lsn): Promise<void>;
 }
@@ -44,6 +46,14 @@ export interface ProcessesPort {
   /** Gives up waiting, and starts nothing more, when the signal is aborted. */
   startAll(epoch: number, signal: AbortSignal): Promise<void>;
   stopAll(): Promise<void>;
+  /** Kills everything that may only run on the active server, without grace. */
+  killAll(): Promise<void>;
+}
+
+/** The third vote that keeps a lease, where there is one. */
+export interface WitnessPort {
+  /** Tries to get the lease under that epoch. False: another server has it, or has had it later. Rejects when it cannot be reached. */
+  acquire(request: { epoch: number }, signal: AbortSignal): Promise<boolean>;
 }
 
 /** Requests to the peer's state machine. */
@@ -81,6 +91,7 @@ export interface RuntimePorts {
   readonly processes: ProcessesPort;
   readonly peer: PeerPort;
   readonly registration: RegistrationPort;
+  readonly witness: WitnessPort | null;
   /** Told of every decision once its record is durable, and of every change of the record. Must not throw. */
   announce(decision: Decision, cause: HaEvent): void;
 }

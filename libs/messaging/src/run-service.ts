@@ -43,7 +43,7 @@ export async function startService(environment: ServiceEnvironment, start: Start
 /**
  * A service process from its environment variables to its end: the only thing that a `main.ts` calls.
  * SIGTERM and SIGINT close the service alone; the runner's message `{ type: 'shutdown' }` closes it because the server goes down; the
- * runner's end (closed channel) closes it too, since nobody would watch it. An unexpected error ends it with 1, a wrong
+ * runner's end (closed channel) closes it likewise, since nobody would watch what it owns. An unexpected error ends it with 1, a wrong
  * configuration with 2.
  */
 export function runService(name: string, start: StartService): void {
@@ -83,7 +83,8 @@ export function runProcess(name: string, boot: (environment: ServiceEnvironment)
     if (message?.type === 'shutdown') close('server-shutdown');
     if (message?.type === 'ping') tellRunner({ type: 'pong' });
   });
-  process.on('disconnect', () => close('service-restart'));
+  // The runner is gone, and with it bus and store: what this service owns would go on without anybody who decides about it.
+  process.on('disconnect', () => close('server-shutdown'));
   started.then(
     () => tellRunner({ type: 'ready' }),
     (error: unknown) => exitAfterFault(logger, error),

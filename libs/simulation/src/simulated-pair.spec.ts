@@ -301,14 +301,17 @@ describe('a simulated pair under random faults', () => {
     { length: Number(process.env.UNDERSTUDY_SEEDS ?? 300) },
     (_, index) => index + 1 + Number(process.env.UNDERSTUDY_FIRST_SEED ?? 0),
   );
-  it(`keeps the laws and settles within two minutes after the faults (${seeds.length} seeds)`, () => {
+  it.each([
+    ['without a witness', false],
+    ['with a witness', true],
+  ])(`keeps the laws and settles within minutes after the faults, %s (${seeds.length} seeds)`, (_, withWitness) => {
     for (const seed of seeds) {
-      const pair = new SimulatedPair(seed);
+      const pair = new SimulatedPair(seed, withWitness);
       const { random } = pair;
-      const type = random.pick(['manual', 'automatic'] as const);
+      const type = random.pick(['manual', 'automatic', 'automatic'] as const);
       const story: string[] = [type];
       try {
-        pair.register(type);
+        if (random.chance(0.8)) pair.register(type);
         for (let round = 0; round < 25; round++) {
           pair.lossProbability = random.pick([0, 0, 0.1, 0.5]);
           pair.failureProbability = random.pick([0, 0, 0.05, 0.3]);
@@ -337,6 +340,9 @@ describe('a simulated pair under random faults', () => {
             'unkillable',
             'broken',
             'mended',
+            'witness',
+            'stop',
+            'register',
             'wait',
           ] as const);
           story.push(`${pair.seconds.toFixed(2)} ${fault} ${server.role} [${pair.states}]`);
@@ -362,8 +368,11 @@ describe('a simulated pair under random faults', () => {
               confirmed: random.chance(0.7),
               acceptDataLoss: random.chance(0.5),
             });
-          if (fault === 'maintenance' && server.awake)
-            server.feed({ type: 'operator-maintenance', minutes: 1, reason: 'r', unixMs: pair.seconds * 1000 });
+          if (fault === 'maintenance' && server.awake) pair.maintenance(server, 1);
+          if (fault === 'witness' && random.chance(0.5)) pair.witnessReach.delete(server);
+          else if (fault === 'witness') pair.witnessReach.add(server);
+          if (fault === 'register' && pair.primary.awake) pair.orderRegistration(type);
+          if (fault === 'stop') server.stopping = server.awake && !server.stopping;
           if (fault === 'failover' && pair.secondary.awake)
             pair.secondary.feed({ type: 'operator-failover', operationId, acceptDataLoss: random.chance(0.5) });
           if (fault === 'freeze') server.frozen = server.up;
@@ -390,6 +399,8 @@ describe('a simulated pair under random faults', () => {
           pair.thaw(server);
           server.unkillable = false;
           server.broken = false;
+          server.stopping = false;
+          pair.witnessReach.add(server);
           if (!server.up) server.boot(false);
           server.feed({ type: 'process-recovered' });
         }

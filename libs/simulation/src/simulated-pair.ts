@@ -8,11 +8,17 @@ import {
 } from '@understudy/ha-core';
 import { SeededRandom } from './seeded-random.ts';
 import { SimulatedServer, type Surroundings } from './simulated-server.ts';
+import { SimulatedWitness } from './simulated-witness.ts';
 
 const STEP_MS = 50;
 const BEAT_MS = 1000;
 const LOST_MS = 3000;
 const CONFIRMED_MS = 5000;
+const LEASE_MS = 4000;
+const FENCE_MS = 1000;
+const RENEW_MS = 500;
+/** A server that stood still closes itself when it has looked at the time, and not before. */
+const THAW_MS = FENCE_MS + 1500;
 const STOP_AGAIN_MS = 10_000;
 const BOTH_LIMIT_MS = 25_000;
 const LOOK_AT_ACTIONS_MS = 3000;
@@ -41,6 +47,9 @@ export class SimulatedPair {
   readonly primary: SimulatedServer;
   readonly secondary: SimulatedServer;
   readonly random: SeededRandom;
+  readonly witness: SimulatedWitness | null;
+  /** The servers that reach the witness. */
+  readonly witnessReach = new Set<SimulatedServer>();
   linkUp = true;
   /** Probability that a message of a request between the servers is lost. */
   lossProbability = 0;
@@ -62,9 +71,11 @@ export class SimulatedPair {
   private writes = 0;
   private pairs = 0;
   private linkUpSinceMs = 0;
+  private thawedAtMs = Number.NEGATIVE_INFINITY;
   private epochs: Record<string, number> = { primary: 0, secondary: 0 };
 
-  constructor(seed: number) {
+  constructor(seed: number, withWitness = false) {
+    this.witness = withWitness ? new SimulatedWitness() : null;
     this.random = new SeededRandom(seed);
     const around: Surroundings = {
       reachable: (from) => {
@@ -72,10 +83,13 @@ export class SimulatedPair {
         return this.linkUp && other.up && from.up && !other.frozen && !from.frozen ? other : null;
       },
       delivers: () => !this.random.chance(this.lossProbability),
-      effectFails: (_: Effect) => this.random.chance(this.failureProbability),
+      effectFails: ({ kind }: Effect) => kind !== 'fence' && this.random.chance(this.failureProbability),
       failureOf: ({ kind }) =>
         kind === 'follow-peer' ? this.random.pick(['injected', 'copy-failed', 'rewind-failed']) : 'injected',
+      witness: (from) => (this.witness !== null && from.awake && this.witnessReach.has(from) ? this.witness : null),
       effectTakes: (kind) => {
+        // that closing takes no longer than that is what the lease is reckoned with
+        if (kind === 'fence') return { ms: this.effectMs === 0 ? 0 : FENCE_MS - 2 * STEP_MS, worksAtOnce: false };
         if (kind.endsWith('database') && this.random.chance(this.hangProbability)) return this.hang();
         return this.effectMs === 0
           ? { ms: 0, worksAtOnce: false }
@@ -84,8 +98,14 @@ export class SimulatedPair {
       positionUnknown: () => this.random.chance(this.blindProbability),
       nowMs: () => this.nowMs,
     };
-    this.primary = new SimulatedServer('primary', around);
-    this.secondary = new SimulatedServer('secondary', around);
+    const settings = {
+      maximumLagBytes: 20,
+      minimumBetweenFailoversMs: 0,
+      witness: withWitness ? ({ kind: 'nats', leaseMs: LEASE_MS, fenceMs: FENCE_MS } as const) : null,
+    };
+    this.primary = new SimulatedServer('primary', around, settings);
+    this.secondary = new SimulatedServer('secondary', around, settings);
+    for (const server of this.servers) this.witnessReach.add(server);
     this.primary.boot(false);
     this.secondary.boot(false);
   }
@@ -116,15 +136,16 @@ export class SimulatedPair {
   thaw(server: SimulatedServer): void {
     if (!server.frozen) return;
     server.frozen = false;
+    this.thawedAtMs = this.nowMs;
     server.lastHeardMs = this.nowMs;
     server.lastFailureMs = this.nowMs;
     this.linkUpSinceMs = this.nowMs;
   }
 
+  /** Registers the pair and waits until it protects itself. */
   register(failoverType: FailoverType): void {
     this.run(3);
-    const pairId = `pair-${++this.pairs}`;
-    this.primary.feed({ type: 'operator-register', operationId: `registration-${this.pairs}`, pairId, failoverType });
+    this.orderRegistration(failoverType);
     this.until(() => this.states === 'primary-active / secondary-syncing', 30);
   }
 
@@ -149,6 +170,22 @@ export class SimulatedPair {
       (states === 'primary-active / secondary-syncing' || states === 'primary-syncing / secondary-active') &&
       this.primary.streaming()
     );
+  }
+
+  /** The operator's order to register, with a pair of its own each time. */
+  orderRegistration(failoverType: FailoverType): void {
+    const pairId = `pair-${++this.pairs}`;
+    this.primary.feed({ type: 'operator-register', operationId: `registration-${this.pairs}`, pairId, failoverType });
+  }
+
+  /** Planned work, ordered on that server: the one that might take over hears of it first. */
+  maintenance(server: SimulatedServer, minutes: number): void {
+    const order = { type: 'operator-maintenance', minutes, reason: 'planned', unixMs: this.nowMs } as const;
+    const other = server === this.primary ? this.secondary : this.primary;
+    const reachable = this.linkUp && other.up;
+    if (server.record.opened && !reachable) return;
+    for (const each of server.record.opened ? [other, server] : [server, other])
+      if (each === server || reachable) each.feed(order);
   }
 
   /** Neither server is paired. */
@@ -177,6 +214,7 @@ export class SimulatedPair {
         server.observe();
         server.feed({ type: 'tick', unixMs: this.nowMs });
       }
+      if (this.nowMs % RENEW_MS === 0) server.lookAtWitness();
       this.beat(server, whole, before !== server.record);
     }
     if (this.nowMs % 200 === 0) this.write();
@@ -193,11 +231,13 @@ export class SimulatedPair {
     const hears = reachable && other.pin === server.pin && remembers;
     if (hears && whole) {
       server.lastHeardMs = this.nowMs;
-      server.feed({ type: 'peer-heard', status: other.status() });
+      other.feed({ type: 'beat-answered' });
+      server.feed({ type: 'peer-heard', status: other.status(), sentAtMs: this.nowMs });
     }
     if (hears && changed) {
       other.lastHeardMs = this.nowMs;
-      other.feed({ type: 'peer-heard', status: server.status() });
+      server.feed({ type: 'beat-answered' });
+      other.feed({ type: 'peer-heard', status: server.status(), sentAtMs: this.nowMs });
     }
     if (!whole) return;
     const silentMs = this.nowMs - server.lastHeardMs;
@@ -272,6 +312,14 @@ export class SimulatedPair {
         throw new BrokenLaw('the application runs on a secondary that is not paired');
     }
     if (primary.serving && secondary.serving) {
+      const thawed = this.nowMs - this.thawedAtMs < THAW_MS;
+      if (
+        !thawed &&
+        this.witness !== null &&
+        primary.record.pairId !== null &&
+        primary.record.pairId === secondary.record.pairId
+      )
+        throw new BrokenLaw('both are active although there is a witness');
       if (primary.record.hold === secondary.record.hold) throw new BrokenLaw('both are active under the same epoch');
       const talkingMs = this.nowMs - Math.max(this.linkUpSinceMs, this.dissolvedSinceMs());
       if (this.linkUp && talkingMs > 2 * BEAT_MS)

@@ -6,6 +6,7 @@ import {
   formatLsn,
   type HaEvent,
   isServing,
+  keepsLease,
   lineageOf,
   newRecord,
   type PeerView,
@@ -13,7 +14,9 @@ import {
   type Server,
   type ServerRecord,
   type ServerRole,
+  type Settings,
 } from '@understudy/ha-core';
+import { SimulatedLeaseKeeper, type SimulatedWitness } from './simulated-witness.ts';
 
 /** A database as the simulation sees it: a list of writes, each carrying the epoch it was made under. */
 export interface SimulatedDatabase {
@@ -27,6 +30,8 @@ export interface SimulatedDatabase {
 export interface Surroundings {
   /** The other server, when both are up and a message from here to there would arrive. */
   reachable(from: SimulatedServer): SimulatedServer | null;
+  /** The witness, when this server can reach it. */
+  witness(from: SimulatedServer): SimulatedWitness | null;
   /** A message to the other server and its answer; false when one of them is lost. */
   delivers(): boolean;
   /** Whether an effect fails now. */
@@ -55,7 +60,10 @@ interface Work {
 }
 
 /** What lets a server open its database after a start: consent, an order to act alone, or the search for a later owner. */
-const WARRANTS = new Set(['P-72', 'P-78', 'P-122', 'S-51', 'S-40', 'S-42', 'S-60', 'S-61']);
+const WARRANTS = new Set([
+  ...['P-72', 'P-78', 'P-122', 'P-147', 'S-51', 'S-40', 'S-42', 'S-60', 'S-61'],
+  ...['S-141', 'S-142', 'S-143', 'S-151'],
+]);
 
 /** One server: the real state machine on a simulated database, disk and clock. */
 export class SimulatedServer {
@@ -77,6 +85,8 @@ export class SimulatedServer {
   /** Writes that were thrown away here by following the peer after a divergence. */
   readonly setAside: string[] = [];
   lastHeardMs = 0;
+  /** Being stopped on purpose. */
+  stopping = false;
   lastFailureMs = 0;
   /** What broke a law while an event was handled; the pair looks at it after each step. */
   brokenLaw: string | null = null;
@@ -86,16 +96,23 @@ export class SimulatedServer {
   private runs = 0;
   private hasWarrant = true;
   /** The furthest position that the peer has told of, by lineage. */
+  private keeper: SimulatedLeaseKeeper | null;
   private readonly told = new Map<number, bigint>();
 
   constructor(
     readonly role: ServerRole,
     private readonly around: Surroundings,
-    private readonly settings = { maximumLagBytes: 20, minimumBetweenFailoversMs: 0 },
+    private readonly settings: Settings = { maximumLagBytes: 20, minimumBetweenFailoversMs: 0, witness: null },
   ) {
     this.disk = newRecord(role, 'none');
+    this.keeper = this.newKeeper();
     this.database = { mode: role === 'primary' ? 'stopped' : 'none', isStandby: false, log: [] };
     this.server = atStart(this.disk, settings, 0);
+  }
+
+  private newKeeper(): SimulatedLeaseKeeper | null {
+    const { witness } = this.settings;
+    return witness?.kind === 'nats' ? new SimulatedLeaseKeeper(this.role, witness.leaseMs) : null;
   }
 
   get record(): ServerRecord {
@@ -122,8 +139,11 @@ export class SimulatedServer {
   /** Power on, or only the manager again. */
   boot(sameRun: boolean): void {
     this.up = true;
+    this.stopping = false;
     if (!sameRun) this.runs += 1;
-    this.server = atStart(this.disk, this.settings, this.around.nowMs());
+    const grantUntilMs = sameRun ? this.server.peerGrantUntilMs : 0;
+    this.server = atStart(this.disk, this.settings, this.around.nowMs(), grantUntilMs);
+    this.keeper = this.newKeeper();
     this.queue = null;
     this.lastHeardMs = this.around.nowMs();
     // what was only heard is forgotten with the process that heard it
@@ -192,6 +212,7 @@ export class SimulatedServer {
       streaming: this.streaming(),
       databaseUsable: this.database.mode === 'read-write' || this.database.mode === 'standby',
       processesOk: !isServing(record) || this.processesRunning,
+      stopping: this.stopping,
       operation: record.operation && { id: record.operation.id, kind: record.operation.kind },
       failoverType: record.failoverType,
     };
@@ -207,6 +228,14 @@ export class SimulatedServer {
       standby.database.mode === 'standby' &&
       isPrefix(standby.database.log, source.database.log)
     );
+  }
+
+  /** The manager looks at the witness, and renews the lease. */
+  lookAtWitness(): void {
+    if (this.keeper === null) return;
+    const serving = keepsLease(this.record);
+    const witness = this.keeper.look(this.around.witness(this), serving, this.record.hold, this.around.nowMs());
+    this.feed({ type: 'witness-observed', witness });
   }
 
   /** db-replication reports. */
@@ -272,6 +301,15 @@ export class SimulatedServer {
 
   /** Does the work of an effect; what is returned tells this server about it: null, or why it failed. */
   private perform(effect: Effect, queue: Work): () => string | null {
+    if (effect.kind === 'acquire-lease') {
+      const witness = this.around.witness(this);
+      if (witness === null || this.keeper === null) return () => 'witness-unreachable';
+      const granted = this.keeper.acquire(witness, effect.epoch, this.around.nowMs());
+      return () => {
+        this.feed({ type: 'lease-answered', nonce: effect.nonce, granted });
+        return null;
+      };
+    }
     if (effect.kind !== 'request-consent') {
       const outcome = this.performNow(effect, queue);
       return () => outcome;
@@ -331,7 +369,15 @@ export class SimulatedServer {
       case 'await-data':
         return parseLsn(this.lsn) >= parseLsn(effect.lsn) ? null : 'data-missing';
       case 'request-consent':
+      case 'acquire-lease':
         return null; // see perform
+      case 'fence':
+        this.processesRunning = false;
+        if (database.mode !== 'none') {
+          database.isStandby = database.mode === 'stopped' ? database.isStandby : database.mode === 'standby';
+          database.mode = 'stopped';
+        }
+        return null;
       case 'request-hand-over': {
         if (other === null || !this.around.delivers()) return 'peer-unreachable';
         other.received.push({ type: 'hand-over-requested', operationId: effect.operationId });

@@ -18,10 +18,12 @@ export function answerProbe(probe: Probe, status: StatusView | null): ProbeAnswe
   return { ok: reason === '', state: status.state, currentRole: status.currentRole, reason };
 }
 
-function objection(probe: Probe, { currentRole, state, database, processes }: StatusView): string {
+function objection(probe: Probe, status: StatusView): string {
+  const { currentRole, state, database, processes, configurationMode } = status;
   if (probe !== 'health') return currentRole === probe ? '' : `the current role is ${currentRole}`;
-  if (currentRole !== 'active') return '';
-  if (!database.running || !database.usable) return `the database is not usable in state ${state}`;
+  // a secondary that waits to be registered has no database to run
+  const needsDatabase = currentRole === 'active' || configurationMode !== 'HA Not Configured' || database.running;
+  if (needsDatabase && (!database.running || !database.usable)) return `the database is not usable in state ${state}`;
   const failed = processes.find((process) => process.critical && process.state === 'failed');
   return failed ? `the critical process ${failed.name} has failed` : '';
 }

@@ -99,7 +99,8 @@ export class Demo {
     }
     const each = this.servers.find(({ server }) => server.name === name);
     if (!each || (verb !== 'kill' && verb !== 'start')) throw new Error('unknown');
-    if (verb === 'kill') {
+    if (verb === 'start' && each.isRunning) this.log(`${name} runs already.`);
+    else if (verb === 'kill') {
       await each.kill();
       this.log(`Killed: every process of ${name}. Watch with "status"; "start ${name}" brings it back.`);
     } else {
@@ -187,8 +188,16 @@ async function clearAway(directory: string, root: string, log: (line: string) =>
   }
 }
 
-/** Removes only what a start made: the directory may be one the user named. */
+/** Removes only what a start made: the directory may be one the user named, and hold something else. */
 function reset(directory: string): void {
+  for (const name of ['alpha', 'beta']) {
+    const ours = existsSync(join(directory, `${name}.yaml`));
+    if (!ours && existsSync(join(directory, name)))
+      throw new CliError(
+        EXIT.usage,
+        `${join(directory, name)} is not of the demonstration (there is no ${name}.yaml beside it): move it away, or choose another UNDERSTUDY_DEMO_DIRECTORY.`,
+      );
+  }
   for (const name of ['alpha', 'beta', 'alpha.yaml', 'beta.yaml', 'alpha.log', 'beta.log', 'ports.json', 'auth.key']) {
     rmSync(join(directory, name), { recursive: true, force: true });
   }

@@ -60,6 +60,8 @@ function allProcesses(marks: ServerMarks): Seen[] {
 function bearsMark(process: string, { configurationFile, dataDirectory }: ServerMarks): boolean {
   const words = readFileSync(`${process}/cmdline`, 'utf8').split('\0');
   if (!isServerProgram(words[0] ?? '')) return false;
+  // the command line that an operator watches the server with is not the server
+  if (words.includes('--config') && !words.includes('run')) return false;
   if (words.some((word) => word === configurationFile || word.includes(`${dataDirectory}/`))) return true;
   try {
     if (`${readlinkSync(`${process}/cwd`)}/`.startsWith(`${dataDirectory}/`)) return true;

@@ -42,7 +42,12 @@ async function http(wanted: Extract<AgentRequest, { kind: 'http' }>, isRepeat = 
     return await new Promise<AgentReply>((resolve, reject) => {
       const outgoing = request(
         wanted.url,
-        { method: wanted.method, headers: wanted.headers, agent: isRead ? keptOpen : once, timeout: wanted.timeoutMs },
+        {
+          method: wanted.method,
+          headers: headersOf(wanted),
+          agent: isRead ? keptOpen : once,
+          timeout: wanted.timeoutMs,
+        },
         (response) =>
           collect(response).then((body) => resolve({ kind: 'http', status: response.statusCode ?? 0, body }), reject),
       );
@@ -61,6 +66,11 @@ async function http(wanted: Extract<AgentRequest, { kind: 'http' }>, isRepeat = 
     if (isRead && reused && !isRepeat) return http(wanted, true); // a kept connection of a server that went away
     throw error;
   }
+}
+
+/** With the length of the body: for some methods Node.js does not say it by itself. */
+function headersOf({ headers, body }: { headers: Record<string, string>; body?: string | null }) {
+  return body ? { ...headers, 'content-length': Buffer.byteLength(body) } : headers;
 }
 
 async function collect(response: IncomingMessage): Promise<string> {

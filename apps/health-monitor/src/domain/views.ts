@@ -21,6 +21,8 @@ export interface ViewContext {
   readonly processes: readonly ProcessView[];
   readonly roundTripMs: number | null;
   readonly progress: EffectProgress | null;
+  /** This server is being stopped on purpose. */
+  readonly stopping: boolean;
   readonly nowMs: number;
   readonly unixMs: number;
 }
@@ -49,7 +51,7 @@ const FORCED_FAILBACK = {
 } as const;
 
 /** What this server tells its peer in the answer to a beat. */
-export function ownStatus(server: Server, { node, facts, processes }: ViewContext): ServerStatus {
+export function ownStatus(server: Server, { node, facts, processes, stopping }: ViewContext): ServerStatus {
   const { record } = server;
   return {
     pairId: record.pairId,
@@ -70,6 +72,7 @@ export function ownStatus(server: Server, { node, facts, processes }: ViewContex
     streaming: facts?.streaming ?? false,
     databaseUsable: facts?.usable ?? false,
     processesOk: processesOk(server, processes),
+    stopping,
     operation: record.operation && { id: record.operation.id, kind: record.operation.kind },
     version: node.version,
   };
@@ -85,8 +88,8 @@ function processesOk({ record, failedProcess }: Server, processes: readonly Proc
 
 /** What the state machine keeps of the peer's status. */
 export function peerView(status: ServerStatus): PeerView {
-  const { name: _name, timeline: _timeline, version: _version, lagBytes = null, ...view } = status;
-  return { ...view, lagBytes };
+  const { name: _name, timeline: _timeline, version: _version, lagBytes = null, stopping = false, ...view } = status;
+  return { ...view, lagBytes, stopping };
 }
 
 /** Body of GET /api/v1/ha/status. */
@@ -140,6 +143,7 @@ export function statusView(server: Server, context: ViewContext): StatusView {
     unavailableActions: refusals.flatMap(({ action, reason }) => (reason === null ? [] : [{ action, reason }])),
     automaticFailover: automaticFailover(server, nowMs),
     maintenance: maintenanceView(server, context),
+    activity: progress && { step: progress.step, progressPercent: progress.percent },
     operation: record.operation && {
       id: record.operation.id,
       kind: record.operation.kind,

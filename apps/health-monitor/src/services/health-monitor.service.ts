@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   AnnounceDissolution,
   AnnounceMaintenance,
@@ -17,7 +18,7 @@ import {
   type StatusView,
   WatchPeer,
 } from '@understudy/contracts';
-import { type Decision, HA_STATE_LABELS, type HaEvent, type OperatorEventType } from '@understudy/ha-core';
+import { type Decision, HA_STATE_LABELS, type HaEvent, isServing, type OperatorEventType } from '@understudy/ha-core';
 import { type DatabasePort, HaHost, type PeerPort } from '@understudy/ha-runtime';
 import { type Bus, BusError } from '@understudy/messaging';
 import type { ServiceEnvironment } from '@understudy/platform';
@@ -30,6 +31,10 @@ import type { Pairing } from './pairing.ts';
 import type { RecordKeeper } from './record-keeper.ts';
 
 const TICK_MS = 1000;
+/** A primary that is being stopped: how often it looks, how long the secondary may take to react, and to take over. */
+const STOP_LOOK_MS = 100;
+const STOP_ANSWER_LIMIT_MS = 4000;
+const STOP_HAND_OVER_LIMIT_MS = 30_000;
 const WATCH_REPEAT_MS = 5000;
 /** The same decision without a change of state is written into the event list once in this time. */
 const REPEAT_QUIET_MS = 60_000;
@@ -46,6 +51,7 @@ export class HealthMonitorService {
   private facts: DatabaseFacts | null = null;
   private roundTripMs: number | null = null;
   private timers: NodeJS.Timeout[] = [];
+  private stopping = false;
   private lastSaid = { rule: '', atMs: 0 };
 
   constructor(
@@ -107,10 +113,40 @@ export class HealthMonitorService {
 
   /** Stops deciding. `server-shutdown` also stops the application; otherwise it runs on and is found again. */
   async close(reason: 'server-shutdown' | 'service-restart'): Promise<void> {
+    if (reason === 'server-shutdown') await this.handOverBeforeStop();
     for (const timer of this.timers) clearInterval(timer);
     await this.host.stop();
     if (reason === 'server-shutdown') await this.processes.stopEverything();
     else await this.processes.release();
+  }
+
+  /**
+   * A primary that is stopped on purpose under automatic failover waits for the secondary to take over, so that nothing is lost and the
+   * pause is short. Spec: "How High Availability Works". It stops all the same when the secondary does not.
+   */
+  private async handOverBeforeStop(): Promise<void> {
+    const { record, link, peer, database } = this.host.view;
+    const isPossible =
+      record.role === 'primary' &&
+      record.failoverType === 'automatic' &&
+      record.maintenance === null &&
+      isServing(record) &&
+      link === 'up' &&
+      peer?.state === 'secondary-syncing' &&
+      database?.streaming === true;
+    if (!isPossible) return;
+    this.stopping = true;
+    this.env.logger.info('Stopping: waiting for the secondary to take over');
+    const begunAtMs = this.env.clock.nowMs();
+    for (;;) {
+      this.bus.publish(OwnStatusChanged, { state: this.record.state, epoch: this.record.epoch });
+      await delay(STOP_LOOK_MS);
+      const { record: now, peer: other } = this.host.view;
+      const waitedMs = this.env.clock.nowMs() - begunAtMs;
+      if (now.hold === 0 && other?.serving === true) return;
+      if (now.state === 'primary-active' && waitedMs > STOP_ANSWER_LIMIT_MS) return;
+      if (waitedMs > STOP_HAND_OVER_LIMIT_MS) return;
+    }
   }
 
   /** Body of GET /api/v1/ha/status. */
@@ -270,6 +306,7 @@ export class HealthMonitorService {
       processes: this.processes.views(),
       roundTripMs: this.roundTripMs,
       progress: this.host.progress,
+      stopping: this.stopping,
       nowMs: clock.nowMs(),
       unixMs: clock.unixMs(),
     };

@@ -16,21 +16,29 @@ export class MaintenanceService {
     private readonly clock: { nowMs(): number; unixMs(): number },
   ) {}
 
-  /** Begins it here and on the peer. On a primary it is refused when the secondary, which is the one that would take over, cannot be told. */
+  /**
+   * Begins it here and on the peer. The server that might take over has to know first: an active one whose standby cannot be told refuses.
+   */
   async begin(minutes: number, reason: string) {
     const refusal = this.monitor.refusalOf(this.beginning(minutes, reason));
     if (refusal !== null) throw refusal;
-    await this.tell(minutes, reason, this.monitor.record.role === 'primary');
+    const isActive = this.monitor.record.opened;
+    if (isActive) await this.tell(minutes, reason, true);
     await this.monitor.order(this.beginning(minutes, reason));
+    if (!isActive) await this.tell(minutes, reason, false);
     const maintenance = maintenanceView(this.monitor.view, { nowMs: this.clock.nowMs(), unixMs: this.clock.unixMs() });
     if (maintenance === null) throw new BusError('not-allowed', 'the maintenance was ended at once');
     return { maintenance };
   }
 
-  /** Ends it here and, when it can be told, on the peer; there it ends by its time limit otherwise. */
+  /** Ends it here and, when it can be told, on the peer; there it ends by its time limit otherwise. The active server first. */
   async end(): Promise<{ maintenance: null }> {
+    const refusal = this.monitor.refusalOf({ type: 'operator-maintenance-end' });
+    if (refusal !== null) throw refusal;
+    const isActive = this.monitor.record.opened;
+    if (!isActive) await this.tell(null, '', false);
     await this.monitor.order({ type: 'operator-maintenance-end' });
-    await this.tell(null, '', false);
+    if (isActive) await this.tell(null, '', false);
     return { maintenance: null };
   }
 
@@ -48,7 +56,7 @@ export class MaintenanceService {
       if (!mustBeTold) return;
       throw new BusError(
         'peer-unreachable',
-        `the secondary cannot be told, and might take over: give the order there (${error instanceof Error ? error.message : String(error)})`,
+        `the ${peerRole} cannot be told, and might take over: give the order there (${error instanceof Error ? error.message : String(error)})`,
       );
     }
   }

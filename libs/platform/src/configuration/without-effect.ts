@@ -5,7 +5,7 @@ import type { NodeConfiguration } from './configuration.schema.ts';
  * that protects must not look as if it did.
  */
 export function settingsWithoutEffect(configuration: NodeConfiguration): string[] {
-  const { database, witness, virtualIp, fileSets, mail, telemetry } = configuration;
+  const { database, witness, virtualIp, fileSets, mail, telemetry, processes } = configuration;
   const sentences = {
     'database.replication: sync is not yet available: replication is asynchronous': database.replication === 'sync',
     'witness is not yet available: a network split can make both servers active under automatic failover': witness,
@@ -14,5 +14,13 @@ export function settingsWithoutEffect(configuration: NodeConfiguration): string[
     'mail is not yet available: nobody is notified': mail,
     'telemetry.otlpEndpoint is not yet available: no traces are sent': telemetry.otlpEndpoint,
   };
+  const notRun = processes.filter(({ command }) => command === undefined);
+  return [
+    ...notRun.map(({ name }) => `processes: ${name} is not run: only command is available yet`),
+    ...said(sentences),
+  ];
+}
+
+function said(sentences: Record<string, unknown>): string[] {
   return Object.entries(sentences).flatMap(([sentence, applies]) => (applies ? [sentence] : []));
 }
