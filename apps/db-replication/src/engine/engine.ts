@@ -12,6 +12,7 @@ import type { TaskContext } from '../ports/task-context.ts';
 import { ConfigurationFiles } from './configuration-files.ts';
 import { DataDirectory } from './data-directory.ts';
 import { FactsObserver, PROBE_SCHEMA } from './facts-observer.ts';
+import { Housekeeping } from './housekeeping.ts';
 import { Postmaster } from './postmaster.ts';
 import { checkpoint, Promotion } from './promotion.ts';
 import { Rejoin } from './rejoin.ts';
@@ -40,11 +41,12 @@ export class DatabaseEngine {
   private readonly promotion: Promotion;
   private readonly rejoin: Rejoin;
   private readonly supervision: Supervision;
+  private readonly housekeeping: Housekeeping;
   private readonly state: StateFile;
   private peer: PeerIdentity | null = null;
   private timer: NodeJS.Timeout | undefined;
   private observing: Promise<DatabaseFacts> | null = null;
-  private keepingSlot = false;
+  private keeping = false;
   private lastShape = '';
   private closed = false;
 
@@ -79,6 +81,9 @@ export class DatabaseEngine {
       launch: (context) => this.launch(context),
       changed: () => void this.report(true),
     });
+    const stop = () => this.postmaster.shutDown(quietContext());
+    const restart = () => this.supervision.restart(stop);
+    this.housekeeping = new Housekeeping(this.postmaster, this.directory, events, clock, logger, restart);
   }
 
   /** Takes up what is there, and begins to watch. Starts nothing unless this very run of the server was told to. */
@@ -282,15 +287,19 @@ export class DatabaseEngine {
     const shape = JSON.stringify({ running, usable, role, streaming, timeline, slotStatus, restartsExhausted });
     if (always || shape !== this.lastShape) this.events.factsObserved(facts);
     this.lastShape = shape;
-    if (!usable || this.peer === null || this.state.current.sourceRetired || this.desk.isBusy || this.keepingSlot)
-      return;
-    this.keepingSlot = true;
+    if (this.desk.isBusy || this.keeping) return;
+    this.keeping = true;
+    await this.lookAfter(facts).finally(() => {
+      this.keeping = false;
+    });
+  }
+
+  private async lookAfter(facts: DatabaseFacts): Promise<void> {
+    await this.housekeeping.run(facts);
+    if (!facts.usable || this.peer === null || this.state.current.sourceRetired || this.desk.isBusy) return;
     await this.source
-      .keepSlot(role === 'read-write')
-      .catch((error: unknown) => this.logger.debug('The slot for the peer could not be kept', { error }))
-      .finally(() => {
-        this.keepingSlot = false;
-      });
+      .keepSlot(facts.role === 'read-write')
+      .catch((error: unknown) => this.logger.debug('The slot for the peer could not be kept', { error }));
   }
 
   /** One look at a time; who asks meanwhile gets its result. */

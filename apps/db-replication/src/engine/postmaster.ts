@@ -213,7 +213,7 @@ export class Postmaster {
       const log = openSync(this.logFile, 'r');
       try {
         const { size } = fstatSync(log);
-        const start = Math.max(this.logStart, size - LOG_BYTES);
+        const start = Math.max(this.logStart > size ? 0 : this.logStart, size - LOG_BYTES);
         const buffer = Buffer.alloc(Math.max(0, size - start));
         readSync(log, buffer, 0, buffer.length, start);
         return buffer.toString('utf8');
@@ -225,7 +225,8 @@ export class Postmaster {
     }
   }
 
-  private get logFile(): string {
+  /** Where PostgreSQL writes its log. */
+  get logFile(): string {
     return join(this.settings.paths.logs, 'postgresql.log');
   }
 }

@@ -58,6 +58,22 @@ export class Supervision {
     this.nextAtMs = 0;
   }
 
+  /** Stops and starts it again on purpose, unless a task comes first. */
+  async restart(stop: () => Promise<void>): Promise<void> {
+    if (this.reviving !== null) return;
+    this.wasRunning = false;
+    this.reviving = stop()
+      .then(() => this.revive())
+      .catch((error: unknown) =>
+        this.failed(`PostgreSQL could not be restarted: ${messageOf(error)}`, 'postgresql-start-failed'),
+      )
+      .finally(() => {
+        this.reviving = null;
+        this.supervised.changed();
+      });
+    await this.reviving;
+  }
+
   private look(): void {
     if (this.reviving !== null || !this.supervised.shallRun()) return;
     const isRunning = this.postmaster.running !== null;
