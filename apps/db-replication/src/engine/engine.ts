@@ -5,7 +5,8 @@ import type { Clock, Logger } from '@understudy/platform';
 import { Programs } from '../adapters/programs.ts';
 import { withLocal } from '../adapters/sql.ts';
 import { StateFile } from '../adapters/state-file.ts';
-import { TaskFailure } from '../domain/task-failure.ts';
+import { timelineOf } from '../domain/control-data.ts';
+import { messageOf, TaskFailure } from '../domain/task-failure.ts';
 import type { EngineEvents } from '../ports/engine-events.ts';
 import type { EngineSettings } from '../ports/engine-settings.ts';
 import type { TaskContext } from '../ports/task-context.ts';
@@ -194,8 +195,20 @@ export class DatabaseEngine {
       await this.postmaster.shutDown(context);
     }
     await this.postmaster.endOrphans();
-    const control = await this.directory.control();
-    return { lsn: formatLsn(await this.directory.endOfWal(control)), timeline: control.checkpointTimeline };
+    return this.endOfData(context);
+  }
+
+  private async endOfData(context: TaskContext): Promise<Found> {
+    try {
+      const control = await this.directory.control();
+      return { lsn: formatLsn(await this.directory.endOfData(control, context)), timeline: timelineOf(control) };
+    } catch (error) {
+      context.signal.throwIfAborted();
+      // It is stopped, and that is what a stop is for; where it ends is unknown.
+      const message = `PostgreSQL is stopped, but where its data end cannot be read: ${messageOf(error)}`;
+      this.events.incident({ severity: 'warning', code: 'end-of-data-unknown', message });
+      return {};
+    }
   }
 
   private async prepareSource(): Promise<Found> {
