@@ -30,8 +30,9 @@ select pg_is_in_recovery() as standby,
 
 const WRITE = `insert into understudy.probe (id, at) values (1, now()) on conflict (id) do update set at = excluded.at`;
 
-/** Statements that make the place the write probe needs. */
+/** Statements that make the place the write probe needs; sent at once, so that two who find it missing make it one after the other. */
 export const PROBE_SCHEMA = `
+select pg_advisory_xact_lock(hashtext('understudy.probe'));
 create schema if not exists understudy;
 create table if not exists understudy.probe (id int primary key, at timestamptz not null)`;
 
