@@ -1,15 +1,16 @@
-import { readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
 
-/** Ids of PostgreSQL's processes that work in a data directory: each of them has it as its working directory. */
+// Everything here looks at /proc only: it touches no disk, and cannot hang with one.
+
+/** Ids of PostgreSQL's processes that work in a data directory (symbolic links resolved): each of them has it as its working directory. */
 export function processesIn(dataDirectory: string): number[] {
-  const directory = resolved(dataDirectory);
-  return allProcesses().filter((pid) => link(pid, 'cwd') === directory && isPostgres(pid));
+  return allProcesses().filter((pid) => worksIn(pid, dataDirectory));
 }
 
-/** Whether that process is a PostgreSQL in that data directory. */
+/** Whether that process is a PostgreSQL in that data directory (symbolic links resolved). */
 export function worksIn(pid: number, dataDirectory: string): boolean {
-  return link(pid, 'cwd') === resolved(dataDirectory) && isPostgres(pid);
+  return link(pid, 'cwd') === dataDirectory && isPostgres(pid);
 }
 
 /** Ids of running programs of that name with exactly that argument: left behind by a killed run of this service. */
@@ -63,13 +64,5 @@ function link(pid: number, name: string): string | null {
     return readlinkSync(`/proc/${pid}/${name}`).replace(/ \(deleted\)$/, '');
   } catch {
     return null;
-  }
-}
-
-function resolved(directory: string): string {
-  try {
-    return realpathSync(directory);
-  } catch {
-    return directory;
   }
 }

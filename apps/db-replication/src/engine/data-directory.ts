@@ -1,8 +1,8 @@
-import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
-import { open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { chown, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { formatLsn, parseLsn } from '@understudy/contracts';
 import { syncDirectory, writeFileAtomically } from '@understudy/platform';
+import { LastKnown } from '../adapters/last-known.ts';
 import { ProgramFailure, type Programs } from '../adapters/programs.ts';
 import { type ControlData, isCleanShutdown, parseControlData, timelineOf, wasWriter } from '../domain/control-data.ts';
 import { FENCING_CONFIGURATION, withoutOwnSettings } from '../domain/server-configuration.ts';
@@ -18,8 +18,24 @@ export interface WalScan {
   readonly commits: number;
 }
 
+/** What lies at the path of the data directory. */
+export interface DirectoryShape {
+  /** There is a database in it. */
+  readonly exists: boolean;
+  readonly isStandby: boolean;
+  /** There is something in it that is no database: never touched. */
+  readonly isOccupied: boolean;
+  /** A rewind was interrupted: a mixture of two servers, which must never be started. */
+  readonly isHalfDone: boolean;
+}
+
+const NOTHING: DirectoryShape = { exists: false, isStandby: false, isOccupied: false, isHalfDone: false };
+const LOOK_LIMIT_MS = 1000;
+
 /** PostgreSQL's data directory as it lies on the disk. */
 export class DataDirectory {
+  private readonly looks = new LastKnown<DirectoryShape>(() => this.shape(), NOTHING);
+
   constructor(
     readonly path: string,
     private readonly programs: Programs,
@@ -27,22 +43,19 @@ export class DataDirectory {
     private readonly rewindMark: string,
   ) {}
 
-  get exists(): boolean {
-    return existsSync(join(this.path, 'PG_VERSION')) && existsSync(join(this.path, 'global', 'pg_control'));
+  /** What lies there now. Takes as long as the disk does. */
+  async shape(): Promise<DirectoryShape> {
+    const isHalfDone = await isThere(this.rewindMark);
+    if (await this.has('PG_VERSION', join('global', 'pg_control')))
+      return { exists: true, isStandby: await this.has('standby.signal'), isOccupied: false, isHalfDone };
+    const names = await readdir(this.path).catch(() => []);
+    const isOccupied = names.some((name) => name !== 'lost+found');
+    return { exists: false, isStandby: false, isOccupied, isHalfDone };
   }
 
-  /** There is something in it that is no database: never touched. */
-  get isOccupied(): boolean {
-    return !this.exists && existsSync(this.path) && readdirSync(this.path).length > 0;
-  }
-
-  get isStandby(): boolean {
-    return existsSync(join(this.path, 'standby.signal'));
-  }
-
-  /** A rewind was interrupted: a mixture of two servers, which must never be started. */
-  get isHalfDone(): boolean {
-    return existsSync(this.rewindMark);
+  /** What lies there; when the disk does not answer within a second, what lay there before. */
+  lastShape(): Promise<DirectoryShape> {
+    return this.looks.get(LOOK_LIMIT_MS);
   }
 
   async markHalfDone(isHalfDone: boolean): Promise<void> {
@@ -126,8 +139,8 @@ export class DataDirectory {
   }
 
   /** It is a full copy that was never started: what its pg_control says is about another server. */
-  get isUnstartedCopy(): boolean {
-    return existsSync(join(this.path, 'backup_label'));
+  isUnstartedCopy(): Promise<boolean> {
+    return this.has('backup_label');
   }
 
   /** Names of the WAL files in it. */
@@ -138,9 +151,9 @@ export class DataDirectory {
   /** Makes an empty directory that PostgreSQL's user owns, removing what is there. */
   async prepareEmpty(directory: string): Promise<void> {
     await rm(directory, { recursive: true, force: true });
-    mkdirSync(directory, { mode: 0o700 });
+    await mkdir(directory, { mode: 0o700 });
     const { owner } = this.programs;
-    if (owner) chownSync(directory, owner.uid, owner.gid);
+    if (owner) await chown(directory, owner.uid, owner.gid);
     await syncDirectory(join(directory, '..'));
   }
 
@@ -155,10 +168,15 @@ export class DataDirectory {
     await syncDirectory(dirname(this.path));
   }
 
+  private async has(...names: string[]): Promise<boolean> {
+    for (const name of names) if (!(await isThere(join(this.path, name)))) return false;
+    return true;
+  }
+
   private async write(name: string, text: string): Promise<void> {
     const { owner } = this.programs;
     const file = join(this.path, name);
-    if (existsSync(file) && readFileSync(file, 'utf8') === text) return;
+    if ((await readFile(file, 'utf8').catch(() => null)) === text) return;
     await writeFileAtomically(file, text, { mode: 0o600, ...(owner ? { owner } : {}) });
   }
 }
@@ -168,4 +186,15 @@ export function startOfScan(control: ControlData): bigint {
   const { minimumRecoveryEnd, minimumRecoveryTimeline, checkpointLsn } = control;
   const isAhead = minimumRecoveryTimeline === timelineOf(control) && minimumRecoveryEnd > checkpointLsn;
   return isAhead ? minimumRecoveryEnd : checkpointLsn;
+}
+
+/** Throws when the file system does not say: that is not "absent". */
+function isThere(file: string): Promise<boolean> {
+  return stat(file).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return false;
+      throw error;
+    },
+  );
 }

@@ -22,6 +22,7 @@ import { Supervision } from './supervision.ts';
 import { TaskDesk } from './task-desk.ts';
 
 const FACTS_MS = 1000;
+const TAKE_UP_LIMIT_MS = 5000;
 const CHECKPOINT_LIMIT_MS = 5000;
 /** Nobody waits for the checkpoint after a promotion, but a rewind of the peer does. */
 const LATER_CHECKPOINT_MS = 600_000;
@@ -46,6 +47,7 @@ export class DatabaseEngine {
   private readonly state: StateFile;
   private peer: PeerIdentity | null = null;
   private timer: NodeJS.Timeout | undefined;
+  private takingUp: Promise<void> | null = null;
   private observing: Promise<DatabaseFacts> | null = null;
   private keeping = false;
   private lastShape = '';
@@ -87,18 +89,31 @@ export class DatabaseEngine {
     this.housekeeping = new Housekeeping(this.postmaster, this.directory, events, clock, logger, restart);
   }
 
-  /** Takes up what is there, and begins to watch. Starts nothing unless this very run of the server was told to. */
+  /**
+   * Takes up what is there, and begins to watch. Starts nothing unless this very run of the server was told to. Reports from the
+   * first moment on, even when the disk does not answer.
+   */
   async start(): Promise<void> {
-    this.configuration.prepareDirectories();
-    await this.rejoin.recover();
-    this.supervision.start();
     this.timer = setInterval(() => void this.report(true), FACTS_MS);
+    this.takingUp = this.takeUp();
+    this.takingUp.catch((error: unknown) => this.logger.error('What is there could not be taken up', { error }));
+    await Promise.race([this.takingUp, delay(TAKE_UP_LIMIT_MS, undefined, { ref: false })]);
     await this.report(true);
+  }
+
+  private async takeUp(): Promise<void> {
+    await this.configuration.prepareDirectories();
+    await this.rejoin.recover();
+    await this.postmaster.locate();
+    if (this.closed) return;
+    this.postmaster.onEnd = () => this.supervision.look();
+    this.supervision.start();
   }
 
   /** The pinned peer has changed: who may replicate, and whom to follow. */
   async setPeer(peer: PeerIdentity | null): Promise<void> {
     this.peer = peer;
+    await this.configuration.prepareDirectories();
     await this.render();
     if (!this.postmaster.isForeign) this.postmaster.reload();
   }
@@ -115,14 +130,16 @@ export class DatabaseEngine {
     await this.supervision.stop();
     await this.desk.cancel();
     this.observer.close();
-    if (!options.shutdown || this.postmaster.running === null || this.postmaster.isForeign) return;
+    if (!options.shutdown || (await this.postmaster.locate()) === null || this.postmaster.isForeign) return;
     await this.state.update({ desired: 'stopped' });
-    if (!this.directory.isStandby) await checkpoint(this.postmaster, CHECKPOINT_LIMIT_MS);
+    if (!(await this.directory.lastShape()).isStandby) await checkpoint(this.postmaster, CHECKPOINT_LIMIT_MS);
     await this.postmaster.shutDown(quietContext());
   }
 
   private async perform(task: DatabaseTask, context: TaskContext): Promise<Found> {
+    await this.takingUp;
     await this.supervision.yield();
+    await this.postmaster.locate();
     if (this.postmaster.isForeign)
       throw new TaskFailure(
         'foreign-postmaster',
@@ -159,14 +176,14 @@ export class DatabaseEngine {
   }
 
   private async startActive(context: TaskContext): Promise<Found> {
-    if (this.directory.isOccupied)
+    const { exists, isStandby, isOccupied } = await this.directory.shape();
+    if (isOccupied)
       throw new TaskFailure(
         'no-data',
         `${this.directory.path} is not empty and holds no database: move its content away`,
       );
-    if (!this.directory.exists) await this.directory.initialise(context);
-    if (this.directory.isStandby)
-      throw new TaskFailure('is-standby', 'the data directory is a standby: it has to be promoted');
+    if (!exists) await this.directory.initialise(context);
+    if (isStandby) throw new TaskFailure('is-standby', 'the data directory is a standby: it has to be promoted');
     await this.launch(context);
     await this.rejoin.adoptCopy();
     await this.state.update({ desired: 'active' });
@@ -175,8 +192,9 @@ export class DatabaseEngine {
   }
 
   private async startStandby(context: TaskContext): Promise<Found> {
-    if (!this.directory.exists) throw new TaskFailure('no-data', 'there is no database on this server');
-    if (!this.directory.isStandby) throw new TaskFailure('not-standby', 'the database is no standby');
+    const { exists, isStandby } = await this.directory.shape();
+    if (!exists) throw new TaskFailure('no-data', 'there is no database on this server');
+    if (!isStandby) throw new TaskFailure('not-standby', 'the database is no standby');
     await this.launch(context);
     await this.state.update({ desired: 'standby' });
     return {};
@@ -185,9 +203,8 @@ export class DatabaseEngine {
   private async stop(context: TaskContext): Promise<Found> {
     await this.state.update({ desired: 'stopped' });
     this.observer.close();
-    if (!this.directory.exists) return { lsn: null };
     if (this.postmaster.running !== null) {
-      if (!this.directory.isStandby) {
+      if (!(await this.directory.lastShape()).isStandby) {
         context.step('checkpoint');
         await checkpoint(this.postmaster, CHECKPOINT_LIMIT_MS);
       }
@@ -195,7 +212,7 @@ export class DatabaseEngine {
       await this.postmaster.shutDown(context);
     }
     await this.postmaster.endOrphans();
-    return this.endOfData(context);
+    return (await this.directory.shape()).exists ? this.endOfData(context) : {};
   }
 
   private async endOfData(context: TaskContext): Promise<Found> {
@@ -239,8 +256,8 @@ export class DatabaseEngine {
     await this.state.update({ sourceRetired: false });
     if (
       !task.forceCopy &&
-      this.directory.isStandby &&
       this.postmaster.running !== null &&
+      (await this.directory.shape()).isStandby &&
       (await this.reattached(context))
     ) {
       await this.state.update({ desired: 'standby' });
@@ -259,9 +276,10 @@ export class DatabaseEngine {
   }
 
   private async promote(requiredLsn: string | null, context: TaskContext): Promise<Found> {
-    if (!this.directory.exists) throw new TaskFailure('no-data', 'there is no database on this server');
+    const { exists, isStandby } = await this.directory.shape();
+    if (!exists) throw new TaskFailure('no-data', 'there is no database on this server');
     if (this.postmaster.running === null) {
-      if (!this.directory.isStandby) throw new TaskFailure('not-standby', 'the database is no standby');
+      if (!isStandby) throw new TaskFailure('not-standby', 'the database is no standby');
       await this.launch(context);
     }
     const found = await this.promotion.run(requiredLsn, context);
@@ -282,7 +300,7 @@ export class DatabaseEngine {
 
   /** Starts what is in the directory; ends when it accepts connections. */
   private async launch(context: TaskContext): Promise<void> {
-    if (this.directory.isHalfDone)
+    if ((await this.directory.shape()).isHalfDone)
       throw new TaskFailure('start-failed', 'a rewind of the data directory was interrupted: it must not be opened');
     if (this.postmaster.running === null) {
       await this.render();
@@ -324,7 +342,7 @@ export class DatabaseEngine {
   }
 
   private async render(): Promise<void> {
-    const isStandby = this.directory.exists && this.directory.isStandby;
+    const { isStandby } = await this.directory.shape();
     const capacity = isStandby ? ((await this.directory.control().catch(() => null))?.capacity ?? null) : null;
     await this.configuration.render({
       peer: this.peer,

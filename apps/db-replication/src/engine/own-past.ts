@@ -23,12 +23,13 @@ export async function readOwnPast(directory: DataDirectory, peer: PeerPast, cont
     const diverged = await scan(fork.lsn);
     return diverged > fork.lsn ? diverged : scan(start);
   };
+  const { isStandby } = await directory.shape();
   return {
     systemIdentifier: control.systemIdentifier,
     timeline,
     branch,
     endOfWal: await endOfWal(),
-    wasWriter: wasWriter(control) && !directory.isStandby && !directory.isUnstartedCopy,
+    wasWriter: wasWriter(control) && !isStandby && !(await directory.isUnstartedCopy()),
     canRewind: control.dataChecksums || control.walLogHints,
     redoLsn: control.redoLsn,
   };

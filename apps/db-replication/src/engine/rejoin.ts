@@ -71,21 +71,22 @@ export class Rejoin {
     options: { forceCopy: boolean; awaySeconds: number | null },
     context: TaskContext,
   ): Promise<Found> {
-    const server = this.peerServer(peer);
+    const server = await this.peerServer(peer);
     context.step('asking the peer');
     const { slotLost } = await examinePeer(server);
-    if (this.directory.isOccupied)
+    const shape = await this.directory.shape();
+    if (shape.isOccupied)
       throw new TaskFailure(
         'no-data',
         `${this.directory.path} is not empty and holds no database: move its content away`,
       );
     await this.intend('stopped');
-    if (!this.directory.exists) return this.copy(server, 'nothing', null, context);
+    if (!shape.exists) return this.copy(server, 'nothing', null, context);
 
     await this.stopOrderly(context);
     await this.postmaster.endOrphans();
     // Neither the one server nor the other; what was this server's own was set aside before.
-    if (this.directory.isHalfDone) return this.copy(server, 'same', 'an earlier rewind was interrupted', context);
+    if (shape.isHalfDone) return this.copy(server, 'same', 'an earlier rewind was interrupted', context);
     context.step('comparing histories');
     // Asked again, because it wrote on, and streamed to us, until we stopped.
     const peerPast = { ...(await examinePeer(server)), slotLost };
@@ -179,7 +180,7 @@ export class Rejoin {
       }
       if (this.postmaster.running === null)
         throw new TaskFailure('start-failed', 'the standby ended while it was to stream');
-      if (this.postmaster.logSinceLaunch(/requested WAL segment \S+ has already been removed/))
+      if (await this.postmaster.logSinceLaunch(/requested WAL segment \S+ has already been removed/))
         throw new TaskFailure('start-failed', 'the peer does not have the WAL any more that this server needs');
       if (String(row?.lsn) !== position) {
         position = String(row?.lsn);
@@ -264,7 +265,7 @@ export class Rejoin {
   }
 
   private async stopOrderly(context: TaskContext): Promise<void> {
-    if (this.postmaster.running === null) return;
+    if ((await this.postmaster.locate()) === null) return;
     context.step('stopping PostgreSQL');
     await this.postmaster.shutDown(context);
   }
@@ -280,8 +281,8 @@ export class Rejoin {
     await this.programs.run('postgres', args, { signal: context.signal, onLine: () => context.advance(1) });
   }
 
-  private peerServer(peer: PeerIdentity): PeerServer {
-    const own = this.configuration.readIdentity();
+  private async peerServer(peer: PeerIdentity): Promise<PeerServer> {
+    const own = await this.configuration.readIdentity();
     if (own === null) throw new TaskFailure('internal', 'this server has no certificate');
     return { peer, certificatePem: own.certificate, privateKeyPem: own.key };
   }

@@ -45,6 +45,7 @@ export class Supervision {
 
   async stop(): Promise<void> {
     clearInterval(this.timer);
+    this.timer = undefined;
     await this.yield();
   }
 
@@ -74,7 +75,9 @@ export class Supervision {
     await this.reviving;
   }
 
-  private look(): void {
+  /** Looks now; called by itself every 50 ms, and when a postmaster that this service started has ended. */
+  look(): void {
+    if (this.timer === undefined) return;
     if (this.reviving !== null || !this.supervised.shallRun()) return;
     const isRunning = this.postmaster.running !== null;
     const nowMs = this.clock.nowMs();
