@@ -8,9 +8,14 @@ export function processesIn(dataDirectory: string): number[] {
   return allProcesses().filter((pid) => worksIn(pid, dataDirectory));
 }
 
-/** Whether that process is a PostgreSQL in that data directory (symbolic links resolved). */
+/**
+ * Whether that process is a PostgreSQL in that data directory (symbolic links resolved). One that is ending counts: it has no program
+ * any more, while its files and sockets are still open.
+ */
 export function worksIn(pid: number, dataDirectory: string): boolean {
-  return link(pid, 'cwd') === dataDirectory && isPostgres(pid);
+  if (link(pid, 'cwd') !== dataDirectory) return false;
+  const program = link(pid, 'exe');
+  return program === null || /^(postgres|postmaster)$/.test(basename(program));
 }
 
 /** Ids of running programs of that name with exactly that argument: left behind by a killed run of this service. */
@@ -21,10 +26,11 @@ export function processesWithArgument(program: string, argument: string): number
   });
 }
 
-/** A process's arguments, the program first; empty when there is no such process. */
+/** A process's arguments, the program first; empty when there is no such process, or it is ending: that takes the arguments first. */
 export function argumentsOf(pid: number): string[] {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+    const text = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+    return text === '' ? [] : text.replace(/\0$/, '').split('\0');
   } catch {
     return [];
   }
@@ -52,11 +58,6 @@ function allProcesses(): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .map(Number);
-}
-
-function isPostgres(pid: number): boolean {
-  const program = link(pid, 'exe');
-  return program !== null && /^(postgres|postmaster)( \(deleted\))?$/.test(basename(program));
 }
 
 function link(pid: number, name: string): string | null {

@@ -302,12 +302,18 @@ export class DatabaseEngine {
   private async launch(context: TaskContext): Promise<void> {
     if ((await this.directory.shape()).isHalfDone)
       throw new TaskFailure('start-failed', 'a rewind of the data directory was interrupted: it must not be opened');
-    if (this.postmaster.running === null) {
-      await this.render();
-      await this.directory.cleanSettings();
-      context.step('starting PostgreSQL');
-      await this.postmaster.launch();
+    while (this.postmaster.running !== null) {
+      try {
+        return await this.postmaster.ready(context);
+      } catch (error) {
+        // It was ending already when it was found: then it is started.
+        if (this.postmaster.running !== null || context.signal.aborted) throw error;
+      }
     }
+    await this.render();
+    await this.directory.cleanSettings();
+    context.step('starting PostgreSQL');
+    await this.postmaster.launch();
     await this.postmaster.ready(context);
   }
 

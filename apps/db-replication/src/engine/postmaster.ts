@@ -25,6 +25,8 @@ const LOCATE_LIMIT_MS = 500;
 export interface PostmasterIdentity {
   readonly pid: number;
   readonly startTime: number;
+  /** It runs without our configuration: somebody else started it. */
+  readonly isForeign: boolean;
 }
 
 /** The postmaster of our data directory. It outlives this service and is found again by pid, start time and directory. */
@@ -51,10 +53,13 @@ export class Postmaster {
     return { socketDirectory: this.settings.paths.sockets, port: this.settings.port };
   }
 
-  /** The living postmaster as far as known, null when there is none. Looks at /proc only, which cannot hang with a disk. */
+  /**
+   * The living postmaster as far as known, null when there is none. One that is ending lives until the last of its files is closed.
+   * Looks at /proc only, which cannot hang with a disk.
+   */
   get running(): PostmasterIdentity | null {
     const { known } = this;
-    if (known && processStartTime(known.pid) === known.startTime && worksIn(known.pid, this.place)) return known;
+    if (known && processStartTime(known.pid) === known.startTime) return known;
     this.known = null;
     return null;
   }
@@ -67,13 +72,9 @@ export class Postmaster {
     return this.running;
   }
 
-  /** One that runs without our configuration: somebody else started it. */
+  /** Somebody else started the one that runs. Known from when it was found: an ending process does not tell any more. */
   get isForeign(): boolean {
-    const { running } = this;
-    if (running === null) return false;
-    const command = argumentsOf(running.pid).join(' ').trim();
-    // empty: it is ending at this moment
-    return command !== '' && !command.includes(this.configuration.serverFile);
+    return this.running?.isForeign === true;
   }
 
   /** Starts it in a session of its own. Fails when something else of PostgreSQL works in the directory and does not end. */
@@ -175,18 +176,25 @@ export class Postmaster {
   async endOrphans(): Promise<void> {
     const startedAtMs = performance.now();
     this.place = await realpath(this.settings.dataDirectory).catch(() => this.settings.dataDirectory);
+    const ending = new Map<number, number>();
     while (this.running === null) {
-      const orphans = processesIn(this.place);
-      if (orphans.length === 0) {
+      for (const pid of processesIn(this.place)) {
+        const startTime = processStartTime(pid);
+        if (startTime !== null) ending.set(pid, startTime);
+      }
+      for (const [pid, startTime] of ending) {
+        if (processStartTime(pid) === startTime) signalTo(pid, 'SIGKILL');
+        else ending.delete(pid);
+      }
+      if (ending.size === 0) {
         // Nothing works in the directory, so a lock file names a dead process, or one that has its number by now.
         await rm(join(this.place, 'postmaster.pid'), { force: true });
         await rm(`${this.configuration.socketFile}.lock`, { force: true });
         return;
       }
-      const elapsedMs = performance.now() - startedAtMs;
-      if (elapsedMs > ORPHAN_LIMIT_MS)
-        throw new TaskFailure('start-failed', `processes ${orphans.join(', ')} of an earlier PostgreSQL do not end`);
-      for (const pid of orphans) signalTo(pid, 'SIGKILL');
+      const names = [...ending.keys()].join(', ');
+      if (performance.now() - startedAtMs > ORPHAN_LIMIT_MS)
+        throw new TaskFailure('start-failed', `processes ${names} of an earlier PostgreSQL do not end`);
       await delay(POLL_MS);
     }
   }
@@ -198,7 +206,7 @@ export class Postmaster {
       if (pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
       const startTime = processStartTime(pid);
       if (startTime === null || !worksIn(pid, this.place)) continue;
-      this.known = { pid, startTime };
+      this.known = { pid, startTime, isForeign: false };
       return;
     }
   }
@@ -214,7 +222,9 @@ export class Postmaster {
     const pid = Number((await this.pidFile())[0]);
     if (!Number.isInteger(pid) || pid <= 0 || !worksIn(pid, this.place)) return null;
     const startTime = processStartTime(pid);
-    return startTime === null ? null : { pid, startTime };
+    const command = argumentsOf(pid);
+    if (startTime === null || command.length === 0) return null;
+    return { pid, startTime, isForeign: !command.some((word) => word.endsWith(this.configuration.serverFile)) };
   }
 
   private async pidFile(): Promise<string[]> {
