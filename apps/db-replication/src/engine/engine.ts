@@ -150,6 +150,7 @@ export class DatabaseEngine {
     try {
       return await this.performOne(task, context);
     } finally {
+      this.supervision.resume();
       void this.report(true);
     }
   }

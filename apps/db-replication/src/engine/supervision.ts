@@ -59,6 +59,11 @@ export class Supervision {
     this.nextAtMs = 0;
   }
 
+  /** The task is over: what runs now is watched from this moment on, so that not even an end before the next look is missed. */
+  resume(): void {
+    this.wasRunning = this.postmaster.running !== null;
+  }
+
   /** Stops and starts it again on purpose, unless a task comes first. */
   async restart(stop: () => Promise<void>): Promise<void> {
     if (this.reviving !== null) return;
