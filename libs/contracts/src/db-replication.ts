@@ -117,7 +117,7 @@ export const DATABASE_TASK_ERRORS = [
   'stop-failed',
   'foreign-postmaster',
   'no-data',
-  'busy',
+  'superseded',
   'promotion-failed',
   'not-paired',
   'internal',
@@ -126,8 +126,9 @@ export const DATABASE_TASK_ERRORS = [
 /**
  * Performs a task, idempotent by `taskId`: asked again while it runs, it answers its progress (held up to `holdMs`, answered at
  * once when the task ends); asked again after it ended, the same outcome; asked after a restart of the service, it starts again.
- * One task runs at a time: a new taskId while another runs is refused with `busy`, unless `replaces` names the running one,
- * which is then cancelled first. An epoch below the last seen is refused with `stale-epoch`.
+ * One task runs at a time: asked for a new one while another runs, it answers the progress of that other, by its `taskId`; whoever
+ * wants the new one asks again until it is its turn. `replaces` cancels a running task of that name. One that cannot stop where it
+ * is (a rewind, a shutdown) goes on to where it can. An epoch below the last seen is refused with `stale-epoch`.
  */
 export const PerformDatabaseTask = defineRequest({
   reach: 'local',
@@ -142,8 +143,17 @@ export const PerformDatabaseTask = defineRequest({
     replaces: z.string().nullable().default(null),
   }),
   reply: z.discriminatedUnion('state', [
-    /** `progress` grows as long as work is being done (bytes copied, WAL replayed): no growth is a hang. `percent` is for people. */
-    z.object({ state: z.literal('running'), step: z.string(), progress: z.number(), percent: z.number().nullable() }),
+    /**
+     * `taskId`: the task at work, which may be another than the one asked for; null: none, and none begins just now. `progress` grows
+     * as long as work is being done (bytes copied, WAL replayed): no growth is a hang. `percent` is for people.
+     */
+    z.object({
+      state: z.literal('running'),
+      taskId: z.string().nullable(),
+      step: z.string(),
+      progress: z.number(),
+      percent: z.number().nullable(),
+    }),
     z.object({ state: z.literal('succeeded'), result: DatabaseTaskResultSchema }),
     z.object({ state: z.literal('failed'), code: z.enum(DATABASE_TASK_ERRORS), message: z.string() }),
   ]),

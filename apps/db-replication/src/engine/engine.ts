@@ -9,7 +9,7 @@ import { timelineOf } from '../domain/control-data.ts';
 import { messageOf, TaskFailure } from '../domain/task-failure.ts';
 import type { EngineEvents } from '../ports/engine-events.ts';
 import type { EngineSettings } from '../ports/engine-settings.ts';
-import type { TaskContext } from '../ports/task-context.ts';
+import { quietContext, type TaskContext } from '../ports/task-context.ts';
 import { ConfigurationFiles } from './configuration-files.ts';
 import { DataDirectory } from './data-directory.ts';
 import { FactsObserver, PROBE_SCHEMA } from './facts-observer.ts';
@@ -128,7 +128,7 @@ export class DatabaseEngine {
     this.closed = true;
     clearInterval(this.timer);
     await this.supervision.stop();
-    await this.desk.cancel();
+    await this.desk.close();
     this.observer.close();
     if (!options.shutdown || (await this.postmaster.locate()) === null || this.postmaster.isForeign) return;
     await this.state.update({ desired: 'stopped' });
@@ -362,14 +362,4 @@ export class DatabaseEngine {
   private sql(text: string) {
     return withLocal(this.postmaster.local, 5000, (session) => session.query(text));
   }
-}
-
-/** For work that nobody follows. */
-function quietContext(): TaskContext {
-  return {
-    signal: new AbortController().signal,
-    step: () => undefined,
-    advance: () => undefined,
-    percent: () => undefined,
-  };
 }

@@ -66,7 +66,11 @@ export async function awaitCheckpointOn(
       return Number(row?.timeline_id);
     });
   if ((await now()) === timeline) return;
-  await withPeer(server, 60_000, (session) => session.query('CHECKPOINT')).catch(() => undefined);
+  const asked = withPeer(server, 60_000, (session) => session.query('CHECKPOINT'));
+  await unlessAborted(
+    signal,
+    asked.catch(() => undefined),
+  );
   for (const until = performance.now() + CHECKPOINT_LIMIT_MS; (await now()) !== timeline; ) {
     signal.throwIfAborted();
     if (performance.now() > until)
@@ -81,6 +85,19 @@ export async function sizeOfPeer(server: PeerServer): Promise<number | null> {
   const text = 'select sum(pg_database_size(oid))::text as bytes from pg_database';
   const [row] = await withPeer(server, 30_000, (session) => session.query(text)).catch(() => []);
   return row?.bytes === undefined ? null : Number(row.bytes);
+}
+
+/** Waits for something that cannot be stopped: when the signal comes it is left to itself. */
+export async function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  signal.throwIfAborted();
+  const aborted = Promise.withResolvers<never>();
+  const stop = () => aborted.reject(signal.reason);
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    return await Promise.race([work, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
 }
 
 function positionOf(name: string, segmentBytes: bigint): bigint | null {

@@ -131,10 +131,21 @@ it('a replaced task lets go of its copy, and the directory is as before', async 
   await b.begin();
   const { taskId } = b.begun({ kind: 'follow-peer', forceCopy: true, awaySeconds: null });
   await until(async () => existsSync(`${b.settings.dataDirectory}.copy/base`));
-  await b.begun({ kind: 'start-standby' }, taskId).answer;
+  await b.perform({ kind: 'start-standby' }, taskId);
   await b.reaches({ role: 'standby', streaming: true });
   expect(existsSync(`${b.settings.dataDirectory}.copy`)).toBe(false);
   expect(processesWithArgument('pg_basebackup', `${b.settings.dataDirectory}.copy`)).toHaveLength(0);
+});
+
+it('a rewind that is replaced is finished first, so that no copy is needed', async () => {
+  await diverge(300);
+  const { taskId } = a.begun(FOLLOW);
+  await until(async () => existsSync(`${a.settings.dataDirectory}.rewinding`));
+  await a.perform({ kind: 'stop' }, taskId);
+  await expect(a.ended(taskId)).resolves.toMatchObject({ state: 'failed', code: 'superseded' });
+  expect(existsSync(`${a.settings.dataDirectory}.rewinding`)).toBe(false);
+  expect((await a.perform(FOLLOW)).method).toBe('follow');
+  await until(async () => (await a.rows()) === 1001);
 });
 
 it('copies at once when the peer has given up the WAL that is needed', async () => {

@@ -13,7 +13,7 @@ import { DataDirectory } from './data-directory.ts';
 import { type Before, DirectorySwap } from './directory-swap.ts';
 import { FullCopy, reportProgress } from './full-copy.ts';
 import { readOwnPast } from './own-past.ts';
-import { awaitCheckpointOn, examinePeer, sizeOfPeer } from './peer-source.ts';
+import { awaitCheckpointOn, examinePeer, sizeOfPeer, unlessAborted } from './peer-source.ts';
 import type { Postmaster } from './postmaster.ts';
 import { setAside } from './set-aside.ts';
 
@@ -206,12 +206,14 @@ export class Rejoin {
         '--progress',
         `--source-server=${this.configuration.peerConnection(server.peer, { dbname: 'postgres' })}`,
       ],
-      { signal: context.signal, onLine: (line) => reportProgress(line, context) },
+      // One that is stopped half way leaves nothing but a full copy to do. It ends by itself when the peer is gone.
+      { signal: context.closing, onLine: (line) => reportProgress(line, context) },
     );
     await this.directory.becomeStandby();
     await this.directory.cleanSettings();
     await this.swap.adopt();
     await this.directory.markHalfDone(false);
+    context.signal.throwIfAborted();
     await this.stream(server, peerPast.timeline, context);
   }
 
@@ -238,7 +240,7 @@ export class Rejoin {
 
   /** Room for a copy beside the old directory. Where there is none the old one goes first, unless it is the only place of its data. */
   private async makeRoom(server: PeerServer, before: Before, context: TaskContext): Promise<void> {
-    const needed = await sizeOfPeer(server);
+    const needed = await unlessAborted(context.signal, sizeOfPeer(server));
     if (needed === null || (await this.swap.room()) > needed + SPARE_BYTES) return;
     if (before === 'same') {
       context.step('deleting the old directory first: there is no room for two');

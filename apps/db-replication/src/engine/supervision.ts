@@ -2,7 +2,7 @@ import type { Clock } from '@understudy/platform';
 import { RestartPolicy } from '../domain/restart-policy.ts';
 import { messageOf } from '../domain/task-failure.ts';
 import type { EngineEvents } from '../ports/engine-events.ts';
-import type { TaskContext } from '../ports/task-context.ts';
+import { quietContext, type TaskContext } from '../ports/task-context.ts';
 import type { Postmaster } from './postmaster.ts';
 
 /** Death is noticed within this time. */
@@ -99,8 +99,7 @@ export class Supervision {
   private async revive(): Promise<void> {
     const { signal } = this.abort;
     try {
-      const quiet = () => undefined;
-      await this.supervised.launch({ signal, step: quiet, advance: quiet, percent: quiet });
+      await this.supervised.launch(quietContext(signal));
       this.wasRunning = true;
       if (!this.isExhausted) this.told = 'nothing';
     } catch (error) {

@@ -115,11 +115,16 @@ export class DatabaseServer {
     return facts;
   }
 
-  /** Performs a task to its end; returns its result or throws its code. */
-  async perform(task: DatabaseTask): Promise<DatabaseTaskResult> {
+  /** What a task that was begun has come to. */
+  ended(taskId: string): Promise<unknown> {
+    return this.engine.desk.perform({ taskId, epoch: this.epoch, task: FOLLOW, holdMs: 0, replaces: null });
+  }
+
+  /** Performs a task to its end, in the place of another when told so; returns its result or throws its code. */
+  async perform(task: DatabaseTask, replaces: string | null = null): Promise<DatabaseTaskResult> {
     const taskId = `${this.name}-${++this.tasks}`;
     for (;;) {
-      const answer = await this.engine.desk.perform({ taskId, epoch: this.epoch, task, holdMs: 1000, replaces: null });
+      const answer = await this.engine.desk.perform({ taskId, epoch: this.epoch, task, holdMs: 1000, replaces });
       if (answer.state === 'succeeded') return answer.result;
       if (answer.state === 'failed') throw new Error(`${answer.code}: ${answer.message}`);
     }
