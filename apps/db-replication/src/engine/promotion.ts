@@ -27,7 +27,7 @@ export class Promotion {
 
   /**
    * Returns the new timeline and where it began. One that is active already is success: an earlier attempt got that far. Throws
-   * `data-missing` before anything has changed, or `promotion-failed`.
+   * `data-missing` before anything has changed, or `promotion-failed`. Cancelled on its way, PostgreSQL is stopped.
    */
   async run(requiredLsn: string | null, context: TaskContext): Promise<Partial<DatabaseTaskResult>> {
     const session = new KeptSession(this.postmaster.local);
@@ -40,7 +40,11 @@ export class Promotion {
       // A paused replay would hold the promotion up for ever.
       await session.query('select case when pg_is_wal_replay_paused() then pg_wal_replay_resume() end', ASK_MS);
       await session.query('select pg_promote(false)', ASK_MS);
-      await this.promoted(session, context);
+      await this.promoted(session, context).catch(async (error: unknown) => {
+        // It cannot be taken back, and must not go on behind the back of what comes next.
+        if (context.signal.aborted) await this.postmaster.shutDown(context);
+        throw error;
+      });
       const after = await this.now(session);
       if (Number(after?.timeline) <= Number(before?.timeline)) {
         throw new TaskFailure('promotion-failed', `the timeline is still ${String(after?.timeline)}`);

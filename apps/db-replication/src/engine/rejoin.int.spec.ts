@@ -3,7 +3,7 @@ import { mkdir, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it, jest } from '@jest/globals';
 import { parseLsn } from '@understudy/contracts';
-import { processesWithArgument } from '../adapters/process-scan.ts';
+import { argumentsOf, processesIn, processesWithArgument } from '../adapters/process-scan.ts';
 import { type DatabaseServer, DatabaseStage, FOLLOW, until } from '../testing/database-stage.ts';
 
 jest.setTimeout(180_000);
@@ -146,6 +146,18 @@ it('a rewind that is replaced is finished first, so that no copy is needed', asy
   expect(existsSync(`${a.settings.dataDirectory}.rewinding`)).toBe(false);
   expect((await a.perform(FOLLOW)).method).toBe('follow');
   await until(async () => (await a.rows()) === 1001);
+});
+
+it('a promotion that is replaced is on its way no more', async () => {
+  const replaying = processesIn(b.settings.dataDirectory).filter((pid) => argumentsOf(pid)[0]?.includes('startup'));
+  for (const pid of replaying) process.kill(pid, 'SIGSTOP');
+  const { taskId } = b.begun({ kind: 'promote', requiredLsn: null });
+  await until(async () => JSON.stringify(await b.ended(taskId)).includes('promoting'));
+  const replaced = b.perform({ kind: 'prepare-source' }, taskId).catch(() => undefined);
+  await until(async () => b.engine.desk.isBusy);
+  for (const pid of replaying) process.kill(pid, 'SIGCONT');
+  await replaced;
+  expect(await b.engine.facts()).toMatchObject({ running: false, role: 'stopped' });
 });
 
 it('copies at once when the peer has given up the WAL that is needed', async () => {
