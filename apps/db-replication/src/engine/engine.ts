@@ -38,10 +38,11 @@ export class DatabaseEngine {
   private readonly housekeeping: Housekeeping;
   private readonly state: StateFile;
   private peer: PeerIdentity | null = null;
-  /** The peer has changed while a task was at work, which the configuration belongs to. */
+  /** The peer has changed while nobody could configure PostgreSQL for it: a task is at work, or what is there is not taken up yet. */
   private isPeerNew = false;
   private timer: NodeJS.Timeout | undefined;
   private takingUp: Promise<void> | null = null;
+  private hasTakenUp = false;
   private observing: Promise<DatabaseFacts> | null = null;
   private keeping = false;
   private lastShape = '';
@@ -87,7 +88,8 @@ export class DatabaseEngine {
     });
     const stop = () => this.postmaster.shutDown(quietContext());
     const restart = () => this.supervision.restart(stop);
-    this.housekeeping = new Housekeeping(this.postmaster, this.directory, events, clock, logger, restart);
+    const endpoint = () => (this.peer === null ? null : { host: settings.address, port: settings.port });
+    this.housekeeping = new Housekeeping(postmaster, directory, events, clock, logger, restart, endpoint);
   }
 
   /**
@@ -119,6 +121,9 @@ export class DatabaseEngine {
     await this.configuration.prepareDirectories();
     await this.rejoin.recover();
     await this.postmaster.locate();
+    do await this.configureOrTell();
+    while (this.isPeerNew);
+    this.hasTakenUp = true;
     if (this.closed) return;
     this.postmaster.onEnd = () => this.supervision.look();
     this.supervision.start();
@@ -127,8 +132,15 @@ export class DatabaseEngine {
   /** The pinned peer has changed: who may replicate, and whom to follow. What a task at work has begun with stays until its end. */
   async setPeer(peer: PeerIdentity | null): Promise<void> {
     this.peer = peer;
-    if (this.desk.isBusy) this.isPeerNew = true;
+    if (this.desk.isBusy || !this.hasTakenUp) this.isPeerNew = true;
     else await this.configure();
+  }
+
+  /** Where a failure must not stop what comes next: every start makes the configuration anew. */
+  private async configureOrTell(): Promise<void> {
+    await this.configure().catch((error: unknown) =>
+      this.logger.error('PostgreSQL could not be configured', { error }),
+    );
   }
 
   private async configure(): Promise<void> {
@@ -172,8 +184,7 @@ export class DatabaseEngine {
     try {
       return await this.tasks.perform(task, context);
     } finally {
-      if (this.isPeerNew)
-        await this.configure().catch((error: unknown) => this.logger.warn('The new peer is not configured', { error }));
+      while (this.isPeerNew) await this.configureOrTell();
       this.supervision.resume();
       void this.report(true);
     }

@@ -1,5 +1,9 @@
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync, statSync, truncateSync } from 'node:fs';
+import { connect } from 'node:net';
 import { afterAll, beforeAll, expect, it, jest } from '@jest/globals';
+import { processStartTime } from '@understudy/platform';
 import { type DatabaseServer, DatabaseStage, until } from '../testing/database-stage.ts';
 
 jest.setTimeout(120_000);
@@ -41,6 +45,27 @@ it('ALTER SYSTEM does not change what the safety of the pair rests on', async ()
   expect(a.incidents.filter(({ code }) => code === 'configuration-clash')).toHaveLength(1);
 });
 
+it('listens on an address that came after PostgreSQL was started', async () => {
+  const address = '10.254.77.77';
+  await a.engine.close({ shutdown: true });
+  const before = a.settings;
+  a.settings = { ...before, address };
+  await a.begin();
+  await a.perform({ kind: 'start-active' });
+  const startTime = processStartTime(a.postmasterPid);
+  execFileSync('ip', ['address', 'add', `${address}/32`, 'dev', 'lo']);
+  try {
+    await until(async () => a.incidents.some(({ code }) => code === 'address-not-served'));
+    await a.reaches({ usable: true });
+    expect(processStartTime(a.postmasterPid)).not.toBe(startTime);
+    const [row] = await a.query('show listen_addresses');
+    expect(row?.listen_addresses).toContain(address);
+    await answers(address, before.port);
+  } finally {
+    execFileSync('ip', ['address', 'del', `${address}/32`, 'dev', 'lo']);
+  }
+});
+
 it("cuts PostgreSQL's log where it lies", async () => {
   const log = `${a.settings.paths.logs}/postgresql.log`;
   truncateSync(log, 33 * 1024 * 1024);
@@ -51,3 +76,10 @@ it("cuts PostgreSQL's log where it lies", async () => {
   await a.query("do $$ begin raise log 'written on'; end $$");
   await until(async () => readFileSync(log, 'utf8').includes('written on'));
 });
+
+/** Resolves when a connection is taken. */
+async function answers(host: string, port: number): Promise<void> {
+  const socket = connect({ host, port });
+  await once(socket, 'connect');
+  socket.destroy();
+}

@@ -1,4 +1,5 @@
 import { copyFile, stat, truncate } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
 import type { DatabaseFacts } from '@understudy/contracts';
 import type { Clock, Logger } from '@understudy/platform';
 import { type Row, withLocal } from '../adapters/sql.ts';
@@ -11,6 +12,7 @@ import type { Postmaster } from './postmaster.ts';
 const CAPACITY_EVERY_MS = 2000;
 const SETTINGS_EVERY_MS = 30_000;
 const LOG_EVERY_MS = 60_000;
+const ADDRESS_EVERY_MS = 5000;
 const LOG_LIMIT_BYTES = 32 * 1024 * 1024;
 const ASK_MS = 5000;
 
@@ -26,6 +28,8 @@ export class Housekeeping {
     private readonly logger: Logger,
     /** Stops PostgreSQL and starts it again with a configuration made anew. */
     private readonly restart: () => Promise<void>,
+    /** Where the peer reaches PostgreSQL; null: there is no peer. */
+    private readonly endpoint: () => Endpoint | null,
     private readonly logLimitBytes = LOG_LIMIT_BYTES,
   ) {}
 
@@ -34,6 +38,7 @@ export class Housekeeping {
     await this.attempt('cut the log', LOG_EVERY_MS, () => this.cutLog());
     if (!usable) return;
     await this.attempt('check the settings', SETTINGS_EVERY_MS, () => this.takeBackSettings());
+    await this.attempt('check the address', ADDRESS_EVERY_MS, () => this.serveAddress());
     if (role === 'standby') await this.attempt('check the capacity', CAPACITY_EVERY_MS, () => this.followCapacity());
   }
 
@@ -64,6 +69,19 @@ export class Housekeeping {
     await this.restart();
   }
 
+  /**
+   * An address that this server did not have yet when PostgreSQL was started (a network that comes up late) is left out for good:
+   * the peer could never follow. Once the address is there and nobody listens on it PostgreSQL is started again.
+   */
+  private async serveAddress(): Promise<void> {
+    const endpoint = this.endpoint();
+    if (endpoint === null || !(await isRefused(endpoint)) || !(await isFree(endpoint))) return;
+    const address = `${endpoint.host}:${endpoint.port}`;
+    const message = `PostgreSQL was started before ${address} was there, and does not listen on it: it is restarted`;
+    this.events.incident({ severity: 'warning', code: 'address-not-served', message });
+    await this.restart();
+  }
+
   /** ALTER SYSTEM wins over our configuration: where it touches what the pair's safety rests on it is taken back. */
   private async takeBackSettings(): Promise<void> {
     const rows = await this.ask(
@@ -91,4 +109,32 @@ export class Housekeeping {
   private ask(text: string): Promise<Row[]> {
     return withLocal(this.postmaster.local, ASK_MS, (session) => session.query(text));
   }
+}
+
+interface Endpoint {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Nobody listens there, and the address says so. */
+function isRefused({ host, port }: Endpoint): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port, timeout: ASK_MS });
+    const done = (isIt: boolean) => {
+      socket.destroy();
+      resolve(isIt);
+    };
+    socket.once('connect', () => done(false));
+    socket.once('timeout', () => done(false));
+    socket.once('error', (error: NodeJS.ErrnoException) => done(error.code === 'ECONNREFUSED'));
+  });
+}
+
+/** The address is this server's, and its port can be listened on. */
+function isFree({ host, port }: Endpoint): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen(port, host, () => server.close(() => resolve(true)));
+  });
 }
