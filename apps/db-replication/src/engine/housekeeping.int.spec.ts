@@ -62,6 +62,7 @@ it('listens on an address that came after PostgreSQL was started', async () => {
     expect(row?.listen_addresses).toContain(address);
     await answers(address, before.port);
   } finally {
+    a.settings = before;
     execFileSync('ip', ['address', 'del', `${address}/32`, 'dev', 'lo']);
   }
 });

@@ -1,5 +1,5 @@
 import { copyFile, stat, truncate } from 'node:fs/promises';
-import { connect, createServer } from 'node:net';
+import { createServer } from 'node:net';
 import type { DatabaseFacts } from '@understudy/contracts';
 import type { Clock, Logger } from '@understudy/platform';
 import { type Row, withLocal } from '../adapters/sql.ts';
@@ -75,7 +75,7 @@ export class Housekeeping {
    */
   private async serveAddress(): Promise<void> {
     const endpoint = this.endpoint();
-    if (endpoint === null || !(await isRefused(endpoint)) || !(await isFree(endpoint))) return;
+    if (endpoint === null || !(await isFree(endpoint))) return;
     const address = `${endpoint.host}:${endpoint.port}`;
     const message = `PostgreSQL was started before ${address} was there, and does not listen on it: it is restarted`;
     this.events.incident({ severity: 'warning', code: 'address-not-served', message });
@@ -116,21 +116,7 @@ interface Endpoint {
   readonly port: number;
 }
 
-/** Nobody listens there, and the address says so. */
-function isRefused({ host, port }: Endpoint): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ host, port, timeout: ASK_MS });
-    const done = (isIt: boolean) => {
-      socket.destroy();
-      resolve(isIt);
-    };
-    socket.once('connect', () => done(false));
-    socket.once('timeout', () => done(false));
-    socket.once('error', (error: NodeJS.ErrnoException) => done(error.code === 'ECONNREFUSED'));
-  });
-}
-
-/** The address is this server's, and its port can be listened on. */
+/** The address is this server's, and nobody listens on its port. */
 function isFree({ host, port }: Endpoint): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer();

@@ -16,6 +16,7 @@ import { readOwnPast } from './own-past.ts';
 import { awaitCheckpointOn, examinePeer, sizeOfPeer, unlessAborted } from './peer-source.ts';
 import type { Postmaster } from './postmaster.ts';
 import { setAside } from './set-aside.ts';
+import { shielded } from './shielded.ts';
 
 /** A standby that has not begun to stream and replays nothing for so long needs a stronger remedy. */
 const NO_STREAM_LIMIT_MS = 20_000;
@@ -198,17 +199,16 @@ export class Rejoin {
     await awaitCheckpointOn(server, peerPast.timeline, context.signal, () => context.advance(1));
     if (!isCleanShutdown(await this.directory.control())) await this.recoverFromCrash(context);
     await this.directory.markHalfDone(true);
-    await this.programs.run(
-      'pg_rewind',
-      [
-        '-D',
-        this.directory.path,
-        '--progress',
-        `--source-server=${this.configuration.peerConnection(server.peer, { dbname: 'postgres' })}`,
-      ],
-      // One that is stopped half way leaves nothing but a full copy to do. It ends by itself when the peer is gone.
-      { signal: context.closing, onLine: (line) => reportProgress(line, context) },
-    );
+    const source = this.configuration.peerConnection(server.peer, { dbname: 'postgres' });
+    const args = ['-D', this.directory.path, '--progress', `--source-server=${source}`];
+    // One that is stopped half way leaves nothing but a full copy to do.
+    await shielded(context, ({ signal, worked }) => {
+      const onLine = (line: string) => {
+        worked();
+        reportProgress(line, context);
+      };
+      return this.programs.run('pg_rewind', args, { signal, onLine });
+    });
     await this.directory.becomeStandby();
     await this.directory.cleanSettings();
     await this.swap.adopt();
