@@ -205,6 +205,7 @@ export class DatabaseEngine {
   }
 
   private async lookAfter(facts: DatabaseFacts): Promise<void> {
+    if (facts.foreignPostmaster) return;
     await this.housekeeping.run(facts);
     if (!facts.usable || this.peer === null || this.state.current.sourceRetired || this.desk.isBusy) return;
     await this.source

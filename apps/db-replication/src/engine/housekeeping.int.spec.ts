@@ -5,6 +5,7 @@ import { connect } from 'node:net';
 import { afterAll, beforeAll, expect, it, jest } from '@jest/globals';
 import { processStartTime } from '@understudy/platform';
 import { type DatabaseServer, DatabaseStage, until } from '../testing/database-stage.ts';
+import { PROBE_SCHEMA } from './facts-observer.ts';
 
 jest.setTimeout(120_000);
 
@@ -65,6 +66,12 @@ it('listens on an address that came after PostgreSQL was started', async () => {
     a.settings = before;
     execFileSync('ip', ['address', 'del', `${address}/32`, 'dev', 'lo']);
   }
+});
+
+it('the place of the write probe can be made by several at once', async () => {
+  await a.query('drop schema understudy cascade');
+  await Promise.all(Array.from({ length: 8 }, () => a.query(PROBE_SCHEMA)));
+  await a.reaches({ usable: true });
 });
 
 it("cuts PostgreSQL's log where it lies", async () => {

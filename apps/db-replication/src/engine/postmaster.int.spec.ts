@@ -55,6 +55,16 @@ it('a task that comes while one is ending starts another', async () => {
   }
 });
 
+it('an end in the first moment after a task is told', async () => {
+  await a.engine.close({ shutdown: true });
+  await a.begin('another run');
+  a.incidents.length = 0;
+  await a.perform({ kind: 'start-active' });
+  process.kill(a.postmasterPid, 'SIGKILL');
+  await until(async () => a.incidents.some(({ code }) => code === 'postgresql-ended'), 5000);
+  await a.reaches({ usable: true });
+});
+
 it('one that another hand has started is foreign, until it ends', async () => {
   await a.perform({ kind: 'stop' });
   const { dataDirectory, binDirectory, port } = a.settings;
