@@ -12,6 +12,8 @@ select pg_is_in_recovery() as standby,
        (select min(substr(name, 9)) from pg_ls_dir('pg_wal', false, false) as name where name ~ '^[0-9A-F]{24}$') as oldest,
        pg_size_bytes(current_setting('wal_segment_size'))::text as segment_bytes`;
 
+const UNDEFINED_OBJECT = '42704';
+const DUPLICATE_OBJECT = '42710';
 const DEADLINE_MS = 5000;
 const CHECKPOINT_LIMIT_MS = 600_000;
 
@@ -26,9 +28,13 @@ export async function examinePeer(server: PeerServer): Promise<PeerPast> {
     return await withPeer(server, DEADLINE_MS, async (session) => {
       const [state] = await session.query(STATE);
       if (state?.standby !== false) throw new Error('it is a standby itself, not active');
-      if (state.slot === 'lost') await session.query(`DROP_REPLICATION_SLOT ${PEER_SLOT}`);
+      // The peer looks after the slot as well, and may be quicker with either.
+      if (state.slot === 'lost')
+        await session.query(`DROP_REPLICATION_SLOT ${PEER_SLOT}`).catch(unlessCode(UNDEFINED_OBJECT));
       if (state.slot === null || state.slot === 'lost')
-        await session.query(`CREATE_REPLICATION_SLOT ${PEER_SLOT} PHYSICAL RESERVE_WAL`);
+        await session
+          .query(`CREATE_REPLICATION_SLOT ${PEER_SLOT} PHYSICAL RESERVE_WAL`)
+          .catch(unlessCode(DUPLICATE_OBJECT));
       const [system] = await session.query('IDENTIFY_SYSTEM');
       const timeline = Number(system?.timeline);
       const [history] = timeline > 1 ? await session.query(`TIMELINE_HISTORY ${timeline}`) : [];
@@ -98,6 +104,13 @@ export async function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): P
   } finally {
     signal.removeEventListener('abort', stop);
   }
+}
+
+/** Throws an error on, unless it has this code of PostgreSQL's. */
+function unlessCode(code: string): (error: { code?: string }) => void {
+  return (error) => {
+    if (error.code !== code) throw error;
+  };
 }
 
 function positionOf(name: string, segmentBytes: bigint): bigint | null {

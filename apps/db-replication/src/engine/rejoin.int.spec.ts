@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, it, jest } from '@jest/globals';
 import { parseLsn } from '@understudy/contracts';
 import { argumentsOf, processesIn, processesWithArgument } from '../adapters/process-scan.ts';
 import { type DatabaseServer, DatabaseStage, FOLLOW, until } from '../testing/database-stage.ts';
+import { examinePeer } from './peer-source.ts';
 
 jest.setTimeout(180_000);
 
@@ -158,6 +159,25 @@ it('a promotion that is replaced is on its way no more', async () => {
   for (const pid of replaying) process.kill(pid, 'SIGCONT');
   await replaced;
   expect(await b.engine.facts()).toMatchObject({ running: false, role: 'stopped' });
+});
+
+it('asks for its slot while the peer makes it as well', async () => {
+  const server = {
+    peer: a.identity,
+    certificatePem: b.identity.certificatePem,
+    privateKeyPem: readFileSync(b.settings.paths.privateKey, 'utf8'),
+  };
+  await b.perform({ kind: 'stop' });
+  for (let round = 0; round < 10; round++) {
+    await until(() =>
+      a.query(`select pg_drop_replication_slot('understudy_peer')`).then(
+        () => true,
+        () => false,
+      ),
+    );
+    const both = await Promise.all([examinePeer(server), examinePeer(server), examinePeer(server)]);
+    expect(both.map(({ slotLost }) => slotLost)).toEqual([false, false, false]);
+  }
 });
 
 it('copies at once when the peer has given up the WAL that is needed', async () => {
