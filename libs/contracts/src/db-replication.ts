@@ -64,6 +64,8 @@ export const DatabaseTaskSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('start-active') }),
   /** Checkpoint (bounded), fast shutdown, immediate as the last resort after 60 s. Result: final LSN and timeline from pg_control. Already stopped is success. */
   z.object({ kind: z.literal('stop') }),
+  /** End it at once, without a checkpoint and without asking anybody; says nothing about where its data end. */
+  z.object({ kind: z.literal('fence') }),
   /** Make replication to the pinned peer possible: TLS, HBA, replication role, the peer's slot. Reload only. */
   z.object({ kind: z.literal('prepare-source') }),
   /** Undo of prepare-source: drop the peer's slot and role login, remove its HBA lines. */
@@ -93,6 +95,8 @@ export const DatabaseTaskResultSchema = z.object({
   /** stop: end of WAL, the shutdown checkpoint included; promote: where the new timeline began. */
   lsn: LsnSchema.nullable(),
   timeline: z.int().nullable(),
+  /** stop: false when there is no database in the data directory. */
+  hasDatabase: z.boolean().optional(),
   /** follow-peer: how it got there. */
   method: z.enum(['none', 'follow', 'rewind', 'copy']),
   /** Folder where a diverged part was set aside, null when nothing was. */
@@ -117,7 +121,7 @@ export const DATABASE_TASK_ERRORS = [
   'stop-failed',
   'foreign-postmaster',
   'no-data',
-  'busy',
+  'superseded',
   'promotion-failed',
   'not-paired',
   'internal',
@@ -126,8 +130,9 @@ export const DATABASE_TASK_ERRORS = [
 /**
  * Performs a task, idempotent by `taskId`: asked again while it runs, it answers its progress (held up to `holdMs`, answered at
  * once when the task ends); asked again after it ended, the same outcome; asked after a restart of the service, it starts again.
- * One task runs at a time: a new taskId while another runs is refused with `busy`, unless `replaces` names the running one,
- * which is then cancelled first. An epoch below the last seen is refused with `stale-epoch`.
+ * One task runs at a time: asked for a new one while another runs, it answers the progress of that other, by its `taskId`; whoever
+ * wants the new one asks again until it is its turn. `replaces` cancels a running task of that name. One that cannot stop where it
+ * is (a rewind, a shutdown) goes on to where it can. An epoch below the last seen is refused with `stale-epoch`.
  */
 export const PerformDatabaseTask = defineRequest({
   reach: 'local',
@@ -142,8 +147,17 @@ export const PerformDatabaseTask = defineRequest({
     replaces: z.string().nullable().default(null),
   }),
   reply: z.discriminatedUnion('state', [
-    /** `progress` grows as long as work is being done (bytes copied, WAL replayed): no growth is a hang. `percent` is for people. */
-    z.object({ state: z.literal('running'), step: z.string(), progress: z.number(), percent: z.number().nullable() }),
+    /**
+     * `taskId`: the task at work, which may be another than the one asked for; null: none, and none begins just now. `progress` grows
+     * as long as work is being done (bytes copied, WAL replayed): no growth is a hang. `percent` is for people.
+     */
+    z.object({
+      state: z.literal('running'),
+      taskId: z.string().nullable(),
+      step: z.string(),
+      progress: z.number(),
+      percent: z.number().nullable(),
+    }),
     z.object({ state: z.literal('succeeded'), result: DatabaseTaskResultSchema }),
     z.object({ state: z.literal('failed'), code: z.enum(DATABASE_TASK_ERRORS), message: z.string() }),
   ]),

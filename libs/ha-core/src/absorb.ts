@@ -137,7 +137,7 @@ function learned(server: Server, event: HaEvent): Partial<ServerRecord> {
           ? { finalLsn: event.results.finalLsn }
           : {}),
         // a paired server without a database has lost it
-        ...(event.results.finalLsn === null && record.pairId !== null ? { complete: false } : {}),
+        ...(event.results.databaseMissing === true && record.pairId !== null ? { complete: false } : {}),
       };
     }
     case 'effect-failed':

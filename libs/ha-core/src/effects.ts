@@ -39,6 +39,8 @@ export type EffectKind = Effect['kind'];
 
 /** Facts that effects brought back, by what later decisions need. */
 export interface EffectResults {
-  /** stop-database: where the data end. */
+  /** stop-database: where the data end; null when that is not known. */
   readonly finalLsn?: Lsn | null;
+  /** stop-database: there is no database in the data directory. */
+  readonly databaseMissing?: boolean;
 }

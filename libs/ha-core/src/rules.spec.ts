@@ -288,7 +288,12 @@ describe('a server that was interrupted or has failed', () => {
       cause: 'boot',
       inFlight,
     });
-    const empty = decide(booted, { type: 'effects-completed', decisionId: 'd', results: { finalLsn: null }, atMs: 10 });
+    const empty = decide(booted, {
+      type: 'effects-completed',
+      decisionId: 'd',
+      results: { finalLsn: null, databaseMissing: true },
+      atMs: 10,
+    });
     expect(empty.server.record).toMatchObject({ hold: 0, complete: false });
     const asked = decide(empty.server, {
       type: 'peer-heard',

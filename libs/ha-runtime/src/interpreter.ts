@@ -42,7 +42,7 @@ export class Interpreter {
   }
 
   private async performAll(decisionId: string, effects: readonly Effect[], signal: AbortSignal): Promise<void> {
-    let finalLsn: Lsn | null | undefined;
+    let results: EffectResults = {};
     for (const [index, effect] of effects.entries()) {
       if (signal.aborted) return;
       this.current = { effect: effect.kind, step: effect.kind, percent: null };
@@ -55,8 +55,7 @@ export class Interpreter {
         },
       };
       try {
-        const result = await this.performOne(effect, context);
-        if (effect.kind === 'stop-database') finalLsn = result ?? null;
+        results = { ...results, ...(await this.performOne(effect, context)) };
       } catch (error) {
         // what cannot be stopped shall at least not write
         if (effect.kind === 'stop-processes' && effects[index + 1]?.kind === 'stop-database' && !signal.aborted)
@@ -78,11 +77,10 @@ export class Interpreter {
     }
     if (signal.aborted || effects.length === 0) return;
     this.current = null;
-    const results: EffectResults = finalLsn === undefined ? {} : { finalLsn };
     this.report({ type: 'effects-completed', decisionId, results, atMs: this.ports.clock.nowMs() });
   }
 
-  private async performOne(effect: Effect, context: EffectContext): Promise<Lsn | null | undefined> {
+  private async performOne(effect: Effect, context: EffectContext): Promise<EffectResults | undefined> {
     const { database, processes, peer, registration, clock } = this.ports;
     switch (effect.kind) {
       case 'open-database':
@@ -91,8 +89,10 @@ export class Interpreter {
       case 'promote-database':
         await this.promoteDatabase(context, effect.requiredLsn);
         return;
-      case 'stop-database':
-        return database.stop(context);
+      case 'stop-database': {
+        const { lsn, hasDatabase } = await database.stop(context);
+        return { finalLsn: lsn, databaseMissing: !hasDatabase };
+      }
       case 'follow-peer': {
         const awaySeconds =
           effect.lastInSyncUnixMs === null ? null : Math.max(0, (clock.unixMs() - effect.lastInSyncUnixMs) / 1000);

@@ -33,8 +33,8 @@ export interface DatabasePort {
   openActive(context: EffectContext): Promise<void>;
   startStandby(context: EffectContext): Promise<void>;
   promote(context: EffectContext, requiredLsn: Lsn | null): Promise<void>;
-  /** Resolves with where the data end, null when there is no database. */
-  stop(context: EffectContext): Promise<Lsn | null>;
+  /** Resolves with where the data end, null when that is not known. */
+  stop(context: EffectContext): Promise<{ readonly lsn: Lsn | null; readonly hasDatabase: boolean }>;
   /** Stops it immediately, without waiting for anything; crash recovery follows at the next start. */
   fence(context: EffectContext): Promise<void>;
   followPeer(context: EffectContext, options: { forceCopy: boolean; awaySeconds: number | null }): Promise<void>;

@@ -265,7 +265,8 @@ export class SimulatedServer {
       this.feed({
         type: 'effects-completed',
         decisionId: queue.decisionId,
-        results: queue.finalLsn === undefined ? {} : { finalLsn: queue.finalLsn },
+        results:
+          queue.finalLsn === undefined ? {} : { finalLsn: queue.finalLsn, databaseMissing: queue.finalLsn === null },
       });
       return;
     }

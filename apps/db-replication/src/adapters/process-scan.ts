@@ -1,15 +1,21 @@
-import { readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
 
-/** Ids of PostgreSQL's processes that work in a data directory: each of them has it as its working directory. */
+// Everything here looks at /proc only: it touches no disk, and cannot hang with one.
+
+/** Ids of PostgreSQL's processes that work in a data directory (symbolic links resolved): each of them has it as its working directory. */
 export function processesIn(dataDirectory: string): number[] {
-  const directory = resolved(dataDirectory);
-  return allProcesses().filter((pid) => link(pid, 'cwd') === directory && isPostgres(pid));
+  return allProcesses().filter((pid) => worksIn(pid, dataDirectory));
 }
 
-/** Whether that process is a PostgreSQL in that data directory. */
+/**
+ * Whether that process is a PostgreSQL in that data directory (symbolic links resolved). One that is ending counts: it has no program
+ * any more, while its files and sockets are still open.
+ */
 export function worksIn(pid: number, dataDirectory: string): boolean {
-  return link(pid, 'cwd') === resolved(dataDirectory) && isPostgres(pid);
+  if (link(pid, 'cwd') !== dataDirectory) return false;
+  const program = link(pid, 'exe');
+  return program === null || /^(postgres|postmaster)$/.test(basename(program));
 }
 
 /** Ids of running programs of that name with exactly that argument: left behind by a killed run of this service. */
@@ -20,10 +26,11 @@ export function processesWithArgument(program: string, argument: string): number
   });
 }
 
-/** A process's arguments, the program first; empty when there is no such process. */
+/** A process's arguments, the program first; empty when there is no such process, or it is ending: that takes the arguments first. */
 export function argumentsOf(pid: number): string[] {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+    const text = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+    return text === '' ? [] : text.replace(/\0$/, '').split('\0');
   } catch {
     return [];
   }
@@ -53,23 +60,10 @@ function allProcesses(): number[] {
     .map(Number);
 }
 
-function isPostgres(pid: number): boolean {
-  const program = link(pid, 'exe');
-  return program !== null && /^(postgres|postmaster)( \(deleted\))?$/.test(basename(program));
-}
-
 function link(pid: number, name: string): string | null {
   try {
     return readlinkSync(`/proc/${pid}/${name}`).replace(/ \(deleted\)$/, '');
   } catch {
     return null;
-  }
-}
-
-function resolved(directory: string): string {
-  try {
-    return realpathSync(directory);
-  } catch {
-    return directory;
   }
 }

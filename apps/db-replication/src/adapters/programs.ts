@@ -63,6 +63,8 @@ export class Programs {
       cwd: '/',
       env: this.environment,
       stdio: ['ignore', 'pipe', 'pipe'],
+      // A process group of its own: pg_basebackup has a child that outlives it, and a signal to ours must not end a copy.
+      detached: true,
       ...this.owner,
     });
     const output: string[] = [];
@@ -81,9 +83,13 @@ export class Programs {
       if (errors.length > 20) errors.shift();
       options.onLine?.(line);
     });
+    let hasClosed = false;
+    const signalAll = (signal: NodeJS.Signals) => {
+      if (child.pid !== undefined && !hasClosed) signalGroup(child.pid, signal);
+    };
     const stop = () => {
-      child.kill('SIGTERM');
-      setTimeout(() => child.kill('SIGKILL'), 2000).unref();
+      signalAll('SIGTERM');
+      setTimeout(() => signalAll('SIGKILL'), 2000).unref();
     };
     options.signal?.addEventListener('abort', stop, { once: true });
     const timer = options.timeoutMs === undefined ? undefined : setTimeout(stop, options.timeoutMs);
@@ -92,6 +98,7 @@ export class Programs {
         child.once('error', reject);
         child.once('close', resolve);
       });
+      hasClosed = true;
       options.signal?.throwIfAborted();
       if (code !== 0) throw new ProgramFailure(program, code, errors.slice(-4).join(' | '));
       return output.join('\n');
@@ -99,6 +106,14 @@ export class Programs {
       clearTimeout(timer);
       options.signal?.removeEventListener('abort', stop);
     }
+  }
+}
+
+function signalGroup(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
 }
 

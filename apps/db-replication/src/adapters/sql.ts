@@ -40,18 +40,22 @@ export async function withLocal<T>(
   });
 }
 
-/** Does something on the peer, over TLS with the pinned certificates, on a connection that also takes replication commands. */
+/**
+ * Does something on the peer, over TLS with the pinned certificates, on a connection that also takes replication commands:
+ * `database` takes SQL too, `stream` is the kind that a standby uses.
+ */
 export async function withPeer<T>(
   { peer, certificatePem, privateKeyPem }: PeerServer,
   deadlineMs: number,
   work: (session: Session) => Promise<T>,
+  kind: 'database' | 'stream' = 'database',
 ): Promise<T> {
   const client = new pg.Client({
     host: peer.address,
     port: peer.ports.database,
     user: REPLICATION_ROLE,
     database: 'postgres',
-    replication: 'database',
+    replication: kind === 'database' ? 'database' : 'true',
     application_name: 'understudy-task',
     connectionTimeoutMillis: Math.min(3000, deadlineMs),
     ssl: {

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { writeFileAtomically } from '@understudy/platform';
 import { z } from 'zod';
 
@@ -14,6 +15,9 @@ const StateSchema = z.object({
 
 /** What this service remembers over its own restarts. */
 export type EngineState = z.infer<typeof StateSchema>;
+
+/** Always the same length, so that it can be replaced where it lies. */
+const BLOCK_BYTES = 4096;
 
 /** `run/database-intent.json`: what PostgreSQL shall do, so that a restarted service goes on where the last one was. */
 export class StateFile {
@@ -37,12 +41,30 @@ export class StateFile {
     return this.state;
   }
 
-  /** Durable when it returns. */
+  /** Durable when it returns. Works on a full disk too: then the file is overwritten where it lies, which needs no room. */
   async update(change: Partial<Omit<EngineState, 'runId'>>): Promise<void> {
     const next = { ...this.state, ...change };
     if (JSON.stringify(next) === JSON.stringify(this.state)) return;
     this.state = next;
-    await writeFileAtomically(this.file, `${JSON.stringify(next)}\n`, { mode: 0o600 });
+    const content = JSON.stringify(next)
+      .padEnd(BLOCK_BYTES - 1)
+      .concat('\n');
+    try {
+      await writeFileAtomically(this.file, content, { mode: 0o600 });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+      await this.overwrite(content);
+    }
+  }
+
+  private async overwrite(content: string): Promise<void> {
+    const handle = await open(this.file, 'r+');
+    try {
+      await handle.write(content, 0);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
   }
 
   private read(): EngineState | null {

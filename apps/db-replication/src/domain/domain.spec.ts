@@ -43,7 +43,6 @@ describe('rejoining', () => {
     branch: parseTimelineHistory(1, ''),
     endOfWal: 0x3000000n,
     wasWriter: true,
-    isHalfDone: false,
     canRewind: true,
     redoLsn: 0x2000000n,
   };
@@ -64,7 +63,11 @@ describe('rejoining', () => {
       divergedFrom: { timeline: 1, lsn: 0x3000000n },
     });
     expect(decideRejoin({ ...own, endOfWal: 0x3000001n, canRewind: false }, peer, limits).method).toBe('copy');
-    expect(decideRejoin({ ...own, isHalfDone: true }, peer, limits).method).toBe('copy');
+    expect(decideRejoin(own, { ...peer, oldestWal: 0x3000000n }, limits).method).toBe('follow');
+    expect(decideRejoin(own, { ...peer, oldestWal: 0x4000000n }, limits).method).toBe('copy');
+    expect(decideRejoin({ ...own, endOfWal: 0x3000001n }, { ...peer, oldestWal: 0x3000000n }, limits).method).toBe(
+      'copy',
+    );
     expect(decideRejoin(own, peer, { ...limits, awaySeconds: 3601 }).method).toBe('copy');
     expect(decideRejoin(own, peer, { ...limits, forceCopy: true }).method).toBe('copy');
     expect(decideRejoin({ ...own, systemIdentifier: '8' }, peer, limits)).toMatchObject({

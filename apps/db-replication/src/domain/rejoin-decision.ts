@@ -10,8 +10,6 @@ export interface OwnPast {
   readonly endOfWal: bigint;
   /** The last run was no standby. */
   readonly wasWriter: boolean;
-  /** A rewind or copy was interrupted in this directory: it must never be started. */
-  readonly isHalfDone: boolean;
   /** Page changes can be found: data checksums or wal_log_hints. */
   readonly canRewind: boolean;
   /** From where the directory needs WAL of the peer when it follows. */
@@ -67,7 +65,6 @@ export function decideRejoin(own: OwnPast, peer: PeerPast, limits: RejoinLimits)
   const divergedFrom = isDiverged ? { timeline: fork.timeline, lsn: forkLsn } : null;
 
   if (limits.forceCopy) return copy('a full copy was asked for', divergedFrom);
-  if (own.isHalfDone) return copy('an earlier rewind of this directory was interrupted', divergedFrom);
   if (limits.awaySeconds !== null && limits.awaySeconds > limits.retentionSeconds) {
     return copy(
       `it was away for ${limits.awaySeconds} s, longer than the ${limits.retentionSeconds} s of retention`,
@@ -75,7 +72,9 @@ export function decideRejoin(own: OwnPast, peer: PeerPast, limits: RejoinLimits)
     );
   }
   if (peer.slotLost) return copy('the peer no longer has the WAL kept for this server', divergedFrom);
-  if (peer.oldestWal !== null && earlier(own.redoLsn, forkLsn) < peer.oldestWal) {
+  // A follower replays its own WAL to the end and needs the peer's from there; a rewound one starts from before the fork.
+  const neededFrom = isDiverged ? earlier(own.redoLsn, forkLsn) : own.endOfWal;
+  if (peer.oldestWal !== null && neededFrom < peer.oldestWal) {
     return copy(`the peer's WAL begins at ${formatLsn(peer.oldestWal)}, after what this server needs`, divergedFrom);
   }
   if (!isDiverged) {

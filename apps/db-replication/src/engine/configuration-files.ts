@@ -1,14 +1,4 @@
-import {
-  chmodSync,
-  chownSync,
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-} from 'node:fs';
+import { chmod, chown, lstat, mkdir, readFile, rm, stat, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { PeerIdentity } from '@understudy/contracts';
 import { isLoopback, writeFileAtomically } from '@understudy/platform';
@@ -75,7 +65,7 @@ export class ConfigurationFiles {
   }
 
   /** Makes the directories that PostgreSQL's user needs, and lets it pass through those above. */
-  prepareDirectories(): void {
+  async prepareDirectories(): Promise<void> {
     const { paths, dataDirectory } = this.settings;
     for (const directory of [
       paths.root,
@@ -85,14 +75,14 @@ export class ConfigurationFiles {
       paths.sockets,
       dirname(dataDirectory),
     ]) {
-      mkdirSync(directory, { recursive: true });
-      this.letPass(directory);
+      await mkdir(directory, { recursive: true });
+      await this.letPass(directory);
     }
-    mkdirSync(this.socketDirectory, { recursive: true, mode: 0o700 });
+    await mkdir(this.socketDirectory, { recursive: true, mode: 0o700 });
     const { owner } = this.programs;
-    if (owner) chownSync(this.socketDirectory, owner.uid, owner.gid);
-    chmodSync(this.socketDirectory, 0o700);
-    this.linkSocket();
+    if (owner) await chown(this.socketDirectory, owner.uid, owner.gid);
+    await chmod(this.socketDirectory, 0o700);
+    await this.linkSocket();
   }
 
   /** Where PostgreSQL makes its socket: a directory of its own, because it must not be able to change what else lies in `sockets`. */
@@ -106,13 +96,13 @@ export class ConfigurationFiles {
   }
 
   /** Clients look for the socket in `sockets` itself. */
-  private linkSocket(): void {
+  private async linkSocket(): Promise<void> {
     const name = `.s.PGSQL.${this.settings.port}`;
     const link = join(this.settings.paths.sockets, name);
-    const present = lstatSync(link, { throwIfNoEntry: false });
+    const present = await lstat(link).catch(() => null);
     if (present?.isSymbolicLink()) return;
-    if (present) rmSync(link);
-    symlinkSync(join('pg', name), link);
+    if (present) await rm(link);
+    await symlink(join('pg', name), link);
   }
 
   /** Writes what has changed; true when something has. `capacity`: of the directory's pg_control, for a standby. */
@@ -124,7 +114,7 @@ export class ConfigurationFiles {
   }): Promise<boolean> {
     const { settings } = this;
     const { peer } = input;
-    const own = this.readIdentity();
+    const own = await this.readIdentity();
     const server = renderServerConfiguration({
       serverName: settings.serverName,
       listenAddresses: isLoopback(settings.address) ? [settings.address] : [settings.address, '127.0.0.1'],
@@ -165,25 +155,25 @@ export class ConfigurationFiles {
   }
 
   /** This server's certificate and key, null before they exist. */
-  readIdentity(): { certificate: string; key: string } | null {
-    const { certificate, privateKey } = this.settings.paths;
-    if (!existsSync(certificate) || !existsSync(privateKey)) return null;
-    return { certificate: readFileSync(certificate, 'utf8'), key: readFileSync(privateKey, 'utf8') };
+  async readIdentity(): Promise<{ certificate: string; key: string } | null> {
+    const { paths } = this.settings;
+    const [certificate, key] = await Promise.all([textOf(paths.certificate), textOf(paths.privateKey)]);
+    return certificate !== null && key !== null ? { certificate, key } : null;
   }
 
   private async write(name: string, text: string): Promise<boolean> {
     const file = this.file(name);
-    if (existsSync(file) && readFileSync(file, 'utf8') === text) return false;
+    if ((await textOf(file)) === text) return false;
     const { owner } = this.programs;
     await writeFileAtomically(file, text, { mode: 0o600, ...(owner ? { owner } : {}) });
     return true;
   }
 
-  private letPass(directory: string): void {
+  private async letPass(directory: string): Promise<void> {
     if (!this.programs.owner) return;
-    const { mode, uid } = statSync(directory);
+    const { mode, uid } = await stat(directory);
     if (uid === this.programs.owner.uid || (mode & 0o001) !== 0) return;
-    chmodSync(directory, (mode & 0o7777) | 0o011);
+    await chmod(directory, (mode & 0o7777) | 0o011);
   }
 
   private report(code: string, message: string): void {
@@ -191,4 +181,12 @@ export class ConfigurationFiles {
     this.reported.add(message);
     this.events.incident({ severity: 'warning', code, message });
   }
+}
+
+/** A file's text, null when there is none. */
+function textOf(file: string): Promise<string | null> {
+  return readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return null;
+    throw error;
+  });
 }

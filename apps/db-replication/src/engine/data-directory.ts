@@ -1,20 +1,41 @@
-import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
-import { readdir, readFile, rename, rm } from 'node:fs/promises';
+import { chown, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { formatLsn, parseLsn } from '@understudy/contracts';
 import { syncDirectory, writeFileAtomically } from '@understudy/platform';
-import type { Programs } from '../adapters/programs.ts';
+import { LastKnown } from '../adapters/last-known.ts';
+import { ProgramFailure, type Programs } from '../adapters/programs.ts';
 import { type ControlData, isCleanShutdown, parseControlData, timelineOf, wasWriter } from '../domain/control-data.ts';
-import type { OwnPast } from '../domain/rejoin-decision.ts';
 import { FENCING_CONFIGURATION, withoutOwnSettings } from '../domain/server-configuration.ts';
 import { parseTimelineHistory, type TimelineBranch } from '../domain/timeline-history.ts';
-import { historyFileName, laterOf, recordEnd } from '../domain/wal-position.ts';
+import { historyFileName, recordEnd, segmentName } from '../domain/wal-position.ts';
 import type { TaskContext } from '../ports/task-context.ts';
 
-/** `xl_tot_len` of a shutdown checkpoint record up to PostgreSQL 16, for when pg_waldump cannot tell. */
-const CHECKPOINT_RECORD_BYTES = 114;
+/** What was found by reading WAL from a position on. */
+export interface WalScan {
+  /** End of the last whole record; the position itself when there is none behind it. */
+  readonly end: bigint;
+  /** Transactions committed in it. */
+  readonly commits: number;
+}
+
+/** What lies at the path of the data directory. */
+export interface DirectoryShape {
+  /** There is a database in it. */
+  readonly exists: boolean;
+  readonly isStandby: boolean;
+  /** There is something in it that is no database: never touched. */
+  readonly isOccupied: boolean;
+  /** A rewind was interrupted: a mixture of two servers, which must never be started. */
+  readonly isHalfDone: boolean;
+}
+
+const NOTHING: DirectoryShape = { exists: false, isStandby: false, isOccupied: false, isHalfDone: false };
+const LOOK_LIMIT_MS = 1000;
 
 /** PostgreSQL's data directory as it lies on the disk. */
 export class DataDirectory {
+  private readonly looks = new LastKnown<DirectoryShape>(() => this.shape(), NOTHING);
+
   constructor(
     readonly path: string,
     private readonly programs: Programs,
@@ -22,22 +43,19 @@ export class DataDirectory {
     private readonly rewindMark: string,
   ) {}
 
-  get exists(): boolean {
-    return existsSync(join(this.path, 'PG_VERSION')) && existsSync(join(this.path, 'global', 'pg_control'));
+  /** What lies there now. Takes as long as the disk does. */
+  async shape(): Promise<DirectoryShape> {
+    const isHalfDone = await isThere(this.rewindMark);
+    if (await this.has('PG_VERSION', join('global', 'pg_control')))
+      return { exists: true, isStandby: await this.has('standby.signal'), isOccupied: false, isHalfDone };
+    const names = await readdir(this.path).catch(() => []);
+    const isOccupied = names.some((name) => name !== 'lost+found');
+    return { exists: false, isStandby: false, isOccupied, isHalfDone };
   }
 
-  /** There is something in it that is no database: never touched. */
-  get isOccupied(): boolean {
-    return !this.exists && existsSync(this.path) && readdirSync(this.path).length > 0;
-  }
-
-  get isStandby(): boolean {
-    return existsSync(join(this.path, 'standby.signal'));
-  }
-
-  /** A rewind was interrupted: a mixture of two servers, which must never be started. */
-  get isHalfDone(): boolean {
-    return existsSync(this.rewindMark);
+  /** What lies there; when the disk does not answer within a second, what lay there before. */
+  lastShape(): Promise<DirectoryShape> {
+    return this.looks.get(LOOK_LIMIT_MS);
   }
 
   async markHalfDone(isHalfDone: boolean): Promise<void> {
@@ -61,55 +79,68 @@ export class DataDirectory {
 
   /** What pg_control says. Throws when it cannot be read. */
   async control(): Promise<ControlData> {
-    return parseControlData(await this.programs.run('pg_controldata', ['-D', this.path], { timeoutMs: 5000 }));
+    return parseControlData(await this.controlText());
   }
 
-  /** End of the WAL in the directory, the last record included, whether it was shut down or it crashed. */
-  async endOfWal(control: ControlData): Promise<bigint> {
-    const fallback = laterOf(
-      recordEnd(control.checkpointLsn, CHECKPOINT_RECORD_BYTES, control),
-      control.minimumRecoveryEnd,
-    ) as bigint;
-    let end: bigint | null = null;
-    const args = ['-p', join(this.path, 'pg_wal'), '-t', String(control.checkpointTimeline)];
-    args.push('-s', lsnText(control.checkpointLsn));
-    // After an orderly shutdown of a writer its checkpoint is the last record.
-    if (isCleanShutdown(control) && wasWriter(control)) args.push('-n', '1');
-    await this.programs
-      .run('pg_waldump', args, {
-        timeoutMs: 120_000,
-        onOutputLine: (line) => {
-          const match = /len \(rec\/tot\):\s*\d+\/\s*(\d+).*?lsn: ([0-9A-F]+)\/([0-9A-F]+)/.exec(line);
-          if (!match) return;
-          const start = (BigInt(`0x${match[2]}`) << 32n) + BigInt(`0x${match[3]}`);
-          end = recordEnd(start, Number(match[1]), control);
-        },
-      })
-      // It always ends with an error where the WAL ends.
-      .catch(() => '');
-    return laterOf(end, fallback) as bigint;
+  /** What pg_control says, as printed. */
+  controlText(): Promise<string> {
+    return this.programs.run('pg_controldata', ['-D', this.path], { timeoutMs: 5000 });
   }
 
-  branch(timeline: number): TimelineBranch {
-    if (timeline === 1) return parseTimelineHistory(1, '');
-    const file = join(this.path, 'pg_wal', historyFileName(timeline));
-    return parseTimelineHistory(timeline, existsSync(file) ? readFileSync(file, 'utf8') : '');
+  /**
+   * End of the WAL of a writer that was stopped in order: the end of its shutdown checkpoint, which is exactly what a standby that
+   * has everything reports as flushed. Null otherwise: then only the WAL itself knows.
+   */
+  async endOfOrderlyWal(control: ControlData): Promise<bigint | null> {
+    if (!isCleanShutdown(control) || !wasWriter(control)) return null;
+    const segment = segmentName(control.checkpointTimeline, control.checkpointLsn, control.walSegmentBytes);
+    const handle = await open(join(this.path, 'pg_wal', segment), 'r');
+    try {
+      const length = Buffer.alloc(4);
+      await handle.read(length, 0, 4, Number(control.checkpointLsn % BigInt(control.walSegmentBytes)));
+      return recordEnd(control.checkpointLsn, length.readUInt32LE(0), control);
+    } finally {
+      await handle.close();
+    }
   }
 
-  /** Everything a decision about rejoining needs. The directory must not be running. */
-  async past(): Promise<OwnPast> {
-    const control = await this.control();
-    const timeline = timelineOf(control);
-    return {
-      systemIdentifier: control.systemIdentifier,
-      timeline,
-      branch: this.branch(timeline),
-      endOfWal: await this.endOfWal(control),
-      wasWriter: wasWriter(control) && !this.isStandby,
-      isHalfDone: this.isHalfDone,
-      canRewind: control.dataChecksums || control.walLogHints,
-      redoLsn: control.redoLsn,
+  /**
+   * Reads the WAL of a timeline from a position, a boundary of records, to where it ends. As long as it takes: every record is
+   * progress. Rejects only when it is cancelled or cannot be run.
+   */
+  async scanWal(timeline: number, from: bigint, control: ControlData, context: TaskContext): Promise<WalScan> {
+    let end = from;
+    let commits = 0;
+    const args = ['-p', join(this.path, 'pg_wal'), '-t', String(timeline), '-s', formatLsn(from)];
+    const onOutputLine = (line: string) => {
+      const match = /len \(rec\/tot\):\s*\d+\/\s*(\d+).*?lsn: ([0-9A-F]+\/[0-9A-F]+)/.exec(line);
+      if (!match) return;
+      end = recordEnd(parseLsn(match[2] as string), Number(match[1]), control);
+      if (line.startsWith('rmgr: Transaction') && line.includes('desc: COMMIT')) commits += 1;
+      context.advance(1);
     };
+    await this.programs.run('pg_waldump', args, { signal: context.signal, onOutputLine }).catch((error: unknown) => {
+      // It always ends with an error where the WAL ends.
+      if (!(error instanceof ProgramFailure) || error.exitCode === null) throw error;
+    });
+    return { end, commits };
+  }
+
+  /** Where its data end, after whatever end it found; read from the last checkpoint on when there is no orderly end. */
+  async endOfData(control: ControlData, context: TaskContext): Promise<bigint> {
+    const orderly = await this.endOfOrderlyWal(control);
+    return orderly ?? (await this.scanWal(timelineOf(control), startOfScan(control), control, context)).end;
+  }
+
+  /** The timelines it went through. Throws when its own history is missing: then nothing can be said about it. */
+  async branch(timeline: number): Promise<TimelineBranch> {
+    const file = join(this.path, 'pg_wal', historyFileName(timeline));
+    return parseTimelineHistory(timeline, timeline > 1 ? await readFile(file, 'utf8') : '');
+  }
+
+  /** It is a full copy that was never started: what its pg_control says is about another server. */
+  isUnstartedCopy(): Promise<boolean> {
+    return this.has('backup_label');
   }
 
   /** Names of the WAL files in it. */
@@ -120,9 +151,9 @@ export class DataDirectory {
   /** Makes an empty directory that PostgreSQL's user owns, removing what is there. */
   async prepareEmpty(directory: string): Promise<void> {
     await rm(directory, { recursive: true, force: true });
-    mkdirSync(directory, { mode: 0o700 });
+    await mkdir(directory, { mode: 0o700 });
     const { owner } = this.programs;
-    if (owner) chownSync(directory, owner.uid, owner.gid);
+    if (owner) await chown(directory, owner.uid, owner.gid);
     await syncDirectory(join(directory, '..'));
   }
 
@@ -137,14 +168,33 @@ export class DataDirectory {
     await syncDirectory(dirname(this.path));
   }
 
+  private async has(...names: string[]): Promise<boolean> {
+    for (const name of names) if (!(await isThere(join(this.path, name)))) return false;
+    return true;
+  }
+
   private async write(name: string, text: string): Promise<void> {
     const { owner } = this.programs;
     const file = join(this.path, name);
-    if (existsSync(file) && readFileSync(file, 'utf8') === text) return;
+    if ((await readFile(file, 'utf8').catch(() => null)) === text) return;
     await writeFileAtomically(file, text, { mode: 0o600, ...(owner ? { owner } : {}) });
   }
 }
 
-function lsnText(position: bigint): string {
-  return `${(position >> 32n).toString(16).toUpperCase()}/${(position & 0xffffffffn).toString(16).toUpperCase()}`;
+/** From where WAL is read: a standby is at least where it must be to be consistent, a writer at its last checkpoint. */
+export function startOfScan(control: ControlData): bigint {
+  const { minimumRecoveryEnd, minimumRecoveryTimeline, checkpointLsn } = control;
+  const isAhead = minimumRecoveryTimeline === timelineOf(control) && minimumRecoveryEnd > checkpointLsn;
+  return isAhead ? minimumRecoveryEnd : checkpointLsn;
+}
+
+/** Throws when the file system does not say: that is not "absent". */
+function isThere(file: string): Promise<boolean> {
+  return stat(file).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return false;
+      throw error;
+    },
+  );
 }

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
+import { rename, rm, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { syncDirectory, writeFileAtomically } from '@understudy/platform';
 
@@ -39,6 +39,7 @@ export class DirectorySwap {
       await rename(this.beforePath, this.dataDirectory);
     await rm(this.copyPath, { recursive: true, force: true });
     await rm(`${this.dataDirectory}.new`, { recursive: true, force: true });
+    await rm(this.deletingPath, { recursive: true, force: true });
     await this.sync();
   }
 
@@ -51,6 +52,25 @@ export class DirectorySwap {
     }
     await rename(this.copyPath, this.dataDirectory);
     await this.sync();
+  }
+
+  /** Free bytes where the copy is made. */
+  async room(): Promise<number> {
+    const { bavail, bsize } = await statfs(dirname(this.dataDirectory));
+    return bavail * bsize;
+  }
+
+  /** Deletes the directory that a copy is to replace, without waiting for the copy. */
+  async deleteOld(): Promise<void> {
+    if (!existsSync(this.dataDirectory)) return;
+    // Under another name first: half deleted it would be taken for something that is not a database.
+    await rename(this.dataDirectory, this.deletingPath);
+    await this.sync();
+    await rm(this.deletingPath, { recursive: true, force: true });
+  }
+
+  private get deletingPath(): string {
+    return `${this.dataDirectory}.deleting`;
   }
 
   /** The copy streams: an older state of the same database is not needed any more. A database of its own is kept; its path. */

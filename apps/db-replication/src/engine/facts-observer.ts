@@ -1,12 +1,14 @@
-import { statSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DatabaseFacts } from '@understudy/contracts';
 import { formatLsn, parseLsn } from '@understudy/contracts';
 import type { Clock } from '@understudy/platform';
+import { LastKnown } from '../adapters/last-known.ts';
 import { KeptSession, type Row, withLocal } from '../adapters/sql.ts';
+import { timelineOf } from '../domain/control-data.ts';
 import { RetentionEstimate } from '../domain/retention-estimate.ts';
 import { PEER_APPLICATION, PEER_SLOT } from './configuration-files.ts';
-import type { DataDirectory } from './data-directory.ts';
+import { type DataDirectory, startOfScan } from './data-directory.ts';
 import type { Postmaster } from './postmaster.ts';
 
 const PROBE_LIMIT_MS = 2000;
@@ -30,8 +32,9 @@ select pg_is_in_recovery() as standby,
 
 const WRITE = `insert into understudy.probe (id, at) values (1, now()) on conflict (id) do update set at = excluded.at`;
 
-/** Statements that make the place the write probe needs. */
+/** Statements that make the place the write probe needs; sent at once, so that two who find it missing make it one after the other. */
 export const PROBE_SCHEMA = `
+select pg_advisory_xact_lock(hashtext('understudy.probe'));
 create schema if not exists understudy;
 create table if not exists understudy.probe (id int primary key, at timestamptz not null)`;
 
@@ -40,8 +43,7 @@ export class FactsObserver {
   private lastUsableMs: number;
   private readonly retention: RetentionEstimate;
   private readonly kept: KeptSession;
-  private controlCache: { key: string; lsn: string | null; timeline: number | null; system: string | null } | null =
-    null;
+  private readonly atRest = new LastKnown<AtRest | null>(() => this.readAtRest(), null);
 
   constructor(
     private readonly postmaster: Postmaster,
@@ -54,23 +56,15 @@ export class FactsObserver {
     this.kept = new KeptSession(postmaster.local);
   }
 
-  /** One whole observation. Never rejects. */
+  /** One whole observation. Never rejects, and ends within a few seconds whatever hangs. */
   async observe(restartsExhausted: boolean): Promise<DatabaseFacts> {
-    const running = this.postmaster.running !== null;
-    const row = running ? await this.probe() : null;
+    const running = (await this.postmaster.locate()) !== null;
+    const [row, shape] = await Promise.all([running ? this.probe() : null, this.directory.lastShape()]);
     if (row !== null) this.lastUsableMs = this.clock.nowMs();
-    const role = !this.directory.exists
-      ? 'none'
-      : !running
-        ? 'stopped'
-        : row === null
-          ? this.directory.isStandby
-            ? 'standby'
-            : 'read-write'
-          : row.standby
-            ? 'standby'
-            : 'read-write';
-    const atRest = running ? null : await this.controlFacts();
+    const isStandby = row === null ? shape.isStandby : row.standby === true;
+    const kindOfRunning = isStandby ? 'standby' : 'read-write';
+    const role = running ? kindOfRunning : shape.exists ? 'stopped' : 'none';
+    const atRest = running ? null : await this.atRest.get(PROBE_LIMIT_MS);
     const position = text(row?.lsn);
     const streaming = row?.streaming === true;
     return {
@@ -135,27 +129,28 @@ export class FactsObserver {
     }
   }
 
-  /** What a stopped directory says; read again only when pg_control has changed. */
-  private async controlFacts() {
-    if (!this.directory.exists) return null;
-    try {
-      const { mtimeMs, ino } = statSync(join(this.directory.path, 'global', 'pg_control'));
-      const key = `${mtimeMs}-${ino}`;
-      if (this.controlCache?.key === key) return this.controlCache;
-      const control = await this.directory.control();
-      const lsn =
-        control.minimumRecoveryEnd > control.checkpointLsn ? control.minimumRecoveryEnd : control.checkpointLsn;
-      this.controlCache = {
-        key,
-        lsn: formatLsn(lsn),
-        timeline: control.checkpointTimeline,
-        system: control.systemIdentifier,
-      };
-      return this.controlCache;
-    } catch {
-      return null;
-    }
+  /** What a stopped directory says; pg_controldata is run again only when pg_control has changed. */
+  private async readAtRest(): Promise<AtRest | null> {
+    const file = join(this.directory.path, 'global', 'pg_control');
+    const status = await stat(file).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return null;
+      throw error;
+    });
+    if (status === null) return null;
+    const key = `${status.mtimeMs}-${status.ino}`;
+    if (this.atRest.last?.key === key) return this.atRest.last;
+    const control = await this.directory.control();
+    const orderly = await this.directory.endOfOrderlyWal(control).catch(() => null);
+    const lsn = formatLsn(orderly ?? startOfScan(control));
+    return { key, lsn, timeline: timelineOf(control), system: control.systemIdentifier };
   }
+}
+
+interface AtRest {
+  readonly key: string;
+  readonly lsn: string;
+  readonly timeline: number;
+  readonly system: string;
 }
 
 function text(value: unknown): string | null {

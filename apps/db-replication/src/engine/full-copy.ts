@@ -42,9 +42,10 @@ export class FullCopy {
         await this.programs.run('pg_basebackup', args, { signal: context.signal, onLine });
         return;
       } catch (error) {
-        context.signal.throwIfAborted();
-        if (/slot .* is active/.test(messageOf(error)) && performance.now() < until) continue;
+        const isSlotBusy = /slot .* is active/.test(messageOf(error));
+        if (isSlotBusy && performance.now() < until && !context.signal.aborted) continue;
         await rm(this.path, { recursive: true, force: true });
+        context.signal.throwIfAborted();
         throw new TaskFailure('copy-failed', messageOf(error));
       }
     }

@@ -8,8 +8,10 @@ import type { Postmaster } from './postmaster.ts';
 
 const ASK_MS = 5000;
 /** What is needed was proven to be on its way before; this is for the last of it. */
-const RECEIVE_LIMIT_MS = 10_000;
-const PROMOTE_LIMIT_MS = 60_000;
+const RECEIVE_WINDOW_MS = 10_000;
+/** Within that time at least this part (one of so many) of what is missing has to come. */
+const LEAST_PART = 100n;
+const PROMOTE_STALL_MS = 60_000;
 
 const PRIOR_TIMELINE = `select greatest((select timeline_id from pg_control_checkpoint()),
   (select min_recovery_end_timeline from pg_control_recovery()), (select received_tli from pg_stat_wal_receiver)) as timeline`;
@@ -25,7 +27,7 @@ export class Promotion {
 
   /**
    * Returns the new timeline and where it began. One that is active already is success: an earlier attempt got that far. Throws
-   * `data-missing` before anything has changed, or `promotion-failed`.
+   * `data-missing` before anything has changed, or `promotion-failed`. Cancelled on its way, PostgreSQL is stopped.
    */
   async run(requiredLsn: string | null, context: TaskContext): Promise<Partial<DatabaseTaskResult>> {
     const session = new KeptSession(this.postmaster.local);
@@ -38,7 +40,11 @@ export class Promotion {
       // A paused replay would hold the promotion up for ever.
       await session.query('select case when pg_is_wal_replay_paused() then pg_wal_replay_resume() end', ASK_MS);
       await session.query('select pg_promote(false)', ASK_MS);
-      await this.promoted(session, context);
+      await this.promoted(session, context).catch(async (error: unknown) => {
+        // It cannot be taken back, and must not go on behind the back of what comes next.
+        if (context.signal.aborted) await this.postmaster.shutDown(context);
+        throw error;
+      });
       const after = await this.now(session);
       if (Number(after?.timeline) <= Number(before?.timeline)) {
         throw new TaskFailure('promotion-failed', `the timeline is still ${String(after?.timeline)}`);
@@ -52,17 +58,26 @@ export class Promotion {
     }
   }
 
+  /** What was received is replayed first: as long as that goes on there is no limit. */
   private async promoted(session: KeptSession, context: TaskContext): Promise<void> {
-    for (const until = performance.now() + PROMOTE_LIMIT_MS; ; await delay(5)) {
-      const [row] = await session.query('select pg_is_in_recovery() as standby', ASK_MS).catch(() => []);
+    let replayed: unknown = null;
+    for (let movedAtMs = performance.now(); ; await delay(5)) {
+      context.signal.throwIfAborted();
+      const [row] = await session
+        .query('select pg_is_in_recovery() as standby, pg_last_wal_replay_lsn()::text as replayed', ASK_MS)
+        .catch(() => []);
       if (row?.standby === false) return;
       if (this.postmaster.running === null) {
         throw new TaskFailure('promotion-failed', 'PostgreSQL has ended during the promotion');
       }
-      if (performance.now() > until) {
-        throw new TaskFailure('promotion-failed', `still in recovery after ${PROMOTE_LIMIT_MS / 1000} s`);
+      if (row && row.replayed !== replayed) {
+        replayed = row.replayed;
+        movedAtMs = performance.now();
+        context.advance(1);
       }
-      context.advance(1);
+      if (performance.now() - movedAtMs > PROMOTE_STALL_MS) {
+        throw new TaskFailure('promotion-failed', `still in recovery, and no further than ${String(replayed)}`);
+      }
     }
   }
 
@@ -74,19 +89,25 @@ export class Promotion {
   private async received(required: bigint, context: TaskContext): Promise<void> {
     context.step(`waiting for ${formatLsn(required)}`);
     let received = -1n;
-    const until = performance.now() + RECEIVE_LIMIT_MS;
-    for (; ; await delay(5)) {
+    let missing: bigint | null = null;
+    for (let windowAtMs = performance.now(); ; await delay(5)) {
       context.signal.throwIfAborted();
       const now = await this.observer.received();
       if (now !== null && now >= required) return;
       if (now !== null && now > received) {
         received = now;
+        missing ??= required - received;
         context.advance(1);
       }
-      if (performance.now() > until) {
+      if (performance.now() - windowAtMs < RECEIVE_WINDOW_MS) continue;
+      const left = required - received;
+      // Something always comes while the peer lives; it must get nearer, too.
+      if (missing === null || left > missing - missing / LEAST_PART) {
         const end = received < 0n ? 'an unknown position' : formatLsn(received);
         throw new TaskFailure('data-missing', `needed up to ${formatLsn(required)}, received up to ${end}`);
       }
+      missing = left;
+      windowAtMs = performance.now();
     }
   }
 }

@@ -12,6 +12,7 @@ const ROLE = `
 do $$ begin
   if not exists (select from pg_roles where rolname = '${REPLICATION_ROLE}') then create role ${REPLICATION_ROLE}; end if;
   alter role ${REPLICATION_ROLE} login replication;
+  grant pg_read_all_stats to ${REPLICATION_ROLE};
   grant execute on function pg_catalog.pg_ls_dir(text, boolean, boolean), pg_catalog.pg_stat_file(text, boolean),
     pg_catalog.pg_read_binary_file(text), pg_catalog.pg_read_binary_file(text, bigint, bigint, boolean) to ${REPLICATION_ROLE};
   if current_setting('server_version_num')::int >= 150000 then execute 'grant pg_checkpoint to ${REPLICATION_ROLE}'; end if;

@@ -2,7 +2,7 @@ import type { Clock } from '@understudy/platform';
 import { RestartPolicy } from '../domain/restart-policy.ts';
 import { messageOf } from '../domain/task-failure.ts';
 import type { EngineEvents } from '../ports/engine-events.ts';
-import type { TaskContext } from '../ports/task-context.ts';
+import { quietContext, type TaskContext } from '../ports/task-context.ts';
 import type { Postmaster } from './postmaster.ts';
 
 /** Death is noticed within this time. */
@@ -45,6 +45,7 @@ export class Supervision {
 
   async stop(): Promise<void> {
     clearInterval(this.timer);
+    this.timer = undefined;
     await this.yield();
   }
 
@@ -58,7 +59,30 @@ export class Supervision {
     this.nextAtMs = 0;
   }
 
-  private look(): void {
+  /** The task is over: what runs now is watched from this moment on, so that not even an end before the next look is missed. */
+  resume(): void {
+    this.wasRunning = this.postmaster.running !== null;
+  }
+
+  /** Stops and starts it again on purpose, unless a task comes first. */
+  async restart(stop: () => Promise<void>): Promise<void> {
+    if (this.reviving !== null) return;
+    this.wasRunning = false;
+    this.reviving = stop()
+      .then(() => this.revive())
+      .catch((error: unknown) =>
+        this.failed(`PostgreSQL could not be restarted: ${messageOf(error)}`, 'postgresql-start-failed'),
+      )
+      .finally(() => {
+        this.reviving = null;
+        this.supervised.changed();
+      });
+    await this.reviving;
+  }
+
+  /** Looks now; called by itself every 50 ms, and when a postmaster that this service started has ended. */
+  look(): void {
+    if (this.timer === undefined) return;
     if (this.reviving !== null || !this.supervised.shallRun()) return;
     const isRunning = this.postmaster.running !== null;
     const nowMs = this.clock.nowMs();
@@ -75,8 +99,7 @@ export class Supervision {
   private async revive(): Promise<void> {
     const { signal } = this.abort;
     try {
-      const quiet = () => undefined;
-      await this.supervised.launch({ signal, step: quiet, advance: quiet, percent: quiet });
+      await this.supervised.launch(quietContext(signal));
       this.wasRunning = true;
       if (!this.isExhausted) this.told = 'nothing';
     } catch (error) {

@@ -10,8 +10,8 @@ type Request = z.output<typeof PerformDatabaseTask.data>;
 type Answer = z.output<typeof PerformDatabaseTask.reply>;
 
 const KEPT = 50;
-/** Less than callers wait for an answer; they ask again. */
-const CANCEL_LIMIT_MS = 3000;
+/** How long the end of the service waits for the running task to let go; and then for what it would rather not leave half done. */
+const CLOSE_LIMIT_MS = 3000;
 
 interface Running {
   readonly taskId: string;
@@ -22,10 +22,17 @@ interface Running {
   percent: number | null;
 }
 
-/** Takes tasks, one at a time, and knows those of late by their id, so that asking twice does nothing twice. */
+/**
+ * Takes tasks, one at a time, and knows those of late by their id, so that asking twice does nothing twice. A task begins only for
+ * somebody who waits for it: one that has to wait for another is not queued, it is asked for again.
+ */
 export class TaskDesk {
   private running: Running | null = null;
   private readonly outcomes = new Map<string, Answer>();
+  /** The task that was asked for last: an earlier one that still waits for its turn does not begin any more. */
+  private latest: string | null = null;
+  private readonly closing = new AbortController();
+  private isClosed = false;
 
   constructor(
     private readonly work: (task: DatabaseTask, context: TaskContext) => Promise<Partial<DatabaseTaskResult>>,
@@ -41,40 +48,46 @@ export class TaskDesk {
   async perform({ taskId, epoch, task, holdMs, replaces }: Request): Promise<Answer> {
     const known = this.outcomes.get(taskId);
     if (known) return known;
-    if (epoch < this.state.current.epoch)
-      return {
-        state: 'failed',
-        code: 'stale-epoch',
-        message: `epoch ${epoch} is older than ${this.state.current.epoch}`,
-      };
+    if (epoch < this.state.current.epoch) return this.stale(epoch);
+    this.latest = taskId;
+    // Told at once, and not only when its turn comes: what is replaced may need a while to let go.
+    if (replaces !== taskId) this.replace(replaces);
     await this.state.update({ epoch });
-    if (this.running !== null && this.running.taskId === replaces && replaces !== taskId) await this.cancel();
-    if (this.running !== null && this.running.taskId !== taskId)
-      return { state: 'failed', code: 'busy', message: `another task is running: ${this.running.step}` };
-    // Asked twice at the same time, it may have ended while the one before was being cancelled.
-    const ended = this.outcomes.get(taskId);
-    if (ended) return ended;
-    const running = this.running ?? this.begin(taskId, task);
-    await Promise.race([running.ended, delay(holdMs)]);
-    return (
-      this.outcomes.get(taskId) ?? {
-        state: 'running',
-        step: running.step,
-        progress: running.progress,
-        percent: running.percent,
-      }
-    );
+    for (const until = performance.now() + holdMs; ; ) {
+      const ended = this.outcomes.get(taskId);
+      if (ended) return ended;
+      if (epoch < this.state.current.epoch) return this.stale(epoch);
+      if (this.running === null && this.latest === taskId && !this.isClosed) this.begin(taskId, task);
+      const { running } = this;
+      const leftMs = until - performance.now();
+      if (running === null || leftMs <= 0) return this.outcomes.get(taskId) ?? underWay(running);
+      await Promise.race([running.ended, delay(leftMs, undefined, { ref: false })]);
+    }
   }
 
-  /** Ends the running task, and waits a few seconds for it to let go. */
-  async cancel(): Promise<void> {
+  /** No task begins any more; the running one is ended, and has a few seconds to let go. */
+  async close(): Promise<void> {
+    this.isClosed = true;
     const { running } = this;
     if (running === null) return;
-    running.abort.abort(new TaskFailure('internal', 'another task takes its place'));
-    await Promise.race([running.ended, delay(CANCEL_LIMIT_MS, undefined, { ref: false })]);
+    this.replace(running.taskId);
+    const lastCall = () => this.closing.abort(new TaskFailure('superseded', 'the service ends'));
+    await Promise.race([running.ended, delay(CLOSE_LIMIT_MS, undefined, { ref: false }).then(lastCall)]);
+    await Promise.race([running.ended, delay(CLOSE_LIMIT_MS, undefined, { ref: false })]);
   }
 
-  private begin(taskId: string, task: DatabaseTask): Running {
+  private replace(taskId: string | null): void {
+    const { running } = this;
+    if (running === null || running.taskId !== taskId) return;
+    running.abort.abort(new TaskFailure('superseded', 'a later task takes its place'));
+  }
+
+  private stale(epoch: number): Answer {
+    const message = `epoch ${epoch} is older than ${this.state.current.epoch}`;
+    return { state: 'failed', code: 'stale-epoch', message };
+  }
+
+  private begin(taskId: string, task: DatabaseTask): void {
     const ended = Promise.withResolvers<void>();
     const running: Running = {
       taskId,
@@ -87,6 +100,7 @@ export class TaskDesk {
     this.running = running;
     const context: TaskContext = {
       signal: running.abort.signal,
+      closing: this.closing.signal,
       step: (text) => {
         running.step = text;
         running.progress += 1;
@@ -131,6 +145,12 @@ export class TaskDesk {
         this.running = null;
         ended.resolve();
       });
-    return running;
   }
+}
+
+/** What is at work now; null: nothing, because the service ends or a later task was asked for. Whoever asked asks again. */
+function underWay(running: Running | null): Answer {
+  if (running === null) return { state: 'running', taskId: null, step: 'waiting', progress: 0, percent: null };
+  const { taskId, step, progress, percent } = running;
+  return { state: 'running', taskId, step, progress, percent };
 }

@@ -42,8 +42,13 @@ export class DatabaseAdapter implements DatabasePort, ReplicationSource {
     await this.perform(context, { kind: 'promote', requiredLsn });
   }
 
-  async stop(context: EffectContext): Promise<Lsn | null> {
-    return (await this.perform(context, { kind: 'stop' })).lsn;
+  async stop(context: EffectContext): Promise<{ lsn: Lsn | null; hasDatabase: boolean }> {
+    const { lsn, hasDatabase = true } = await this.perform(context, { kind: 'stop' });
+    return { lsn, hasDatabase };
+  }
+
+  async fence(context: EffectContext): Promise<void> {
+    await this.perform(context, { kind: 'fence' });
   }
 
   async prepareSource(context: EffectContext): Promise<void> {
@@ -103,26 +108,37 @@ export class DatabaseAdapter implements DatabasePort, ReplicationSource {
   /** Asks until the task has ended. Repeating is safe: db-replication knows tasks by their id. */
   private async perform(context: EffectContext, task: DatabaseTask): Promise<DatabaseTaskResult> {
     const { taskId, epoch, signal } = context;
-    const replaces = this.lastTaskId === taskId ? null : this.lastTaskId;
+    let replaces = this.lastTaskId === taskId ? null : this.lastTaskId;
     this.lastTaskId = taskId;
-    let progress = Number.NEGATIVE_INFINITY;
+    let atWork = '';
     let grewAtMs = this.clock.nowMs();
     let heardAtMs = grewAtMs;
     while (!signal.aborted) {
       try {
-        const answer = await this.bus.request(
+        const asked = this.bus.request(
           PerformDatabaseTask,
           { taskId, epoch, task, holdMs: HOLD_MS, replaces },
           { timeoutMs: HOLD_MS + 4000 },
         );
+        const answer = await unlessAborted(signal, asked);
+        if (answer === null) break;
         heardAtMs = this.clock.nowMs();
         if (answer.state === 'succeeded') return answer.result;
         if (answer.state === 'failed') throw new EffectError(answer.code, answer.message);
-        context.progress(`${task.kind}: ${answer.step}`, answer.percent);
-        if (answer.progress > progress) {
-          progress = answer.progress;
+        const isOther = answer.taskId !== taskId;
+        // Nobody waits for another task any more: the decisions it came from are past.
+        if (isOther) replaces = answer.taskId;
+        context.progress(
+          `${task.kind}: ${isOther ? `waiting for the end of an earlier task (${answer.step})` : answer.step}`,
+          isOther ? null : answer.percent,
+        );
+        // Another task at work, or one that began anew in a restarted service, counts from the beginning.
+        const now = `${answer.taskId} ${answer.progress}`;
+        if (now !== atWork) {
+          atWork = now;
           grewAtMs = heardAtMs;
         }
+        if (answer.taskId === null) await delay(100);
       } catch (error) {
         if (!(error instanceof BusError)) throw error;
         if (
@@ -147,5 +163,18 @@ export class DatabaseAdapter implements DatabasePort, ReplicationSource {
         );
     }
     throw new EffectError('superseded', 'a later decision came');
+  }
+}
+
+/** Null as soon as the signal comes: nobody waits for the answer any more. */
+async function unlessAborted<T>(signal: AbortSignal, answer: Promise<T>): Promise<T | null> {
+  const aborted = Promise.withResolvers<null>();
+  const stop = () => aborted.resolve(null);
+  answer.catch(() => undefined);
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    return await Promise.race([answer, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', stop);
   }
 }

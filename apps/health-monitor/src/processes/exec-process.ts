@@ -96,10 +96,16 @@ export class ExecProcess {
 
   /** Ends it with everything it has started; resolves when nothing of it is alive, rejects when something cannot be killed. */
   stop(): Promise<void> {
-    this.stopping ??= this.stopNow().finally(() => {
+    this.stopping ??= this.stopNow(this.configuration.stopSeconds * 1000).finally(() => {
       this.stopping = null;
     });
     return this.stopping;
+  }
+
+  /** The same without grace, beside a stop that is under way too. */
+  async kill(): Promise<void> {
+    const stop = this.stopping ?? this.stopNow(0);
+    await Promise.all([stop, this.endMembers(0)]);
   }
 
   /** Stops watching; the process runs on and can be adopted. */
@@ -140,7 +146,7 @@ export class ExecProcess {
     );
   }
 
-  private async stopNow(): Promise<void> {
+  private async stopNow(graceMs: number): Promise<void> {
     this.wish?.abort();
     this.wish = null;
     this.readiness.missed('it was stopped');
@@ -150,7 +156,7 @@ export class ExecProcess {
       this.lastLeader = records.read(this.configuration.name);
       this.sawLeader = this.lastLeader !== null && isSameAlive(this.lastLeader);
     }
-    await this.endMembers();
+    await this.endMembers(graceMs);
     records.remove(this.configuration.name);
     this.clean = true;
     this.lastLeader = null;
@@ -295,10 +301,10 @@ export class ExecProcess {
   }
 
   /** Everything of the present or a former life. */
-  private async endMembers(): Promise<void> {
+  private async endMembers(graceMs = this.configuration.stopSeconds * 1000): Promise<void> {
     const leader = this.lastLeader;
     const { mark } = this.surroundings;
-    await endAll(() => membersOf(mark, leader, this.sawLeader), this.configuration.stopSeconds * 1000);
+    await endAll(() => membersOf(mark, leader, this.sawLeader), graceMs);
   }
 
   private pause(ms: number, signal: AbortSignal): Promise<void> {

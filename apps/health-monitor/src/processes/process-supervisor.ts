@@ -63,6 +63,16 @@ export class ProcessSupervisor implements ApplicationProcesses {
     await this.stop(this.processes.filter(({ configuration }) => configuration.runsOn === 'active'));
   }
 
+  /** Kills everything that may only run on the active server, without grace and without an order. */
+  async killAll(): Promise<void> {
+    this.generation += 1;
+    const active = this.processes.filter(({ configuration }) => configuration.runsOn === 'active');
+    const failed = (await Promise.allSettled(active.map((process) => process.kill()))).filter(
+      ({ status }) => status === 'rejected',
+    );
+    if (failed.length > 0) throw new EffectError('process-not-stopped', `${failed.length} processes cannot be killed`);
+  }
+
   /** Starts what runs on both servers, whatever their roles are. */
   startStandbyProcesses(): void {
     for (const process of this.processes) {

@@ -345,6 +345,23 @@ describe('the application’s processes', () => {
     expect(members()).toEqual([]);
   });
 
+  it('is killed without grace when the right to serve ends, also beside a stop that waits', async () => {
+    const stubborn = `trap '' TERM; echo $$ > ${file('pid')}; while :; do sleep 0.1; done`;
+    const supervisor = supervise(process_(stubborn, { stopSeconds: 60 }));
+    await supervisor.startAll(1, NEVER);
+    const stop = supervisor.stopAll();
+    await delay(200);
+    expect(members()).not.toEqual([]);
+    const begunMs = performance.now();
+    await supervisor.killAll();
+    await stop;
+    expect(members()).toEqual([]);
+    expect(performance.now() - begunMs).toBeLessThan(5000);
+    await supervisor.startAll(2, NEVER);
+    await supervisor.killAll();
+    expect(members()).toEqual([]);
+  });
+
   it('refuses an epoch that is over', async () => {
     const supervisor = supervise(process_('exec sleep 1000'));
     await supervisor.startAll(7, NEVER);

@@ -74,12 +74,14 @@ export class HealthMonitorService {
         processes,
         peer: peer(() => this.host.view.record.pairId),
         registration: pairing,
+        witness: null,
         announce: (decision, cause) => this.announce(decision, cause),
       },
       keeper.record,
       {
         maximumLagBytes: configuration.failover.maximumLagBytes,
         minimumBetweenFailoversMs: configuration.failover.minimumSecondsBetween * 1000,
+        witness: null,
       },
       (error) => {
         logger.error('The decision record cannot be kept: stopping before anything is done that it does not explain', {
