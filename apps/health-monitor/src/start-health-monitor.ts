@@ -10,9 +10,12 @@ import {
   readStoreCredentials,
   type ServiceEnvironment,
   settingsWithoutEffect,
+  witnessTiming,
 } from '@understudy/platform';
 import { DatabaseAdapter } from './adapters/database.adapter.ts';
+import { GatewayPing } from './adapters/gateway-ping.adapter.ts';
 import { Journal } from './adapters/journal.adapter.ts';
+import { NatsLeaseStore } from './adapters/nats-lease-store.adapter.ts';
 import { PeerAdapter } from './adapters/peer.adapter.ts';
 import { ANSWERED, AppModule } from './app.module.ts';
 import { makeProcesses } from './processes/index.ts';
@@ -28,6 +31,8 @@ import { MaintenanceService } from './services/maintenance.ts';
 import { Pairing } from './services/pairing.ts';
 import { RecordKeeper } from './services/record-keeper.ts';
 import { registrationGate } from './services/registration-gate.ts';
+import { ServingRight } from './services/serving-right.ts';
+import { GatewayWatch, LeaseKeeper } from './services/witness.service.ts';
 
 const STORE_WAIT_MS = 2000;
 
@@ -109,6 +114,8 @@ export async function startHealthMonitor(env: ServiceEnvironment): Promise<Runni
     pairing,
     database,
     (pairId) => new PeerAdapter(bus, configuration.node.role, pairId),
+    makeWitness(env, () => keeper.latest.pairId),
+    new ServingRight(join(paths.run, 'serving-right.json'), env.runId),
   );
   pairing.onChange = () => monitor.publishWatch();
   const responder = new RegistrationResponder(registrationGate(monitor, pairing, keys), clock);
@@ -130,6 +137,16 @@ export async function startHealthMonitor(env: ServiceEnvironment): Promise<Runni
       store.close();
     },
   };
+}
+
+/** The third vote of the configuration, where there is one. */
+function makeWitness({ configuration, clock, logger }: ServiceEnvironment, pairId: () => string | null) {
+  const { witness, node } = configuration;
+  if (witness === undefined) return null;
+  if (witness.kind === 'gateway') return new GatewayWatch(new GatewayPing(witness.address));
+  const timing = witnessTiming(witness.leaseSeconds);
+  const store = new NatsLeaseStore(witness, () => pairId() ?? 'none', timing.renewMs * 2);
+  return new LeaseKeeper(node.role, store, timing, clock, logger);
 }
 
 /** PostgreSQL's version as its program says it, e.g. "15.18". */

@@ -82,6 +82,16 @@ export const StatusViewSchema = z.object({
   unavailableActions: z.array(z.object({ action: z.string(), reason: z.string() })),
   automaticFailover: z.object({ armed: z.boolean(), reason: z.string() }),
   maintenance: MaintenanceViewSchema.nullable().optional(),
+  /** The third vote; null: none is configured. `holder` got the lease last, `leaseRemainingSeconds` is this server's own. */
+  witness: z
+    .object({
+      kind: z.enum(['nats', 'gateway']),
+      reachable: z.boolean(),
+      holder: z.object({ role: ServerRoleSchema, epoch: EpochSchema }).nullable(),
+      leaseRemainingSeconds: z.number().nullable(),
+    })
+    .nullable()
+    .optional(),
   /** What is being done at the moment, within an operation or by itself: a copy, a rewind. */
   activity: z.object({ step: z.string(), progressPercent: z.number().nullable() }).nullable().optional(),
   operation: z

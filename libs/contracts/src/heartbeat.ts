@@ -100,7 +100,8 @@ export const PeerHeard = defineEvent({
   reach: 'local',
   service: 'heartbeat',
   name: 'peer-heard',
-  data: z.object({ status: ServerStatusSchema, roundTripMs: z.number() }),
+  /** `sentAtMs`: when the beat was sent, on the monotonic clock of this machine. */
+  data: z.object({ status: ServerStatusSchema, roundTripMs: z.number(), sentAtMs: z.number().optional() }),
 });
 
 /** No answer for `missedLimit` intervals. Repeated every interval while it lasts. Spec: 3 missed heartbeats. */

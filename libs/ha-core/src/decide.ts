@@ -42,7 +42,7 @@ export const RULES: Readonly<Record<ServerRole, readonly Rule[]>> = {
 export function decide(server: Server, event: HaEvent): Decision {
   if (isStale(server, event)) return unchanged(server);
   const known = absorb(server, event);
-  if (event.type === 'boot' && event.sameRun) return resume(known);
+  if (event.type === 'boot' && event.sameRun) return resume(known, event);
   const booted =
     event.type === 'boot'
       ? withRecord(known, {
@@ -95,10 +95,11 @@ function isStale({ record }: Server, event: HaEvent): boolean {
 }
 
 /** The manager alone was restarted: what was in flight runs again, and a serving server makes sure that it serves. */
-function resume(server: Server): Decision {
+function resume(server: Server, event: HaEvent): Decision {
   const { inFlight } = server.record;
   if (inFlight !== null) return { ...unchanged(server), decisionId: inFlight.decisionId, effects: inFlight.effects };
-  if (!isServing(server.record)) return unchanged(server);
+  // what may not serve any longer is not opened again: the next event closes it
+  if (!isServing(server.record) || GUARDS.isolated(server, event)) return unchanged(server);
   const numbered = withRecord(server, { decisions: server.record.decisions + 1 });
   return inFlightOf(numbered, ['open-database', 'start-processes'], unchanged(numbered));
 }

@@ -1,7 +1,7 @@
 import type { HaEvent } from './events.ts';
 import { lagBytes, missingBytes, missingBytesNow } from './lag.ts';
 import { lsnDistance } from './lsn.ts';
-import { isServing, lineageOf, type Server } from './server.ts';
+import { isServing, keepsLease, lineageOf, type Server } from './server.ts';
 import type { HaState } from './states.ts';
 import { TIMING } from './timing.ts';
 
@@ -279,6 +279,15 @@ function isIsolated(
   if (settings.kind === 'gateway')
     return (link === 'lost' || link === 'confirmed-lost') && witness !== null && !witness.reachable;
   return atMs >= Math.max(peerGrantUntilMs, witness?.leaseUntilMs ?? 0) - settings.fenceMs;
+}
+
+/**
+ * Until when this server may serve without asking again, on its own clock: by the peer's answers or by its lease. Null when it does not
+ * serve, or when nothing limits it.
+ */
+export function rightToServeUntilMs({ settings, witness, peerGrantUntilMs, record }: Server): number | null {
+  if (settings.witness?.kind !== 'nats' || record.pairId === null || !keepsLease(record)) return null;
+  return Math.max(peerGrantUntilMs, witness?.leaseUntilMs ?? 0);
 }
 
 /** No answer that was given to the peer lets it serve any more. Clocks may run apart by a hundredth. */

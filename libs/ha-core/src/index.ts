@@ -5,6 +5,7 @@ export * from './events.ts';
 export * from './guards.ts';
 export * from './ignored.ts';
 export * from './lag.ts';
+export * from './lease.ts';
 export * from './lsn.ts';
 export type { Rule } from './rules/rule.ts';
 export * from './server.ts';

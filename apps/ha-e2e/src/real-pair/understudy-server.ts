@@ -52,8 +52,10 @@ export class UnderstudyServer {
 
   /** Waits until a server that is not paired can be: a primary has to serve alone first. */
   async canBePaired(options: { readonly withinMs: number }): Promise<void> {
-    await this.shows('that it can be paired', options, ({ state, availableActions }) =>
-      this.description.role === 'primary' ? availableActions.includes('register') : state === 'HA Not Configured',
+    await this.shows('that it can be paired', options, ({ state, availableActions, activity }) =>
+      this.description.role === 'primary'
+        ? availableActions.includes('register')
+        : state === 'HA Not Configured' && activity === null,
     );
   }
 

@@ -23,7 +23,7 @@ export class QueriesController {
 
   @MessagePattern(OwnStatusQuery.subject)
   ownStatus() {
-    return this.monitor.ownStatus();
+    return this.monitor.answerBeat();
   }
 
   @MessagePattern(StatusQuery.subject)

@@ -143,6 +143,7 @@ export function statusView(server: Server, context: ViewContext): StatusView {
     unavailableActions: refusals.flatMap(({ action, reason }) => (reason === null ? [] : [{ action, reason }])),
     automaticFailover: automaticFailover(server, nowMs),
     maintenance: maintenanceView(server, context),
+    witness: witnessView(server, nowMs),
     activity: progress && { step: progress.step, progressPercent: progress.percent },
     operation: record.operation && {
       id: record.operation.id,
@@ -160,6 +161,18 @@ export function maintenanceView({ record }: Server, { nowMs, unixMs }: Pick<View
   const { minutes, reason, runId, untilMs, untilUnixMs } = maintenance;
   const endsUnixMs = runId === record.runId ? unixMs + (untilMs - nowMs) : untilUnixMs;
   return { until: new Date(endsUnixMs).toISOString(), minutes, reason };
+}
+
+/** The third vote, as this server sees it. */
+function witnessView({ settings, witness }: Server, nowMs: number): StatusView['witness'] {
+  if (settings.witness === null) return null;
+  const leaseUntilMs = witness?.leaseUntilMs ?? null;
+  return {
+    kind: settings.witness.kind,
+    reachable: witness?.reachable ?? false,
+    holder: witness?.holder ?? null,
+    leaseRemainingSeconds: leaseUntilMs === null ? null : Math.max(0, Math.round((leaseUntilMs - nowMs) / 100) / 10),
+  };
 }
 
 /** Why an order is refused, as code and sentence; null when it would be taken. */

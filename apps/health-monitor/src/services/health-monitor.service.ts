@@ -18,7 +18,14 @@ import {
   type StatusView,
   WatchPeer,
 } from '@understudy/contracts';
-import { type Decision, HA_STATE_LABELS, type HaEvent, isServing, type OperatorEventType } from '@understudy/ha-core';
+import {
+  type Decision,
+  HA_STATE_LABELS,
+  type HaEvent,
+  isServing,
+  type OperatorEventType,
+  rightToServeUntilMs,
+} from '@understudy/ha-core';
 import { type DatabasePort, HaHost, type PeerPort } from '@understudy/ha-runtime';
 import { type Bus, BusError } from '@understudy/messaging';
 import type { ServiceEnvironment } from '@understudy/platform';
@@ -29,6 +36,8 @@ import type { EventLog } from './event-log.ts';
 import { Operations } from './operations.ts';
 import type { Pairing } from './pairing.ts';
 import type { RecordKeeper } from './record-keeper.ts';
+import type { ServingRight } from './serving-right.ts';
+import { type WitnessService, witnessSettings } from './witness.service.ts';
 
 const TICK_MS = 1000;
 /** A primary that is being stopped: how often it looks, how long the secondary may take to react, and to take over. */
@@ -63,6 +72,8 @@ export class HealthMonitorService {
     private readonly pairing: Pairing,
     database: DatabasePort,
     peer: (pairId: () => string | null) => PeerPort,
+    private readonly witness: WitnessService | null,
+    private readonly right: ServingRight,
   ) {
     const { configuration, clock, logger } = env;
     this.operations = new Operations(clock);
@@ -74,14 +85,14 @@ export class HealthMonitorService {
         processes,
         peer: peer(() => this.host.view.record.pairId),
         registration: pairing,
-        witness: null,
+        witness: witness?.port ?? null,
         announce: (decision, cause) => this.announce(decision, cause),
       },
       keeper.record,
       {
         maximumLagBytes: configuration.failover.maximumLagBytes,
         minimumBetweenFailoversMs: configuration.failover.minimumSecondsBetween * 1000,
-        witness: null,
+        witness: witnessSettings(configuration),
       },
       (error) => {
         logger.error('The decision record cannot be kept: stopping before anything is done that it does not explain', {
@@ -89,6 +100,7 @@ export class HealthMonitorService {
         });
         process.exit(1);
       },
+      right.untilMs,
     );
   }
 
@@ -110,6 +122,10 @@ export class HealthMonitorService {
     this.listen();
     await this.submit({ type: 'boot', runId, sameRun });
     this.publishWatch();
+    this.witness?.start(
+      () => this.record,
+      (witness) => void this.submit({ type: 'witness-observed', witness }).catch(() => undefined),
+    );
     this.timers = [setInterval(() => this.tick(), TICK_MS), setInterval(() => this.publishWatch(), WATCH_REPEAT_MS)];
   }
 
@@ -117,6 +133,7 @@ export class HealthMonitorService {
   async close(reason: 'server-shutdown' | 'service-restart'): Promise<void> {
     if (reason === 'server-shutdown') await this.handOverBeforeStop();
     for (const timer of this.timers) clearInterval(timer);
+    await this.witness?.close();
     await this.host.stop();
     if (reason === 'server-shutdown') await this.processes.stopEverything();
     else await this.processes.release();
@@ -160,6 +177,12 @@ export class HealthMonitorService {
   configuration(): HaConfigurationView {
     const { record } = this.host.view;
     return this.pairing.view(record);
+  }
+
+  /** Answers a beat of the peer: from now on it may serve by this answer for the time of a lease, and this server must not take over. */
+  async answerBeat(): Promise<ServerStatus> {
+    await this.submit({ type: 'beat-answered' });
+    return this.ownStatus();
   }
 
   /** What the peer is told in the answer to a beat. */
@@ -219,9 +242,9 @@ export class HealthMonitorService {
     const { bus } = this;
     const fact = (event: Parameters<HealthMonitorService['submit']>[0]) =>
       void this.submit(event).catch(() => undefined);
-    bus.subscribe(PeerHeard, ({ status, roundTripMs }) => {
+    bus.subscribe(PeerHeard, ({ status, roundTripMs, sentAtMs }) => {
       this.roundTripMs = roundTripMs;
-      fact({ type: 'peer-heard', status: peerView(status) });
+      fact({ type: 'peer-heard', status: peerView(status), ...(sentAtMs === undefined ? {} : { sentAtMs }) });
     });
     bus.subscribe(PeerLost, () => fact({ type: 'peer-lost' }));
     bus.subscribe(PeerConfirmedLost, () => fact({ type: 'peer-confirmed-lost' }));
@@ -283,6 +306,9 @@ export class HealthMonitorService {
   /** After the record is durable: the node store, the event list, the operations, the peer. Never throws. */
   private announce(decision: Decision, cause: HaEvent): void {
     const { record } = decision.server;
+    this.right.note(rightToServeUntilMs(decision.server));
+    if (decision.previousState === 'ha-initializing' && record.state !== 'ha-initializing' && record.pairId !== null)
+      this.pairing.committed();
     this.operations.follow(decision);
     if (decision.rule === null && decision.effects === null) return;
     const nowMs = this.env.clock.nowMs();

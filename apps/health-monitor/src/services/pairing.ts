@@ -69,6 +69,11 @@ export class Pairing implements RegistrationPort {
     };
   }
 
+  /** The registration has come about: there is nothing to abandon any more. */
+  committed(): void {
+    this.session = null;
+  }
+
   /** Keeps an order until the state machine has its effects performed. */
   remember(operationId: string, order: RegistrationOrder): void {
     this.orders = new Map([[operationId, order]]);

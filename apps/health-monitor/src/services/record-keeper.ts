@@ -9,6 +9,8 @@ const KEY = 'ha:record';
  * The decision record: journal first, then the node store. The store may be away or behind; it follows, the journal decides.
  */
 export class RecordKeeper implements JournalPort {
+  /** The record as last written. */
+  latest: ServerRecord;
   private pending: ServerRecord | null = null;
   private saving = false;
 
@@ -17,7 +19,9 @@ export class RecordKeeper implements JournalPort {
     private readonly store: NodeStore,
     /** The record at the start of this process. */
     readonly record: ServerRecord,
-  ) {}
+  ) {
+    this.latest = record;
+  }
 
   /** Takes the record from the journal; from the store only when the journal has none; a new one when nothing was ever decided. */
   static async open(
@@ -40,6 +44,7 @@ export class RecordKeeper implements JournalPort {
 
   async write(record: ServerRecord): Promise<void> {
     await this.journal.write(record);
+    this.latest = record;
     this.pending = record;
     void this.follow();
   }

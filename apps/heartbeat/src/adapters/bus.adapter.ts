@@ -39,9 +39,9 @@ export class BusFacts implements FactsPort {
     private readonly limitMs: number,
   ) {}
 
-  peerHeard(status: ServerStatus, roundTripMs: number): void {
+  peerHeard(status: ServerStatus, roundTripMs: number, sentAtMs: number): void {
     this.signsOfLife += 1;
-    this.bus.publish(PeerHeard, { status, roundTripMs });
+    this.bus.publish(PeerHeard, { status, roundTripMs, sentAtMs });
   }
 
   peerLost(silentMs: number): void {

@@ -28,7 +28,7 @@ export interface ProbePort {
 
 /** Tells this server's health-monitor what was found. Publishing on a lost bus is dropped silently: the facts are repeated. */
 export interface FactsPort {
-  peerHeard(status: ServerStatus, roundTripMs: number): void;
+  peerHeard(status: ServerStatus, roundTripMs: number, sentAtMs: number): void;
   peerLost(silentMs: number): void;
   peerConfirmedLost(silentMs: number, probe: string): void;
   peerAnsweredProbe(silentMs: number): void;

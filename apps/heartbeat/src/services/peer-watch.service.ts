@@ -131,7 +131,7 @@ export class PeerWatchService {
       if (roundTripMs === null || this.stopped || !samePeer(this.peer, peer)) return;
       if (answer.status.role !== peer.role) return; // an echo of ourselves is no sign of the peer's life
       this.apply({ type: 'heard', atMs });
-      this.facts.peerHeard(answer.status, roundTripMs);
+      this.facts.peerHeard(answer.status, roundTripMs, atMs - roundTripMs);
     } catch (error) {
       this.logger.debug('A beat was not answered', { sequence: sent.sequence, error: String(error) });
     } finally {

@@ -1,4 +1,5 @@
 import type { ConfigurationFile } from './configuration.schema.ts';
+import { shortestLeaseSeconds } from './witness-timing.ts';
 
 /** One thing wrong with a value, wherever it came from. */
 export interface Finding {
@@ -15,6 +16,7 @@ export function crossCheck(file: ConfigurationFile): Finding[] {
     ...duplicatedNames('fileSets', file.fileSets),
     ...missingAuthenticationKey(file),
     ...storageLimits(file),
+    ...shortLease(file),
   ];
 }
 
@@ -55,6 +57,20 @@ function missingAuthenticationKey({ node }: ConfigurationFile): Finding[] {
       path: ['node', 'authenticationKeyFile'],
       message: 'is missing, and a secondary needs it',
       remedy: 'Set it to the absolute path of the file with the authentication key.',
+    },
+  ];
+}
+
+/** A server whose witness is away serves by the answers of its peer: they must come before its right to serve ends. */
+function shortLease({ witness, heartbeat }: ConfigurationFile): Finding[] {
+  if (witness?.kind !== 'nats') return [];
+  const shortest = shortestLeaseSeconds(heartbeat.intervalSeconds);
+  if (witness.leaseSeconds >= shortest) return [];
+  return [
+    {
+      path: ['witness', 'leaseSeconds'],
+      message: `is ${witness.leaseSeconds}, too short for heartbeat.intervalSeconds ${heartbeat.intervalSeconds}: a server would close itself between two beats while the witness is away`,
+      remedy: `Set it to ${shortest} or more, or shorten the interval.`,
     },
   ];
 }

@@ -218,9 +218,9 @@ it('what has no effect yet is said, and nothing else', () => {
   expect(settingsWithoutEffect(accepted(MINIMAL))).toEqual([]);
   const wanted = accepted(`${MINIMAL}
 database: { replication: sync }
-witness: { kind: gateway, address: 10.77.0.254 }`);
+mail: { host: h, from: a@b }`);
   expect(settingsWithoutEffect(wanted)).toEqual([
     expect.stringContaining('database.replication: sync is not yet available'),
-    expect.stringContaining('witness is not yet available'),
+    expect.stringContaining('mail is not yet available'),
   ]);
 });

@@ -5,10 +5,9 @@ import type { NodeConfiguration } from './configuration.schema.ts';
  * that protects must not look as if it did.
  */
 export function settingsWithoutEffect(configuration: NodeConfiguration): string[] {
-  const { database, witness, virtualIp, fileSets, mail, telemetry, processes } = configuration;
+  const { database, virtualIp, fileSets, mail, telemetry, processes } = configuration;
   const sentences = {
     'database.replication: sync is not yet available: replication is asynchronous': database.replication === 'sync',
-    'witness is not yet available: a network split can make both servers active under automatic failover': witness,
     'virtualIp is not yet available: clients have to find the active server themselves': virtualIp,
     'fileSets are not yet available: files are not synchronised': fileSets.length > 0,
     'mail is not yet available: nobody is notified': mail,

@@ -1,0 +1,102 @@
+import { readFileSync } from 'node:fs';
+import { type KV, Kvm } from '@nats-io/kv';
+import { connect, credsAuthenticator, type NatsConnection } from '@nats-io/transport-node';
+import type { Lease, ServerRole } from '@understudy/ha-core';
+import { z } from 'zod';
+import type { LeaseStore } from '../ports/lease-store.port.ts';
+
+/** One bucket for all pairs that share the witness; one key for each. */
+const BUCKET = 'understudy-leases';
+const RECONNECT_MS = 500;
+/** JetStream: the revision named is not the last one. */
+const WRONG_REVISION = 10071;
+
+const ValueSchema = z.object({ role: z.enum(['primary', 'secondary']), epoch: z.int().nonnegative() });
+
+/** The lease in a key-value bucket of NATS JetStream: one server or a cluster of three, anywhere else than the pair. */
+export class NatsLeaseStore implements LeaseStore {
+  private connection: NatsConnection | null = null;
+  private opening: Promise<KV> | null = null;
+  private closed = false;
+
+  /** @param limitMs how long the witness may take to answer */
+  constructor(
+    private readonly witness: { readonly servers: readonly string[]; readonly credentialsFile?: string | undefined },
+    private readonly key: () => string,
+    private readonly limitMs: number,
+  ) {}
+
+  async read(): Promise<Lease | null> {
+    const bucket = await this.bucket();
+    const entry = await this.within(bucket.get(this.key()));
+    if (entry === null || entry.operation !== 'PUT') return null;
+    return { ...ValueSchema.parse(entry.json()), revision: entry.revision };
+  }
+
+  async replace(lease: { role: ServerRole; epoch: number }, revision: number): Promise<Lease | null> {
+    const bucket = await this.bucket();
+    const value = JSON.stringify({ role: lease.role, epoch: lease.epoch });
+    try {
+      const written = revision === 0 ? bucket.create(this.key(), value) : bucket.update(this.key(), value, revision);
+      return { ...lease, revision: await this.within(written) };
+    } catch (error) {
+      if (isWrongRevision(error)) return null;
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+    await this.connection?.close().catch(() => undefined);
+  }
+
+  private async bucket(): Promise<KV> {
+    this.opening ??= this.open().catch((error: unknown) => {
+      this.opening = null;
+      throw error;
+    });
+    return this.within(this.opening);
+  }
+
+  private async open(): Promise<KV> {
+    const { servers, credentialsFile } = this.witness;
+    const connection = await connect({
+      servers: [...servers],
+      name: 'understudy',
+      timeout: this.limitMs,
+      reconnectTimeWait: RECONNECT_MS,
+      maxReconnectAttempts: -1,
+      pingInterval: 2000,
+      maxPingOut: 2,
+      ...(credentialsFile === undefined ? {} : { authenticator: credsAuthenticator(readFileSync(credentialsFile)) }),
+    });
+    if (this.closed) {
+      await connection.close();
+      throw new Error('closed');
+    }
+    this.connection = connection;
+    void connection.closed().then(() => {
+      this.connection = null;
+      this.opening = null;
+    });
+    const buckets = new Kvm(connection);
+    // made by whoever comes first, where the account may make it; otherwise it is there already
+    return buckets.create(BUCKET, { history: 1 }).catch(() => buckets.open(BUCKET));
+  }
+
+  private within<T>(work: Promise<T>): Promise<T> {
+    let timer: NodeJS.Timeout;
+    const limit = new Promise<never>((_, reject) => {
+      timer = setTimeout(
+        () => reject(new Error(`the witness has not answered within ${this.limitMs} ms`)),
+        this.limitMs,
+      );
+    });
+    return Promise.race([work, limit]).finally(() => clearTimeout(timer));
+  }
+}
+
+function isWrongRevision(error: unknown): boolean {
+  const { code, api_error: api } = error as { code?: number; api_error?: { err_code?: number } };
+  return code === WRONG_REVISION || api?.err_code === WRONG_REVISION || /wrong last sequence/i.test(String(error));
+}

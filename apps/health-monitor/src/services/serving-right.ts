@@ -1,0 +1,48 @@
+import { readFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { z } from 'zod';
+
+const NoteSchema = z.object({ runId: z.string(), untilMs: z.number().nullable() });
+
+/**
+ * Until when this server may serve, as a file beside its other run-time files: for the next manager of this run, and for the runner,
+ * which closes the server when its manager does not. On this machine's monotonic clock. Written without waiting: a disk that hangs
+ * must not hold up a decision, and an old note only says less.
+ */
+export class ServingRight {
+  /** What an earlier manager of this run has noted; 0: nothing. */
+  readonly untilMs: number;
+  private noted: number | null | undefined;
+  private writing: Promise<void> | null = null;
+
+  constructor(
+    private readonly file: string,
+    private readonly runId: string,
+  ) {
+    this.untilMs = readNote(file, runId);
+  }
+
+  /** `untilMs` null: it does not serve, or may serve without limit. */
+  note(untilMs: number | null): void {
+    if (untilMs === this.noted) return;
+    this.noted = untilMs;
+    this.writing ??= this.write().finally(() => {
+      this.writing = null;
+      if (this.noted !== untilMs) this.note(this.noted ?? null);
+    });
+  }
+
+  private async write(): Promise<void> {
+    const note = JSON.stringify({ runId: this.runId, untilMs: this.noted ?? null });
+    await writeFile(this.file, note, { mode: 0o600 }).catch(() => undefined);
+  }
+}
+
+function readNote(file: string, runId: string): number {
+  try {
+    const note = NoteSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
+    return note.runId === runId ? (note.untilMs ?? 0) : 0;
+  } catch {
+    return 0;
+  }
+}

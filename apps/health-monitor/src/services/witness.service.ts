@@ -1,0 +1,127 @@
+import {
+  keepsLease,
+  LeaseKnowledge,
+  type ServerRecord,
+  type ServerRole,
+  type WitnessSettings,
+  type WitnessView,
+} from '@understudy/ha-core';
+import type { WitnessPort } from '@understudy/ha-runtime';
+import {
+  type Clock,
+  type Logger,
+  type NodeConfiguration,
+  type WitnessTiming,
+  witnessTiming,
+} from '@understudy/platform';
+import type { GatewayProbe, LeaseStore } from '../ports/lease-store.port.ts';
+
+const GATEWAY_EVERY_MS = 1000;
+/** So many pings in a row that are not answered. */
+const GATEWAY_MISSED = 3;
+
+/** Tells the state machine what is known of the witness. */
+export interface WitnessService {
+  /** Begins to look; `tell` is called several times within the time of a lease. */
+  start(record: () => ServerRecord, tell: (witness: WitnessView) => void): void;
+  close(): Promise<void>;
+  readonly port: WitnessPort | null;
+}
+
+/** What the state machine is told of the configured witness. */
+export function witnessSettings({ witness }: NodeConfiguration): WitnessSettings | null {
+  if (witness?.kind !== 'nats') return witness === undefined ? null : { kind: 'gateway' };
+  const { leaseMs, fenceMs } = witnessTiming(witness.leaseSeconds);
+  return { kind: 'nats', leaseMs, fenceMs };
+}
+
+/** Keeps this server's lease alive while it owns the role, and watches that of the other. Decision: docs/decisions/0011-witness.md. */
+export class LeaseKeeper implements WitnessService, WitnessPort {
+  private readonly knowledge: LeaseKnowledge;
+  private reachable = false;
+  private looking: Promise<void> | null = null;
+  private timer: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly role: ServerRole,
+    private readonly store: LeaseStore,
+    private readonly timing: WitnessTiming,
+    private readonly clock: Clock,
+    private readonly logger: Logger,
+  ) {
+    this.knowledge = new LeaseKnowledge(role, timing.leaseMs);
+  }
+
+  get port(): WitnessPort {
+    return this;
+  }
+
+  start(record: () => ServerRecord, tell: (witness: WitnessView) => void): void {
+    const look = () => {
+      tell(this.knowledge.view(this.reachable));
+      if (record().pairId === null) return;
+      this.looking ??= this.look(record())
+        .then(() => tell(this.knowledge.view(this.reachable)))
+        .finally(() => {
+          this.looking = null;
+        });
+    };
+    this.timer = setInterval(look, this.timing.renewMs);
+    look();
+  }
+
+  /** Tries to get the lease under a new epoch. Rejects when the witness cannot be reached. */
+  async acquire({ epoch }: { epoch: number }): Promise<boolean> {
+    await this.looking;
+    this.knowledge.see(await this.store.read(), this.clock.nowMs());
+    return this.knowledge.mayTake(epoch, this.clock.nowMs()) && this.take(epoch);
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.timer);
+    await this.store.close();
+  }
+
+  /** Looks at the lease, and renews it where it is this server's to renew. Never rejects. */
+  private async look(record: ServerRecord): Promise<void> {
+    try {
+      this.knowledge.see(await this.store.read(), this.clock.nowMs());
+      if (keepsLease(record) && this.knowledge.mayRenew(record.hold, this.clock.nowMs())) await this.take(record.hold);
+      if (!this.reachable) this.logger.info('The witness answers');
+      this.reachable = true;
+    } catch (error) {
+      if (this.reachable) this.logger.warn('The witness does not answer', { error: String(error) });
+      this.reachable = false;
+    }
+  }
+
+  private async take(epoch: number): Promise<boolean> {
+    const askedAtMs = this.clock.nowMs();
+    const lease = await this.store.replace({ role: this.role, epoch }, this.knowledge.revision);
+    if (lease === null) return false;
+    this.knowledge.taken(lease, askedAtMs);
+    return true;
+  }
+}
+
+/** The weaker witness: a router that answers says that this server is connected at all. It gives no lease. */
+export class GatewayWatch implements WitnessService {
+  readonly port = null;
+  private missed = 0;
+  private timer: NodeJS.Timeout | undefined;
+
+  constructor(private readonly probe: GatewayProbe) {}
+
+  start(_record: () => ServerRecord, tell: (witness: WitnessView) => void): void {
+    this.timer = setInterval(() => {
+      void this.probe.answers().then((answered) => {
+        this.missed = answered ? 0 : this.missed + 1;
+        tell({ reachable: this.missed < GATEWAY_MISSED, leaseUntilMs: null, holder: null, takeableAtMs: null });
+      });
+    }, GATEWAY_EVERY_MS);
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.timer);
+  }
+}

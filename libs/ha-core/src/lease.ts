@@ -1,0 +1,69 @@
+import { CLOCK_MARGIN } from './guards.ts';
+import type { WitnessView } from './server.ts';
+import type { ServerRole } from './states.ts';
+
+/** The lease as the witness keeps it. It has no clock: whoever wants the lease waits out the other's by its own. */
+export interface Lease {
+  readonly role: ServerRole;
+  readonly epoch: number;
+  /** Changes with each renewal; the lease is replaced only by whoever knows the last one. */
+  readonly revision: number;
+}
+
+/**
+ * What one server knows of the lease, on its own monotonic clock. Its own lasts from when it asked for it; the other's has ended when no
+ * renewal was seen for longer than that. Both together: before a lease is taken over, its former holder knows that it has ended.
+ */
+export class LeaseKnowledge {
+  private seen: { readonly lease: Lease | null; readonly atMs: number } | null = null;
+  private untilMs: number | null = null;
+
+  constructor(
+    private readonly role: ServerRole,
+    private readonly leaseMs: number,
+  ) {}
+
+  /** The revision that a replacement must name; 0: there has never been a lease. */
+  get revision(): number {
+    return this.seen?.lease?.revision ?? 0;
+  }
+
+  /** The witness says that this is the lease now. */
+  see(lease: Lease | null, atMs: number): void {
+    if (this.seen === null || this.seen.lease?.revision !== lease?.revision) this.seen = { lease, atMs };
+  }
+
+  /** Whether a server that owns the role under `epoch` may renew the lease, or get it for the first time. */
+  mayRenew(epoch: number, atMs: number): boolean {
+    if (this.seen === null) return false;
+    const { lease } = this.seen;
+    if (lease === null) return true;
+    return lease.epoch <= epoch && (lease.role === this.role || this.isOver(atMs));
+  }
+
+  /** Whether a server may take the lease under a new epoch. */
+  mayTake(epoch: number, atMs: number): boolean {
+    return this.mayRenew(epoch, atMs) && (this.seen?.lease?.epoch ?? 0) < epoch;
+  }
+
+  /** The lease was given to this server, which had asked for it at `askedAtMs`. */
+  taken(lease: Lease, askedAtMs: number): void {
+    this.untilMs = askedAtMs + this.leaseMs;
+    this.seen = { lease, atMs: askedAtMs };
+  }
+
+  /** What the state machine needs to know. */
+  view(reachable: boolean): WitnessView {
+    const lease = this.seen?.lease ?? null;
+    return {
+      reachable,
+      leaseUntilMs: this.untilMs,
+      holder: lease && { role: lease.role, epoch: lease.epoch },
+      takeableAtMs: this.seen === null ? null : this.seen.atMs + this.leaseMs * CLOCK_MARGIN,
+    };
+  }
+
+  private isOver(atMs: number): boolean {
+    return this.seen !== null && atMs > this.seen.atMs + this.leaseMs * CLOCK_MARGIN;
+  }
+}
