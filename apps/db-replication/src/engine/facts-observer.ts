@@ -5,10 +5,11 @@ import { formatLsn, parseLsn } from '@understudy/contracts';
 import type { Clock } from '@understudy/platform';
 import { LastKnown } from '../adapters/last-known.ts';
 import { KeptSession, type Row, withLocal } from '../adapters/sql.ts';
-import { timelineOf } from '../domain/control-data.ts';
+import { type ControlData, timelineOf } from '../domain/control-data.ts';
 import { RetentionEstimate } from '../domain/retention-estimate.ts';
+import { quietContext } from '../ports/task-context.ts';
 import { PEER_APPLICATION, PEER_SLOT } from './configuration-files.ts';
-import { type DataDirectory, startOfScan } from './data-directory.ts';
+import type { DataDirectory } from './data-directory.ts';
 import type { Postmaster } from './postmaster.ts';
 
 const PROBE_LIMIT_MS = 2000;
@@ -43,6 +44,7 @@ export class FactsObserver {
   private lastUsableMs: number;
   private readonly retention: RetentionEstimate;
   private readonly kept: KeptSession;
+  private crashed: { readonly key: string; readonly lsn: string | null } | null = null;
   private readonly atRest = new LastKnown<AtRest | null>(() => this.readAtRest(), null);
 
   constructor(
@@ -138,17 +140,36 @@ export class FactsObserver {
     });
     if (status === null) return null;
     const key = `${status.mtimeMs}-${status.ino}`;
-    if (this.atRest.last?.key === key) return this.atRest.last;
+    if (this.atRest.last?.key === key && this.atRest.last.lsn !== null) return this.atRest.last;
     const control = await this.directory.control();
     const orderly = await this.directory.endOfOrderlyWal(control).catch(() => null);
-    const lsn = formatLsn(orderly ?? startOfScan(control));
+    const lsn = orderly === null ? this.endAfterCrash(key, control) : formatLsn(orderly);
     return { key, lsn, timeline: timelineOf(control), system: control.systemIdentifier };
+  }
+
+  /**
+   * Where the data of a crashed server end is read from its WAL, which takes a while: unknown until then. The last checkpoint would say
+   * less than there is, and the other server would be taken for the one with the newest data.
+   */
+  private endAfterCrash(key: string, control: ControlData): string | null {
+    if (this.crashed?.key === key) return this.crashed.lsn;
+    this.crashed = { key, lsn: null };
+    this.directory.endOfData(control, quietContext()).then(
+      (end) => {
+        if (this.crashed?.key === key) this.crashed = { key, lsn: formatLsn(end) };
+      },
+      () => {
+        if (this.crashed?.key === key) this.crashed = null; // read again
+      },
+    );
+    return null;
   }
 }
 
 interface AtRest {
   readonly key: string;
-  readonly lsn: string;
+  /** Null: not known yet. */
+  readonly lsn: string | null;
   readonly timeline: number;
   readonly system: string;
 }
