@@ -39,13 +39,22 @@ describe('the rate limit', () => {
 
 describe('probes', () => {
   const standby: StatusView = { ...STATUS, currentRole: 'standby', database: { ...STATUS.database, usable: false } };
+  /** A secondary before its registration has no database to run. */
+  const waiting: StatusView = {
+    ...standby,
+    currentRole: 'none',
+    configurationMode: 'HA Not Configured',
+    database: { ...STATUS.database, running: false, usable: false },
+  };
   it.each([
     ['health', STATUS, true],
     ['active', STATUS, true],
     ['standby', STATUS, false],
     ['health', { ...STATUS, database: { ...STATUS.database, usable: false } }, false],
     ['health', { ...STATUS, processes: STATUS.processes.map((p) => ({ ...p, state: 'failed' as const })) }, false],
-    ['health', standby, true],
+    ['health', standby, false],
+    ['health', { ...standby, database: { ...STATUS.database, usable: true } }, true],
+    ['health', waiting, true],
     ['standby', standby, true],
     ['active', { ...STATUS, currentRole: 'none' as const }, false],
     ['health', null, false],
