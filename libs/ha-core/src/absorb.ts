@@ -30,6 +30,8 @@ function look(known: Server, event: HaEvent): Server {
       };
     case 'beat-answered':
       return { ...base, answeredAtMs: event.atMs };
+    case 'consent-answered':
+      return { ...base, peerGrantUntilMs: Math.max(base.peerGrantUntilMs, grantByConsent(base, event)) };
     case 'witness-observed':
       return { ...base, witness: event.witness };
     case 'peer-lost':
@@ -177,6 +179,13 @@ function grantOf({ settings, record }: Server, event: HaEvent): number {
   if (event.type !== 'peer-heard' || event.sentAtMs === undefined || settings.witness?.kind !== 'nats') return 0;
   const { status } = event;
   return status.pairId === record.pairId && status.hold === 0 ? event.sentAtMs + settings.witness.leaseMs : 0;
+}
+
+/** The giver of a consent does not act alone before its consent has expired. */
+function grantByConsent({ record: { request } }: Server, event: HaEvent): number {
+  return event.type === 'consent-answered' && event.granted && request !== null && request.nonce === event.nonce
+    ? request.sentAtMs + TIMING.consentLifetimeMs
+    : 0;
 }
 
 /** Only what matters is written: that the peer is too far ahead, and not any more. */

@@ -64,6 +64,8 @@ export const CHANGES = {
   'start-incomplete': () => ({ complete: false }),
   'whole-again': () => ({ complete: true }),
   'take-role': ({ record }) => activate(record),
+  /** The database is written under the role already. */
+  'data-are-own': ({ record }) => ({ lineage: record.hold }),
   'take-role-alone': ({ record }) => ({ ...activate(record), cause: 'solo', behind: false }),
   'note-automatic-failover': (_, { atMs }) => ({ lastAutomaticFailoverAtMs: atMs }),
   'accept-consent': ({ record }) => ({
@@ -100,7 +102,14 @@ export const CHANGES = {
     cause: 'solo',
   }),
   /** Closed for want of a right to serve; who owned the role last is known by the lineage. */
-  fenced: () => ({ cause: 'fenced', hold: 0, request: null, armed: false, finalLsn: null }),
+  fenced: ({ record }) => ({
+    cause: 'fenced',
+    hold: 0,
+    lineage: lineageOf(record),
+    request: null,
+    armed: false,
+    finalLsn: null,
+  }),
   'release-role': () => ({ hold: 0, request: null }),
   'withdraw-request': () => ({ request: null }),
   'hand-over': () => ({ cause: 'hand-over' }),

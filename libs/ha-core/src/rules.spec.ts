@@ -193,6 +193,24 @@ describe('decisions', () => {
     expect(actionRefusal(gone, order.type, order.atMs, { ...order, acceptDataLoss: true })).toBeNull();
   });
 
+  it('keep the lineage of what was written under the role when the server closes itself', () => {
+    const witness = { kind: 'nats', leaseMs: 4000, fenceMs: 1000 } as const;
+    const base = server('primary', {
+      state: 'primary-active',
+      pairId: 'pair',
+      epoch: 1,
+      hold: 1,
+      lineage: 0,
+      opened: true,
+    });
+    const serving = { ...base, settings: { ...SETTINGS, witness }, peerGrantUntilMs: 10_000 };
+    expect(decide(serving, { type: 'tick', unixMs: 0, atMs: 8999 }).rule?.id).not.toBe('P-140');
+    const closed = decide(serving, { type: 'tick', unixMs: 0, atMs: 9000 });
+    expect(closed.rule?.id).toBe('P-140');
+    expect(closed.effects?.map(({ kind }) => kind)).toEqual(['fence']);
+    expect(closed.server.record).toMatchObject({ hold: 0, lineage: 1, opened: false, closing: true });
+  });
+
   it('mint odd epochs on the primary and even ones on the secondary', () => {
     const taken = decide(
       { ...lost({ epoch: 5 }), link: 'confirmed-lost' },

@@ -29,8 +29,8 @@ export interface ServiceMessage {
   readonly type: 'ready' | 'pong';
 }
 
-/** Longest orderly close of one service. PostgreSQL's own stop has 60 s. */
-const CLOSE_DEADLINE_MS: Record<CloseReason, number> = { 'server-shutdown': 75_000, 'service-restart': 8000 };
+/** Longest orderly close of one service. PostgreSQL's own stop may take 85 s. */
+const CLOSE_DEADLINE_MS: Record<CloseReason, number> = { 'server-shutdown': 100_000, 'service-restart': 8000 };
 
 /** Starts a service in an environment; from then on its health query says ready. */
 export async function startService(environment: ServiceEnvironment, start: StartService): Promise<RunningService> {

@@ -305,8 +305,10 @@ export class SimulatedServer {
     if (effect.kind === 'acquire-lease') {
       const witness = this.around.witness(this);
       if (witness === null || this.keeper === null) return () => 'witness-unreachable';
-      const granted = this.keeper.acquire(witness, effect.epoch, this.around.nowMs());
+      const { keeper } = this;
+      const granted = keeper.acquire(witness, effect.epoch, this.around.nowMs());
       return () => {
+        this.feed({ type: 'witness-observed', witness: keeper.view(true) });
         this.feed({ type: 'lease-answered', nonce: effect.nonce, granted });
         return null;
       };

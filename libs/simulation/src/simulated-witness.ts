@@ -32,6 +32,11 @@ export class SimulatedLeaseKeeper {
     return this.knowledge.view(witness !== null);
   }
 
+  /** What is known of the lease. */
+  view(reachable: boolean): WitnessView {
+    return this.knowledge.view(reachable);
+  }
+
   /** Tries to get the lease. */
   acquire(witness: SimulatedWitness, epoch: number, nowMs: number): boolean {
     this.knowledge.see(witness.lease, nowMs);

@@ -3,9 +3,9 @@ import { formatProblem, isAlive, loadConfiguration, NodePaths } from '@understud
 import { NotStartable } from './not-startable.ts';
 import { type RunnerLock, readRunnerLock } from './runner-lock.ts';
 
-const STOP_LIMIT_MS = 180_000;
+const STOP_LIMIT_MS = 330_000;
 
-/** Stops the running node of a configuration: false when none runs. Rejects when it has not stopped within three minutes. */
+/** Stops the running node of a configuration: false when none runs. Rejects when it has not stopped in the longest time that an orderly stop may take. */
 export async function stopNode({ configFile }: { configFile: string }): Promise<boolean> {
   const lock = nodeStatus({ configFile });
   if (lock === null) return false;

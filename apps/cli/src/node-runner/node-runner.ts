@@ -10,6 +10,7 @@ import type { PreparedNode } from './preparation.ts';
 import { RotatingLog } from './rotating-log.ts';
 import { releaseRunnerLock, writeRunnerLock } from './runner-lock.ts';
 import { redisConfiguration } from './server-configurations.ts';
+import { ServingGuard } from './serving-guard.ts';
 import { type ChildCommand, SupervisedChild } from './supervised-child.ts';
 import { askNats, askRedis, askService, BUS_TIMING, SERVICE_TIMING, STORE_TIMING, Watchdog } from './watchdog.ts';
 
@@ -25,8 +26,8 @@ const LINK_SETTLE_MS = 300;
 const REST_DELAY_MS = 4000;
 /** The services come up by themselves when bus or store are late; waiting for those just saves them reconnecting. */
 const GROUND_LIMIT_MS = 2000;
-/** PostgreSQL's own shutdown has 60 s. */
-const SHUTDOWN_LIMIT_MS = 80_000;
+/** PostgreSQL's own shutdown may take 85 s, that of the application 60 s after a hand-over of 20 s. */
+const SHUTDOWN_LIMIT_MS = 110_000;
 const STOP_LIMIT_MS = 10_000;
 const APPS = fileURLToPath(new URL('../../../', import.meta.url));
 
@@ -38,6 +39,7 @@ export class NodeRunner {
   private readonly nats: SupervisedChild;
   private readonly redis: SupervisedChild;
   private readonly services: { name: string; services: readonly ServiceName[]; child: SupervisedChild }[];
+  private readonly guard: ServingGuard;
   private watchdog: Watchdog | null = null;
   private bus: Bus | null = null;
   private stopping = false;
@@ -60,6 +62,17 @@ export class NodeRunner {
       options.layout === 'composed'
         ? [{ name: 'composed', services: order }]
         : order.map((name) => ({ name, services: [name] }));
+    const { configuration, runId } = node;
+    this.guard = new ServingGuard(
+      {
+        rightFile: join(paths.run, 'serving-right.json'),
+        runId,
+        dataDirectory: paths.dataDirectory,
+        databaseDirectory: configuration.database.dataDirectory,
+      },
+      this.clock,
+      logger,
+    );
     this.services = groups.map((group) => ({ ...group, child: this.child(this.serviceCommand(group.name)) }));
   }
 
@@ -81,6 +94,7 @@ export class NodeRunner {
       // the answer that pinned the peer is still on its way over this very bus
       setTimeout(() => !this.stopping && this.nats.replace(reason, 'SIGTERM'), LINK_SETTLE_MS);
     });
+    this.guard.start();
     this.startServices().catch((error: unknown) => this.logger.error('Starting the services failed', { error }));
     this.watch(natsAnswers, redisAnswers).catch((error: unknown) => this.logger.error('Watching failed', { error }));
   }
@@ -89,6 +103,7 @@ export class NodeRunner {
   async stop(): Promise<void> {
     this.stopping = true;
     this.logger.info('Stopping this server');
+    this.guard.stop();
     this.pairLink.stop();
     this.watchdog?.stop();
     await this.stopServices(['composed'], true);

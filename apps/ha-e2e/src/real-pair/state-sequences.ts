@@ -112,6 +112,11 @@ export const STATE_SEQUENCES = {
     primary: [['Primary Active', 'Primary Failover', 'Primary Preparing for Failback', 'Primary Syncing']],
     secondary: [['Secondary Syncing', 'Secondary Failover', 'Secondary Active']],
   },
+  'STOP-AUTO': {
+    spec: 'How High Availability Works',
+    primary: [],
+    secondary: [['Secondary Syncing', 'Secondary Failover', 'Secondary Active']],
+  },
   'RM-CLI': {
     spec: 'Remove HA Via the CLI',
     primary: [['Primary Active', 'HA Not Configured']],

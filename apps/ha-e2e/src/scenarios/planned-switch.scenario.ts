@@ -71,4 +71,25 @@ scenariosOnRealPair('planned switches', { layout: 'separate' }, (scenario) => {
       await pair.inSync({ withinMs: 60_000 });
     },
   );
+
+  // Spec: "How High Availability Works": a primary that is stopped on purpose under automatic failover.
+  scenario(
+    'a primary that is stopped on purpose under automatic failover hands over first, without the loss of a row',
+    { failoverType: 'automatic' },
+    async ({ pair, primary, secondary }) => {
+      const writer = await pair.startWriter();
+      await primary.stop({ withinMs: 60_000 });
+      await secondary.reaches('Secondary Active', { withinMs: 5000 });
+      await pair.conformsTo('STOP-AUTO');
+      await writer.isWriting({ withinMs: 5000 });
+      expect(pair.application.runsOn(secondary.host)).toBe(true);
+      const { lost } = await pair.finish(writer, secondary);
+      expect(lost).toEqual([]);
+
+      primary.boot();
+      await pair.inSyncSwapped({ withinMs: 60_000 });
+      await secondary.perform('/ha/failback', {}, { withinMs: 30_000 });
+      await pair.inSync({ withinMs: 30_000 });
+    },
+  );
 });

@@ -23,7 +23,7 @@ function stopWitness({ stage: { n3 } }: RealPair): void {
   for (const { pid, name } of n3.processes()) if (name === 'nats-server') n3.kill(pid);
 }
 
-scenariosOnRealPair('a pair with a witness', { sections: { witness: WITNESS } }, (scenario) => {
+scenariosOnRealPair('a pair with a witness', { layout: 'separate', sections: { witness: WITNESS } }, (scenario) => {
   // Decision: docs/decisions/0011-witness.md.
   scenario(
     'when the primary is cut off from everything it closes itself before the secondary takes over, and no row is written on both',
@@ -57,6 +57,43 @@ scenariosOnRealPair('a pair with a witness', { sections: { witness: WITNESS } },
       primary.host.healLink();
       await pair.inSyncSwapped({ withinMs: 60_000 });
       expect(inner.log.acknowledged.at(-1)).toEqual(lastInside);
+      const { lost } = await pair.finish(outer, secondary);
+      expect(lost).toEqual([]);
+      await pair.stopWriters();
+      await secondary.perform('/ha/failback', {}, { withinMs: 30_000 });
+      await pair.inSync({ withinMs: 30_000 });
+    },
+  );
+
+  scenario(
+    'when the health monitor of a cut-off primary hangs, its runner closes the server before the secondary takes over',
+    { failoverType: 'automatic' },
+    async ({ pair, primary, secondary }) => {
+      await startWitness(pair);
+      await primary.shows(
+        'its lease',
+        { withinMs: 20_000 },
+        ({ witness }) => witness?.holder?.role === 'primary' && (witness.leaseRemainingSeconds ?? 0) > 0,
+      );
+      await secondary.shows(
+        'that it is armed',
+        { withinMs: 20_000 },
+        ({ automaticFailover }) => automaticFailover.armed,
+      );
+      const inner = await pair.startWriter([`${primary.host.address}:5432`], primary.host);
+      const outer = await pair.startWriter([`${secondary.host.address}:5432`]);
+      await until('the primary is written to', { withinMs: 10_000 }, () => inner.log.acknowledged.length > 5);
+
+      primary.host.freeze(primary.servicePid('health-monitor'));
+      primary.host.cutLink();
+      await secondary.reaches('Secondary Active', { withinMs: 20_000 });
+      await until('the secondary is written to', { withinMs: 10_000 }, () => outer.log.acknowledged.length > 5);
+      const firstOutside = outer.log.acknowledged[0];
+      expect(inner.log.acknowledged.at(-1)?.atMs).toBeLessThan(firstOutside?.startMs ?? 0);
+
+      primary.host.healLink();
+      await pair.inSyncSwapped({ withinMs: 90_000 });
+      expect(inner.log.acknowledged.at(-1)?.atMs).toBeLessThan(firstOutside?.startMs ?? 0);
       const { lost } = await pair.finish(outer, secondary);
       expect(lost).toEqual([]);
       await pair.stopWriters();

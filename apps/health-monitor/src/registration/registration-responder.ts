@@ -31,8 +31,10 @@ export interface RegistrationResponderPort {
   self(): OwnRegistrationFacts;
   /** The verifier of the authentication key; null when none is set. May throw: then nothing can be registered. */
   key(): Promise<StretchedKey | null>;
-  /** Why this server cannot be paired with that one now (e.g. "this server is paired with beta"); null when it can. */
+  /** Why this server cannot be paired with that one now (e.g. "beta is paired with alpha"); null when it can. */
   alreadyPaired(hello: RegistrationHello): string | null;
+  /** Why this server cannot be registered at this moment, though in a moment it can; null when it can. */
+  notReady(): string | null;
   /** The primary has proven the key: pin it, durably. What it throws refuses the registration; then nothing may have changed. */
   accepted(registration: AcceptedRegistration): Promise<void>;
   /** Forget that pair, if it is the one in force and its registration may still be abandoned. False when not. */
@@ -167,7 +169,9 @@ export class RegistrationResponder {
     );
     if (reason) return refuse(reason.code, reason.message);
     const paired = this.port.alreadyPaired(hello);
-    return paired ? refuse('already-paired', paired) : null;
+    if (paired) return refuse('already-paired', paired);
+    const notReady = this.port.notReady();
+    return notReady ? refuse('not-ready', notReady) : null;
   }
 
   private remember(nonce: string, handshake: Handshake): void {

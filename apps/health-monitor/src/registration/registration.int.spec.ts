@@ -85,6 +85,7 @@ describe('registration over HTTPS', () => {
         self: () => facts,
         key: async () => (overrides.key === undefined ? key : overrides.key),
         alreadyPaired: () => overrides.paired ?? null,
+        notReady: () => null,
         accepted: async (registration) => {
           if (overrides.fails) throw new Error('the disk is full');
           accepted.push(registration);

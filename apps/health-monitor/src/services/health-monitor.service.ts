@@ -25,6 +25,7 @@ import {
   isServing,
   type OperatorEventType,
   rightToServeUntilMs,
+  type Server,
 } from '@understudy/ha-core';
 import { type DatabasePort, HaHost, type PeerPort } from '@understudy/ha-runtime';
 import { type Bus, BusError } from '@understudy/messaging';
@@ -43,7 +44,7 @@ const TICK_MS = 1000;
 /** A primary that is being stopped: how often it looks, how long the secondary may take to react, and to take over. */
 const STOP_LOOK_MS = 100;
 const STOP_ANSWER_LIMIT_MS = 4000;
-const STOP_HAND_OVER_LIMIT_MS = 30_000;
+const STOP_HAND_OVER_LIMIT_MS = 20_000;
 const WATCH_REPEAT_MS = 5000;
 /** The same decision without a change of state is written into the event list once in this time. */
 const REPEAT_QUIET_MS = 60_000;
@@ -306,7 +307,7 @@ export class HealthMonitorService {
   /** After the record is durable: the node store, the event list, the operations, the peer. Never throws. */
   private announce(decision: Decision, cause: HaEvent): void {
     const { record } = decision.server;
-    this.right.note(rightToServeUntilMs(decision.server));
+    this.right.note(rightOf(decision.server));
     if (decision.previousState === 'ha-initializing' && record.state !== 'ha-initializing' && record.pairId !== null)
       this.pairing.committed();
     this.operations.follow(decision);
@@ -339,4 +340,11 @@ export class HealthMonitorService {
       unixMs: clock.unixMs(),
     };
   }
+}
+
+/** Until when this server has to be closed by somebody else when it has not closed itself: half of the margin later than it should. */
+function rightOf(server: Server): number | null {
+  const untilMs = rightToServeUntilMs(server);
+  const { witness } = server.settings;
+  return untilMs === null || witness?.kind !== 'nats' ? null : untilMs - witness.fenceMs / 2;
 }

@@ -1,5 +1,6 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { type HaConfigurationView, type PeerIdentity, type RegistrationHello } from '@understudy/contracts';
 import type { FailoverType, ServerRecord } from '@understudy/ha-core';
 import { type EffectContext, EffectError, type RegistrationPort } from '@understudy/ha-runtime';
@@ -13,6 +14,9 @@ import {
 import { z } from 'zod';
 import type { ReplicationSource } from '../ports/replication-source.port.ts';
 import type { AuthenticationKeyStore, OwnHello, RegistrationClient, StretchedKey } from '../registration/index.ts';
+
+const NOT_READY_LIMIT_MS = 10_000;
+const NOT_READY_PAUSE_MS = 500;
 
 const SettingsSchema = z.object({ emailAddresses: z.array(z.string()), secondaryAddress: z.string().nullable() });
 type PairSettings = z.infer<typeof SettingsSchema>;
@@ -96,7 +100,9 @@ export class Pairing implements RegistrationPort {
       failoverType: order.failoverType,
       emailAddresses: [...order.emailAddresses],
     };
-    const result = await this.client.register({ ...target, authenticationKey: order.authenticationKey, hello });
+    const result = await this.untilReady(context, () =>
+      this.client.register({ ...target, authenticationKey: order.authenticationKey, hello }),
+    );
     if (!result.ok) throw new EffectError(result.refusal.code, result.refusal.message);
     this.session = { pairId: order.pairId, key: result.value.key };
     // the secondary is reached where the operator said, whatever it calls itself
@@ -105,6 +111,18 @@ export class Pairing implements RegistrationPort {
     await this.pin(peer, { emailAddresses: [...order.emailAddresses], secondaryAddress: order.secondaryAddress });
     context.progress('opening replication for the secondary', null);
     await this.database.prepareSource(context);
+  }
+
+  /** A secondary that is not ready at this moment (it has just been removed from a pair, say) is asked again for a short time. */
+  private async untilReady(context: EffectContext, register: () => ReturnType<RegistrationClient['register']>) {
+    const { clock } = this.env;
+    for (const endMs = clock.nowMs() + NOT_READY_LIMIT_MS; ; ) {
+      const result = await register();
+      if (result.ok || result.refusal.code !== 'not-ready' || context.signal.aborted || clock.nowMs() > endMs)
+        return result;
+      context.progress('waiting for the secondary', null);
+      await delay(NOT_READY_PAUSE_MS, undefined, { signal: context.signal }).catch(() => undefined);
+    }
   }
 
   /** Secondary: the primary has proven the key. */

@@ -13,10 +13,12 @@ export function registrationGate(
     self: () => pairing.ownFacts,
     key: () => keys.read(),
     // a peer that is pinned without a pair is left over from a registration that was interrupted
-    alreadyPaired: () => {
-      if (monitor.record.pairId !== null) return `this server is paired with ${pairing.peer?.name ?? 'another server'}`;
-      return monitor.record.inFlight === null ? null : 'an earlier registration is being cleaned up';
-    },
+    alreadyPaired: () =>
+      monitor.record.pairId === null
+        ? null
+        : `${pairing.ownFacts.name} is paired with ${pairing.peer?.name ?? 'another server'} already`,
+    notReady: () =>
+      monitor.record.inFlight === null ? null : `${pairing.ownFacts.name} is still cleaning up an earlier pair`,
     accepted: async ({ peer, hello }) => {
       await pairing.accept(peer, hello);
       const { pairId, failoverType } = hello;

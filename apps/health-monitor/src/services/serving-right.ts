@@ -28,13 +28,15 @@ export class ServingRight {
     this.noted = untilMs;
     this.writing ??= this.write().finally(() => {
       this.writing = null;
-      if (this.noted !== untilMs) this.note(this.noted ?? null);
     });
   }
 
   private async write(): Promise<void> {
-    const note = JSON.stringify({ runId: this.runId, untilMs: this.noted ?? null });
-    await writeFile(this.file, note, { mode: 0o600 }).catch(() => undefined);
+    for (let written: number | null | undefined; written !== this.noted; ) {
+      written = this.noted;
+      const note = JSON.stringify({ runId: this.runId, untilMs: written ?? null });
+      await writeFile(this.file, note, { mode: 0o600 }).catch(() => undefined);
+    }
   }
 }
 

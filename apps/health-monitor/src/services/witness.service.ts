@@ -41,6 +41,7 @@ export class LeaseKeeper implements WitnessService, WitnessPort {
   private reachable = false;
   private looking: Promise<void> | null = null;
   private timer: NodeJS.Timeout | undefined;
+  private tell: (witness: WitnessView) => void = () => undefined;
 
   constructor(
     private readonly role: ServerRole,
@@ -57,6 +58,7 @@ export class LeaseKeeper implements WitnessService, WitnessPort {
   }
 
   start(record: () => ServerRecord, tell: (witness: WitnessView) => void): void {
+    this.tell = tell;
     const look = () => {
       tell(this.knowledge.view(this.reachable));
       if (record().pairId === null) return;
@@ -74,7 +76,10 @@ export class LeaseKeeper implements WitnessService, WitnessPort {
   async acquire({ epoch }: { epoch: number }): Promise<boolean> {
     await this.looking;
     this.knowledge.see(await this.store.read(), this.clock.nowMs());
-    return this.knowledge.mayTake(epoch, this.clock.nowMs()) && this.take(epoch);
+    const isGiven = this.knowledge.mayTake(epoch, this.clock.nowMs()) && (await this.take(epoch));
+    // the lease is known before anything is opened under it
+    this.tell(this.knowledge.view(true));
+    return isGiven;
   }
 
   async close(): Promise<void> {

@@ -35,7 +35,7 @@ const REGISTRATION: readonly Rule[] = [
     on: FACTS,
     when: ['idle', 'peer-ready-copy', 'streaming', 'not-isolated'],
     to: 'primary-active',
-    change: ['take-role', 'clear-cause', 'end-operation'],
+    change: ['take-role', 'data-are-own', 'clear-cause', 'end-operation'],
     says: 'the secondary has a whole copy and streams',
     spec: REGISTER,
   },

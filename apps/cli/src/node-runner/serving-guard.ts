@@ -1,0 +1,96 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Clock, Logger } from '@understudy/platform';
+import { ownPostmaster } from './own-postmaster.ts';
+
+const LOOK_MS = 100;
+/** The environment variable that marks what the health monitor has started: `<data directory>|<process>`. */
+const MARK = 'UNDERSTUDY_APPLICATION_PROCESS';
+
+/** What is guarded. */
+export interface GuardedServer {
+  /** Written by the health monitor: `{ runId, untilMs }`, `untilMs` null without a limit. */
+  readonly rightFile: string;
+  readonly runId: string;
+  readonly dataDirectory: string;
+  readonly databaseDirectory: string;
+}
+
+/**
+ * Closes a server whose right to serve has ended and whose health monitor does not close it, because it hangs or is dead: kills the
+ * application and PostgreSQL again and again until the health monitor is back and says that nothing is served, or that it may be.
+ * Decision: docs/decisions/0011-witness.md.
+ */
+export class ServingGuard {
+  private timer: NodeJS.Timeout | undefined;
+  private untilMs: number | null = null;
+  private reading = false;
+  private isOver = false;
+
+  constructor(
+    private readonly server: GuardedServer,
+    private readonly clock: Clock,
+    private readonly logger: Logger,
+  ) {}
+
+  start(): void {
+    this.timer = setInterval(() => this.look(), LOOK_MS);
+  }
+
+  stop(): void {
+    clearInterval(this.timer);
+  }
+
+  /** A disk that hangs holds up the reading only: what was read last counts. */
+  private look(): void {
+    if (!this.reading) {
+      this.reading = true;
+      void this.read().finally(() => {
+        this.reading = false;
+      });
+    }
+    const isOver = this.untilMs !== null && this.clock.nowMs() > this.untilMs;
+    if (isOver && !this.isOver)
+      this.logger.error('The right to serve has ended and the health monitor has not closed this server: closing it');
+    this.isOver = isOver;
+    if (isOver) this.close();
+  }
+
+  private async read(): Promise<void> {
+    try {
+      const { runId, untilMs } = JSON.parse(await readFile(this.server.rightFile, 'utf8'));
+      this.untilMs = runId === this.server.runId && typeof untilMs === 'number' ? untilMs : null;
+    } catch {
+      // not there, or being written: the next look tells
+    }
+  }
+
+  private close(): void {
+    const postmaster = ownPostmaster(this.server.databaseDirectory);
+    for (const pid of [...(postmaster === null ? [] : [postmaster]), ...this.application()]) {
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch {
+        // gone meanwhile
+      }
+    }
+  }
+
+  /** Everything that carries a mark of this server's application. */
+  private application(): number[] {
+    const mark = `${MARK}=${this.server.dataDirectory}|`;
+    return readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .filter((name) => {
+        try {
+          return readFileSync(join('/proc', name, 'environ'), 'latin1')
+            .split('\0')
+            .some((entry) => entry.startsWith(mark));
+        } catch {
+          return false;
+        }
+      })
+      .map(Number);
+  }
+}
