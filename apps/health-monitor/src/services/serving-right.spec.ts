@@ -7,6 +7,8 @@ import { ServingRight } from './serving-right.ts';
 const directory = mkdtempSync(join(tmpdir(), 'understudy-right-'));
 const file = join(directory, 'serving-right.json');
 
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
 /** What the file says; undefined while it is being written. */
 function noted(): { runId: string; untilMs: number | null } | undefined {
   try {
@@ -17,6 +19,14 @@ function noted(): { runId: string; untilMs: number | null } | undefined {
 }
 
 async function reads(untilMs: number | null): Promise<void> {
+  for (const endMs = performance.now() + 5000; performance.now() < endMs && noted()?.untilMs !== untilMs; )
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  expect(noted()).toEqual({ runId: 'run', untilMs });
+}
+
+it('the last word is what stays, however quickly one follows the other, and the next manager of the run finds it', async () => {
+  const right = new ServingRight(file, 'run');
+  for (const untilMs of [1, 2, 3, null, 4, null]) right.note(untilMs);
   await reads(null);
   right.note(7000);
   await reads(7000);
