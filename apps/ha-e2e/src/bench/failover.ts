@@ -10,6 +10,7 @@ import { namespacesAreAvailable } from '../real-pair/namespaces.ts';
 import type { HeartbeatTimes } from '../real-pair/node-configuration.ts';
 import { RealPair } from '../real-pair/real-pair.ts';
 import type { Layout } from '../real-pair/understudy-server.ts';
+import { accountOf } from '../scenarios/account.ts';
 import { backToNormal, measure } from './faults.ts';
 import { footprintsOf } from './footprint.ts';
 import { BENCH_KINDS, type BenchKind, type Footprint, type MeasuredRun } from './measured-run.ts';
@@ -71,6 +72,7 @@ async function measureAll(wanted: readonly Exclude<BenchKind, 'idle'>[], times: 
         await backToNormal(current);
       } catch (error) {
         progress(`${kind} ${run}/${runsWanted} failed: ${error instanceof Error ? error.message : String(error)}`);
+        process.stderr.write(`${await accountOf(current.servers)}\n`);
         process.exitCode = 1;
         current = await build(times, layout);
       }
