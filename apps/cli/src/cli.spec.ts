@@ -195,6 +195,23 @@ describe('long work', () => {
   });
 });
 
+it('the failover type is changed, and the running operation cancelled, by a command', async () => {
+  const operation = { id: 'op-7', kind: 'failback', step: 's', progressPercent: null };
+  answers = {
+    'PATCH /ha/configuration': [{ failoverType: 'observe' }],
+    'GET /ha/status': [
+      { ...STATUS, operation },
+      { ...STATUS, operation: null },
+    ],
+    'POST /operations/op-7/cancel': [{}],
+  };
+  expect((await run('ha', 'failover-type', 'observe')).out).toContain('observe');
+  expect(asked.at(-1)?.body).toEqual({ failoverType: 'observe' });
+  expect((await run('ha', 'failover-type', 'sometimes')).code).toBe(2);
+  expect((await run('ha', 'cancel')).out).toContain('failback');
+  expect((await run('ha', 'cancel')).code).toBe(1);
+});
+
 it('a refusal names the option of the command line', async () => {
   answers = {
     'GET /ha/status': [STATUS],

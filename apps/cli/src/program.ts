@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { Command, CommanderError, Option } from 'commander';
+import { Argument, Command, CommanderError, Option } from 'commander';
 import { CliError, EXIT } from './cli-error.ts';
 
 type Options = Record<string, unknown>;
@@ -105,6 +105,13 @@ function addHa(program: Command): void {
     .option('--confirm <name>', 'name of the peer, where it is lost and may serve')
     .option('--accept-data-loss', 'although the peer is known to have served later, or further')
     .action(async (_, command) => (await load()).remove(all(command)));
+  ha.command('cancel')
+    .description('cancel the running operation, while it can still be undone')
+    .action(async (_, command) => (await load()).cancel(all(command)));
+  ha.command('failover-type')
+    .description('change who decides about a takeover; on the primary')
+    .addArgument(new Argument('<type>').choices(['manual', 'automatic', 'observe']))
+    .action(async (type, _, command) => (await load()).changeFailoverType(all(command), type));
   const maintenance = ha.command('maintenance').description('planned work: no automatic failover meanwhile');
   maintenance
     .command('start')

@@ -114,6 +114,26 @@ export async function remove(options: ActionOptions & { confirm?: string; accept
   });
 }
 
+/** `ha failover-type`: who decides about a takeover, changed in place; on the primary. */
+export function changeFailoverType(options: GlobalOptions, failoverType: string): Promise<void> {
+  return withClient(options, async (client) => {
+    const configuration = await client.ask<unknown>('PATCH', '/ha/configuration', { failoverType });
+    if (options.json) sayJson(configuration);
+    else say(`The failover type is ${failoverType} now.`);
+  });
+}
+
+/** `ha cancel`: the running operation, while it is before its point of no return. */
+export function cancel(options: GlobalOptions): Promise<void> {
+  return withClient(options, async (client) => {
+    const { operation } = await client.get<StatusView>('/ha/status');
+    if (!operation) throw new CliError(EXIT.refused, 'No operation is running on this server.');
+    const answer = await client.ask<unknown>('POST', `/operations/${encodeURIComponent(operation.id)}/cancel`, {});
+    if (options.json) sayJson(answer);
+    else say(`Cancelled: ${operation.kind}`);
+  });
+}
+
 /** `ha maintenance start`: planned work; no automatic failover until it ends. */
 export function startMaintenance(options: GlobalOptions & { minutes: string; reason: string }): Promise<void> {
   return withClient(options, async (client) => {

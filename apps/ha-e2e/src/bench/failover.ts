@@ -19,6 +19,8 @@ import { type BenchReport, describeMachine, partVersions, toMarkdown } from './r
 const TIGHT_TIMES: HeartbeatTimes = { intervalSeconds: 1, missedLimit: 3, graceSeconds: 2, probeTimeoutSeconds: 1 };
 const DEFAULT_TIMES: HeartbeatTimes = { intervalSeconds: 5, missedLimit: 3, graceSeconds: 10, probeTimeoutSeconds: 5 };
 const SETTLE_MS = 15_000;
+/** A PostgreSQL that dies three times within a minute counts as one that cannot be kept running, and is failed over from. */
+const BETWEEN_KILLS_MS = 30_000;
 
 const { values } = parseArgs({
   options: {
@@ -70,6 +72,7 @@ async function measureAll(wanted: readonly Exclude<BenchKind, 'idle'>[], times: 
         runs.push(measured);
         progress(`${kind} ${run}/${runsWanted}: ${JSON.stringify(measured)}`);
         await backToNormal(current);
+        if (kind === 'postgres-killed' && run < runsWanted) await pause(BETWEEN_KILLS_MS);
       } catch (error) {
         progress(`${kind} ${run}/${runsWanted} failed: ${error instanceof Error ? error.message : String(error)}`);
         process.stderr.write(`${await accountOf(current.servers)}\n`);
