@@ -8,19 +8,22 @@ export interface Finding {
   readonly remedy: string;
 }
 
-/** What no single value shows: values that do not go together. */
-export function crossCheck(file: ConfigurationFile): Finding[] {
+/** The sections that are well-formed by themselves. */
+export type SoundSections = { readonly [Section in keyof ConfigurationFile]?: ConfigurationFile[Section] | undefined };
+
+/** What no single value shows: values that do not go together. Looks at what is sound, so that every mistake is told at once. */
+export function crossCheck(sound: SoundSections): Finding[] {
   return [
-    ...duplicatedPorts(file),
-    ...duplicatedNames('processes', file.processes),
-    ...duplicatedNames('fileSets', file.fileSets),
-    ...missingAuthenticationKey(file),
-    ...storageLimits(file),
-    ...shortLease(file),
+    ...duplicatedPorts(sound),
+    ...duplicatedNames('processes', sound.processes),
+    ...duplicatedNames('fileSets', sound.fileSets),
+    ...missingAuthenticationKey(sound),
+    ...storageLimits(sound),
+    ...shortLease(sound),
   ];
 }
 
-function duplicatedPorts({ ports }: ConfigurationFile): Finding[] {
+function duplicatedPorts({ ports = {} as never }: SoundSections): Finding[] {
   const findings: Finding[] = [];
   const owners = new Map<number, string>();
   for (const [name, port] of Object.entries(ports)) {
@@ -36,7 +39,7 @@ function duplicatedPorts({ ports }: ConfigurationFile): Finding[] {
   return findings;
 }
 
-function duplicatedNames(section: string, entries: readonly { readonly name: string }[]): Finding[] {
+function duplicatedNames(section: string, entries: readonly { readonly name: string }[] = []): Finding[] {
   return entries.flatMap(({ name }, index) =>
     entries.findIndex((other) => other.name === name) === index
       ? []
@@ -50,8 +53,8 @@ function duplicatedNames(section: string, entries: readonly { readonly name: str
   );
 }
 
-function missingAuthenticationKey({ node }: ConfigurationFile): Finding[] {
-  if (node.role !== 'secondary' || node.authenticationKeyFile !== undefined) return [];
+function missingAuthenticationKey({ node }: SoundSections): Finding[] {
+  if (node?.role !== 'secondary' || node.authenticationKeyFile !== undefined) return [];
   return [
     {
       path: ['node', 'authenticationKeyFile'],
@@ -62,8 +65,8 @@ function missingAuthenticationKey({ node }: ConfigurationFile): Finding[] {
 }
 
 /** A server whose witness is away serves by the answers of its peer: they must come before its right to serve ends. */
-function shortLease({ witness, heartbeat }: ConfigurationFile): Finding[] {
-  if (witness?.kind !== 'nats') return [];
+function shortLease({ witness, heartbeat }: SoundSections): Finding[] {
+  if (witness?.kind !== 'nats' || heartbeat === undefined) return [];
   const shortest = shortestLeaseSeconds(heartbeat.intervalSeconds);
   if (witness.leaseSeconds >= shortest) return [];
   return [
@@ -75,8 +78,8 @@ function shortLease({ witness, heartbeat }: ConfigurationFile): Finding[] {
   ];
 }
 
-function storageLimits({ storage }: ConfigurationFile): Finding[] {
-  if (storage.criticalPercent >= storage.warnPercent) return [];
+function storageLimits({ storage }: SoundSections): Finding[] {
+  if (storage === undefined || storage.criticalPercent >= storage.warnPercent) return [];
   return [
     {
       path: ['storage', 'criticalPercent'],

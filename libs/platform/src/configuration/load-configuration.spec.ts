@@ -224,3 +224,14 @@ mail: { host: h, from: a@b }`);
     expect.stringContaining('mail is not yet available'),
   ]);
 });
+
+it('every mistake is told at once, those between sound values too', () => {
+  const told = refused(`${MINIMAL}
+ports: { healthMonitor: 1, fileSync: 1 }
+heartbeat: { intervalSeconds: 7 }
+witness: { kind: nats, servers: ["nats://w:4222"], leaseSeconds: 10 }
+storage: { warnPercent: never }`);
+  expect(told).toHaveLength(3);
+  for (const key of ['ports.fileSync', 'storage.warnPercent', 'witness.leaseSeconds'])
+    expect(told).toContainEqual(expect.stringContaining(key));
+});

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { parseDocument } from 'yaml';
 import type { z } from 'zod';
 import { type ConfigurationFile, ConfigurationFileSchema, type NodeConfiguration } from './configuration.schema.ts';
-import { crossCheck, type Finding } from './cross-check.ts';
+import { crossCheck, type Finding, type SoundSections } from './cross-check.ts';
 import { type Override, overridesOf, setAt } from './environment-overrides.ts';
 import { findPostgresqlBinDirectory } from './find-postgresql.ts';
 import { findingsOf } from './findings.ts';
@@ -69,12 +69,22 @@ function interpret(
     parsed = ConfigurationFileSchema.safeParse(value);
   }
   if (!parsed.success) {
-    const findings = findingsOf(parsed.error.issues, value);
+    const findings = [...findingsOf(parsed.error.issues, value), ...crossCheck(soundSections(value))];
     return { ok: false, problems: [...misplaced, ...findings.map(located)] };
   }
   const findings = crossCheck(parsed.data);
   if (misplaced.length + findings.length > 0) return { ok: false, problems: [...misplaced, ...findings.map(located)] };
   return { ok: true, configuration: complete(parsed.data, path) };
+}
+
+/** The sections that would be accepted by themselves, with their defaults. */
+function soundSections(value: Record<string, unknown>): SoundSections {
+  return Object.fromEntries(
+    Object.entries(ConfigurationFileSchema.shape).flatMap(([name, schema]) => {
+      const parsed = schema.safeParse(value[name]);
+      return parsed.success ? [[name, parsed.data]] : [];
+    }),
+  );
 }
 
 /** `UNDERSTUDY_NODE__NAME=123` means the text 123, not the number: where a text is wanted, the variable's own text is taken. */
