@@ -94,7 +94,7 @@ export class NodeRunner {
       // the answer that pinned the peer is still on its way over this very bus
       setTimeout(() => !this.stopping && this.nats.replace(reason, 'SIGTERM'), LINK_SETTLE_MS);
     });
-    this.guard.start();
+    if (configuration.witness?.kind === 'nats') this.guard.start();
     this.startServices().catch((error: unknown) => this.logger.error('Starting the services failed', { error }));
     this.watch(natsAnswers, redisAnswers).catch((error: unknown) => this.logger.error('Watching failed', { error }));
   }
