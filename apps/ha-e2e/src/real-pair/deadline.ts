@@ -16,7 +16,7 @@ export function pauseBlocking(milliseconds: number): void {
 /** How long to wait, and how often to look. */
 export interface Deadline {
   readonly withinMs: number;
-  /** Pause between two looks; 100 unless told. */
+  /** Pause between two looks; 200 unless told. */
   readonly everyMs?: number;
 }
 
@@ -32,7 +32,7 @@ export class DeadlineExceededError extends Error {}
  */
 export async function until<T>(
   what: string,
-  { withinMs, everyMs = 100 }: Deadline,
+  { withinMs, everyMs = 200 }: Deadline,
   look: () => T | undefined | false | Promise<T | undefined | false>,
 ): Promise<T> {
   const end = monotonicMs() + withinMs;
