@@ -1,9 +1,9 @@
 import { absorb, withRecord } from './absorb.ts';
 import { actionRefusal, OPERATOR_EVENTS, type OperatorEventType } from './actions.ts';
-import { CHANGES } from './changes.ts';
+import { CHANGES, type Change, type ChangeName } from './changes.ts';
 import type { Effect, EffectKind } from './effects.ts';
 import type { HaEvent } from './events.ts';
-import { GUARDS } from './guards.ts';
+import { GUARDS, type Guard, type GuardName } from './guards.ts';
 import { planEffect } from './plan.ts';
 import { PRIMARY_RULES } from './rules/primary.ts';
 import type { Rule } from './rules/rule.ts';
@@ -35,11 +35,26 @@ export const RULES: Readonly<Record<ServerRole, readonly Rule[]>> = {
   secondary: SECONDARY_RULES,
 };
 
+/** What the state machine consists of. The product has one, `TABLES`; the model checker plants faults into copies of it. */
+export interface Tables {
+  readonly rules: Readonly<Record<ServerRole, readonly Rule[]>>;
+  readonly guards: Readonly<Record<GuardName, Guard>>;
+  readonly changes: Readonly<Record<ChangeName, Change>>;
+}
+
+/** The tables that the product decides by. */
+export const TABLES: Tables = { rules: RULES, guards: GUARDS, changes: CHANGES };
+
 /**
  * The state machine: what a server does about an event. Pure and total: every (state, event) pair has an answer.
  * Only facts of this server's own monotonic clock enter, as `event.atMs`.
  */
 export function decide(server: Server, event: HaEvent): Decision {
+  return decideBy(TABLES, server, event);
+}
+
+/** The same by other tables: for the model checker, which must notice when a rule is wrong. */
+export function decideBy(tables: Tables, server: Server, event: HaEvent): Decision {
   if (isStale(server, event)) return unchanged(server);
   const known = absorb(server, event);
   if (event.type === 'boot' && event.sameRun) return resume(known, event);
@@ -54,17 +69,17 @@ export function decide(server: Server, event: HaEvent): Decision {
           lastAutomaticFailoverAtMs: null,
         })
       : known;
-  const rule = RULES[booted.record.role].find((candidate) => matches(candidate, booted, event));
+  const rule = tables.rules[booted.record.role].find((candidate) => matches(tables, candidate, booted, event));
   if (rule === undefined)
     return { ...unchanged(booted), previousState: server.record.state, refusal: refusalOf(booted, event) };
-  return apply(rule, booted, event, server.record.state);
+  return apply(tables, rule, booted, event, server.record.state);
 }
 
-function matches(rule: Rule, server: Server, event: HaEvent): boolean {
+function matches({ guards }: Tables, rule: Rule, server: Server, event: HaEvent): boolean {
   return (
     rule.from.includes(server.record.state) &&
     rule.on.includes(event.type) &&
-    rule.when.every((name) => GUARDS[name](server, event)) &&
+    rule.when.every((name) => guards[name](server, event)) &&
     isAllowed(server, event)
   );
 }
@@ -104,10 +119,10 @@ function resume(server: Server, event: HaEvent): Decision {
   return inFlightOf(numbered, ['open-database', 'start-processes'], unchanged(numbered));
 }
 
-function apply(rule: Rule, server: Server, event: HaEvent, previousState: HaState): Decision {
+function apply({ changes }: Tables, rule: Rule, server: Server, event: HaEvent, previousState: HaState): Decision {
   const numbered = withRecord(server, { decisions: server.record.decisions + 1 });
   const changed = (rule.change ?? []).reduce(
-    (current, name) => withRecord(current, CHANGES[name](current, event)),
+    (current, name) => withRecord(current, changes[name](current, event)),
     numbered,
   );
   const to = rule.to ?? changed.record.state;

@@ -1,4 +1,5 @@
 export * from './actions.ts';
+export { CHANGES, type Change, type ChangeName } from './changes.ts';
 export * from './decide.ts';
 export * from './effects.ts';
 export * from './events.ts';

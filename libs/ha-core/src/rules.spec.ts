@@ -377,6 +377,34 @@ describe('a server that was interrupted or has failed', () => {
   });
 });
 
+describe('a primary that was told to act alone', () => {
+  it('P-9: steps down for a secondary that owns a later epoch, before that one serves', () => {
+    const alone = server('primary', { state: 'primary-alone', pairId: 'pair', epoch: 3, hold: 3, opened: true });
+    const status = peer({ role: 'secondary', state: 'secondary-failover', epoch: 4, hold: 4, serving: false });
+    const decision = decide(alone, { type: 'peer-heard', status, atMs: 1000 });
+    expect(decision.rule?.id).toBe('P-9');
+    expect(decision.server.record.hold).toBe(0);
+  });
+});
+
+describe('the first owner of a pair', () => {
+  it('P-12: has the data of its own epoch, so that a standby that lacks some of them never counts as newer', () => {
+    const before = server('primary', { state: 'ha-initializing', pairId: 'pair', opened: true });
+    const database = {
+      running: true,
+      usable: true,
+      streaming: true,
+      lsn: '0/1',
+      lagBytes: 0,
+      restartsExhausted: false,
+    };
+    const status = peer({ role: 'secondary', state: 'ha-initializing', hold: 0, serving: false });
+    const { server: after } = decide({ ...before, database }, { type: 'peer-heard', status, atMs: 1000 });
+    expect(after.record).toMatchObject({ state: 'primary-active', hold: after.record.lineage });
+    expect(after.record.hold).toBeGreaterThan(0);
+  });
+});
+
 function server(role: ServerRole, record: Partial<ServerRecord>): Server {
   return atStart({ ...newRecord(role, 'run'), ...record }, SETTINGS, 0);
 }

@@ -412,6 +412,17 @@ const FENCING: readonly Rule[] = [
 /** The primary without the role looks for it, or for the server to follow. */
 const WITHOUT_ROLE: readonly Rule[] = [
   {
+    id: 'P-9',
+    from: ['primary-alone'],
+    on: FACTS,
+    when: ['opened', 'superseded'],
+    to: 'primary-failover',
+    change: ['superseded', 'fail-operation'],
+    effects: ['stop-processes', 'stop-database', 'follow-peer'],
+    says: 'the secondary took the role under a later epoch: giving the role up',
+    spec: 'Split Brain Recovery',
+  },
+  {
     id: 'P-70',
     from: ['primary-alone'],
     on: FACTS,
