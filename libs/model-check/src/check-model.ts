@@ -1,0 +1,104 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { BEGINNINGS, type Beginning, beginning } from './beginnings.ts';
+import { checkPlant } from './check-plant.ts';
+import { Exploration, type Found } from './explore.ts';
+import { Model, PRODUCT } from './model.ts';
+import type { Plant } from './plant.ts';
+import { PLANTED_FAULTS } from './planted-faults.ts';
+import { replay, type Scenario, table } from './trace.ts';
+
+const HELP = `npm run check:model -- [options]
+
+  --depth N        faults and orders in a run at most (default 2)
+  --states N       stop at so many distinct states (default 1200000)
+  --grain G        coarse (default) or fine
+  --writes N       1 (default) or 2 writes that may be lacking
+  --settle N       follow every N-th state to its end when faults stop (default 20)
+  --from NAME      only this beginning: ${BEGINNINGS.join(', ')}
+  --trace-to FILE  write the run that breaks a law as a scenario
+  --replay FILE    run a scenario again and print it
+  --plant NAME     check with this planted fault; "all": every one must be caught; "list": their names`;
+
+const { values } = parseArgs({
+  options: {
+    depth: { type: 'string', default: '2' },
+    states: { type: 'string', default: '1200000' },
+    grain: { type: 'string', default: 'coarse' },
+    writes: { type: 'string', default: '1' },
+    settle: { type: 'string', default: '20' },
+    from: { type: 'string' },
+    'trace-to': { type: 'string' },
+    replay: { type: 'string' },
+    plant: { type: 'string' },
+    help: { type: 'boolean', default: false },
+  },
+});
+
+const writes = values.writes === '2' ? 2 : 1;
+
+if (values.help) console.log(HELP);
+else if (values.replay !== undefined) replayFile(values.replay);
+else if (values.plant === 'list') console.log(PLANTED_FAULTS.map(({ name }) => name).join('\n'));
+else if (values.plant === 'all') checkAllPlants(PLANTED_FAULTS);
+else explore();
+
+function explore(): void {
+  const plant = PLANTED_FAULTS.find(({ name }) => name === values.plant);
+  if (values.plant !== undefined && plant === undefined)
+    throw new Error(`no planted fault is called "${values.plant}"`);
+  const machine = plant?.machine ?? PRODUCT;
+  const model = new Model(machine, writes);
+  const names = BEGINNINGS.filter((name) => values.from === undefined || name === values.from);
+  const found = new Exploration(model, {
+    faults: Number(values.depth),
+    worlds: Number(values.states),
+    grain: values.grain === 'fine' ? 'fine' : 'coarse',
+    settleEvery: Number(values.settle),
+    progress: (now) => console.error(line(now)),
+  }).run(names.map((name) => beginning(model, name)));
+  console.log(line(found));
+  console.log(`endings when faults stop: ${JSON.stringify(found.endings)} of ${found.settled} followed`);
+  console.log(
+    `states by number of faults and orders: ${found.byFaults.join(', ')}${found.isComplete ? ' (complete)' : ' (the last is not complete)'}`,
+  );
+  if (found.violation === null) {
+    console.log('no law was broken');
+    return;
+  }
+  const from = names[found.violation.beginning] as Beginning;
+  const { law, says, actions } = found.violation;
+  const scenario: Scenario = { from, writes, actions, breaks: { law, says } };
+  console.log(`\nlaw ${law} is broken: ${says}\n`);
+  console.log(table(replay(new Model(machine, writes), scenario).steps));
+  if (values['trace-to'] !== undefined) writeFileSync(values['trace-to'], `${JSON.stringify(scenario, null, 2)}\n`);
+  process.exitCode = plant === undefined ? 1 : 0;
+}
+
+function checkAllPlants(plants: readonly Plant[]): void {
+  let missed = 0;
+  for (const plant of plants) {
+    const beganMs = performance.now();
+    const found = checkPlant(plant);
+    const seconds = ((performance.now() - beganMs) / 1000).toFixed(1);
+    if (found === null) missed += 1;
+    console.log(
+      `${found === null ? 'NOT CAUGHT' : `law ${found.law}`}: ${plant.name}${found ? ` (${found.says})` : ''}, ${seconds} s`,
+    );
+  }
+  console.log(`${plants.length - missed} of ${plants.length} planted faults caught`);
+  if (missed > 0) process.exitCode = 1;
+}
+
+function replayFile(file: string): void {
+  const scenario = JSON.parse(readFileSync(file, 'utf8')) as Scenario;
+  const { steps, broken } = replay(new Model(PRODUCT, scenario.writes), scenario);
+  console.log(table(steps));
+  console.log(broken === null ? '\nno law is broken' : `\nlaw ${broken.law} is broken: ${broken.says}`);
+  if (broken !== null) process.exitCode = 1;
+}
+
+function line({ worlds, transitions, seconds, byFaults }: Found): string {
+  const perSecond = Math.round(transitions / Math.max(seconds, 0.001));
+  return `${worlds} states, ${transitions} transitions, ${seconds.toFixed(1)} s (${perSecond} transitions/s), faults ${byFaults.length}`;
+}

@@ -1,0 +1,175 @@
+import { type Action, MESSAGES_MAX, type OfSide, ofSides } from './action.ts';
+import { JUMPS_MS, nonceOf } from './clock-classes.ts';
+import { consentAnswered, deliver, lose } from './messages.ts';
+import type { Model } from './model.ts';
+import { isOfOnePair, stall } from './passing.ts';
+import { answers, failed, perform } from './performing.ts';
+import { observationOf, statusOf } from './status.ts';
+import { effectsOf, other, type Side, type World } from './world.ts';
+
+/** The host loses its power: nothing says good-bye. */
+export function crash(model: Model, world: World, side: Side): World | null {
+  const body = world.bodies[side].value;
+  if (body.power === 'off') return null;
+  const runs = body.mode === 'read-write' || body.mode === 'standby';
+  const off = model.withBody(world, side, {
+    ...body,
+    power: 'off',
+    mode: runs ? 'stopped' : body.mode,
+    isStandby: runs ? body.mode === 'standby' : body.isStandby,
+    hung: false,
+    processes: false,
+    progress: null,
+    warrant: false,
+    stopFailed: false,
+    told: [],
+  });
+  return model.withMind(off, side, model.minds.intern(model.clocks.asleep(world.minds[side].value, 'off')));
+}
+
+/** The manager dies alone; what it had started runs on. */
+function killManager(model: Model, world: World, side: Side): World | null {
+  const body = world.bodies[side].value;
+  if (body.power !== 'on') return null;
+  const down = model.withBody(world, side, { ...body, power: 'manager-down', progress: null, told: [] });
+  return model.withMind(down, side, model.minds.intern(model.clocks.asleep(world.minds[side].value, 'on')));
+}
+
+function cut(model: Model, world: World, from: Side): World | null {
+  const net = world.net.value;
+  if (net.cut[from]) return null;
+  return model.withNet(world, { ...net, cut: from === 0 ? [true, net.cut[1]] : [net.cut[0], true] });
+}
+
+/** The effect fails before it has done anything, or after it has done its work. */
+function failEffect(model: Model, world: World, side: Side, hasWorked: boolean, code = 'injected'): World | null {
+  const { progress, power } = world.bodies[side].value;
+  if (progress === null || power !== 'on') return null;
+  const effect = effectsOf(world.minds[side].value)[progress.index];
+  if (effect === undefined) return null;
+  if (code === 'copy-failed' && effect.kind !== 'follow-peer') return null;
+  if (!hasWorked) {
+    // what cannot be stopped shall at least not write
+    const next = effectsOf(world.minds[side].value)[progress.index + 1];
+    const closes = effect.kind === 'stop-processes' && next?.kind === 'stop-database';
+    const closed = closes ? perform(model, world, side, next) : world;
+    return failed(model, closed === null || typeof closed === 'string' ? world : closed, side, effect.kind, code);
+  }
+  if (effect.kind === 'request-consent' || effect.kind === 'request-hand-over') return null;
+  const done = perform(model, world, side, effect);
+  return done === null || typeof done === 'string' ? null : failed(model, done, side, effect.kind, code);
+}
+
+/** A status is on its way for a while: other things happen before it arrives. */
+function delayStatus(model: Model, world: World, side: Side): World | null {
+  const net = world.net.value;
+  if (world.bodies[side].value.power !== 'on' || !answers(world, side) || net.messages.length >= MESSAGES_MAX)
+    return null;
+  if (!isOfOnePair(world)) return null;
+  const status = statusOf(world, other(side));
+  return model.withNet(world, { ...net, messages: [...net.messages, { from: other(side), kind: 'status', status }] });
+}
+
+/** The peer is missed although it lives and the link is whole. */
+function falseAlarm(model: Model, world: World, side: Side): World | null {
+  const mind = world.minds[side].value;
+  if (world.bodies[side].value.power !== 'on' || mind.record.pairId === null || !answers(world, side)) return null;
+  const type = mind.link === 'lost' || mind.link === 'confirmed-lost' ? 'peer-confirmed-lost' : 'peer-lost';
+  return model.feed(world, side, { type }).world;
+}
+
+function onlyUrlAnswers(model: Model, world: World, side: Side): World | null {
+  const { record } = world.minds[side].value;
+  if (world.bodies[side].value.power !== 'on' || record.pairId === null) return null;
+  return model.feed(world, side, { type: 'peer-answered-probe' }).world;
+}
+
+function failProcess(model: Model, world: World, side: Side): World | null {
+  const body = world.bodies[side].value;
+  if (body.power !== 'on' || !body.processes || world.minds[side].value.failedProcess !== null) return null;
+  return model.feed(world, side, { type: 'process-failed', process: 'application' }).world;
+}
+
+function hang(model: Model, world: World, side: Side): World | null {
+  const body = world.bodies[side].value;
+  if (body.hung || (body.mode !== 'read-write' && body.mode !== 'standby')) return null;
+  return model.withBody(world, side, { ...body, hung: true });
+}
+
+/** A granted answer to a request of long ago arrives: a copy that the network kept. */
+function oldAnswer(model: Model, world: World, side: Side): World | null {
+  if (world.bodies[side].value.power !== 'on' || world.minds[side].value.record.pairId === null) return null;
+  return model.feed(world, side, { type: 'consent-answered', nonce: nonceOf(0), granted: true }).world;
+}
+
+/** A request of the peer from long ago arrives: its epoch is older than the one known here. */
+function oldRequest(model: Model, world: World, side: Side): World | null {
+  const { epoch, pairId } = world.minds[side].value.record;
+  if (world.bodies[side].value.power !== 'on' || pairId === null) return null;
+  const isOfPeer = (candidate: number) => candidate % 2 === (side === 0 ? 0 : 1);
+  const old = [epoch - 1, epoch - 2].find((candidate) => candidate > 0 && isOfPeer(candidate));
+  if (old === undefined) return null;
+  return model.feed(world, side, { type: 'consent-requested', epoch: old, nonce: nonceOf(old) }).world;
+}
+
+/** The peer refuses its consent, for whatever reason. */
+function refused(model: Model, world: World, side: Side): World | null {
+  const { request } = world.minds[side].value.record;
+  const { progress, power } = world.bodies[side].value;
+  if (request === null || power !== 'on' || !progress?.asked) return null;
+  const net = world.net.value;
+  const messages = net.messages.filter((message) => !('epoch' in message) || message.epoch !== request.epoch);
+  return consentAnswered(model, model.withNet(world, { ...net, messages }), side, request.epoch, false);
+}
+
+function observeBlind(model: Model, world: World, side: Side): World | null {
+  if (world.bodies[side].value.power !== 'on') return null;
+  return model.feed(world, side, observationOf(world, side, true)).world;
+}
+
+const OF_SIDES: readonly (readonly [string, OfSide])[] = [
+  ['loses its power', crash],
+  ['loses its manager', killManager],
+  ['cannot send any more', cut],
+  ['fails an effect before it works', (model, world, side) => failEffect(model, world, side, false)],
+  ['fails an effect after it has worked', (model, world, side) => failEffect(model, world, side, true)],
+  ['fails a full copy', (model, world, side) => failEffect(model, world, side, false, 'copy-failed')],
+  ['is about to get a status', delayStatus],
+  ['misses a peer that lives', falseAlarm],
+  ['hears nothing, yet the URL answers', onlyUrlAnswers],
+  ['loses a process for good', failProcess],
+  ['has a database that hangs', hang],
+  ['cannot read its position', observeBlind],
+  ['gets an answer to a request of long ago', oldAnswer],
+  ['gets a request of long ago', oldRequest],
+  ['is refused the consent', refused],
+];
+
+/** Everything that can go wrong. Each counts. */
+export const FAULTS: readonly Action[] = [
+  ...ofSides(OF_SIDES, 'fault'),
+  ...JUMPS_MS.map(
+    (ms): Action => ({
+      name: `${ms / 1000} s pass in which nobody does anything`,
+      kind: 'fault',
+      apply: (model, world) => stall(model, world, ms, true),
+    }),
+  ),
+  {
+    name: `${JUMPS_MS[1] / 1000} s pass in which only the databases are not looked at`,
+    kind: 'fault',
+    apply: (model, world) => stall(model, world, JUMPS_MS[1], false),
+  },
+  ...[0, 1, 2].flatMap((index): Action[] => [
+    {
+      name: `message ${index + 1} is lost`,
+      kind: 'fault',
+      apply: (model, world) => lose(model, world, index),
+    },
+    {
+      name: `message ${index + 1} arrives and will arrive again`,
+      kind: 'fault',
+      apply: (model, world) => deliver(model, world, index, true),
+    },
+  ]),
+];

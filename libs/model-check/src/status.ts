@@ -1,0 +1,59 @@
+import { isServing, lineageOf, type PeerView } from '@understudy/ha-core';
+import { lsnOf } from './normal-form.ts';
+import { streams } from './performing.ts';
+import { other, ROLES, type Side, type Timeless, type World } from './world.ts';
+
+/** Whether the databases stream, as `side` sees it: as the source or as the standby. */
+export function seesStream(world: World, side: Side): boolean {
+  return streams(world, world.bodies[side].value.mode === 'read-write' ? other(side) : side);
+}
+
+/** What `side` tells its peer now. */
+export function statusOf(world: World, side: Side): PeerView {
+  const { record } = world.minds[side].value;
+  const body = world.bodies[side].value;
+  const streaming = seesStream(world, side);
+  const standby = world.bodies[other(side)].value;
+  return {
+    pairId: record.pairId,
+    role: ROLES[side],
+    state: record.state,
+    runId: record.runId,
+    epoch: record.epoch,
+    hold: record.hold,
+    lineage: lineageOf(record),
+    serving: isServing(record),
+    complete: record.complete,
+    finalLsn: record.finalLsn,
+    lsn: body.mode === 'none' || body.hung ? null : lsnOf(body.log.length),
+    lagBytes: streaming && body.mode === 'read-write' ? body.log.length - standby.log.length : null,
+    streaming,
+    databaseUsable: isUsable(world, side),
+    processesOk: !isServing(record) || (body.processes && world.minds[side].value.failedProcess === null),
+    stopping: false,
+    operation: record.operation && { id: record.operation.id, kind: record.operation.kind },
+    failoverType: record.failoverType,
+  };
+}
+
+/** What db-replication reports now; `blind`: it cannot read the position. */
+export function observationOf(world: World, side: Side, blind: boolean): Timeless {
+  const { mode, hung, log } = world.bodies[side].value;
+  const running = mode === 'read-write' || mode === 'standby';
+  return {
+    type: 'database-observed',
+    database: {
+      running,
+      usable: isUsable(world, side),
+      streaming: seesStream(world, side),
+      lsn: mode === 'none' || hung || blind ? null : lsnOf(log.length),
+      lagBytes: 0,
+      restartsExhausted: false,
+    },
+  };
+}
+
+function isUsable({ bodies }: World, side: Side): boolean {
+  const { mode, hung } = bodies[side].value;
+  return !hung && (mode === 'read-write' || mode === 'standby');
+}
