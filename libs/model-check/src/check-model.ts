@@ -11,7 +11,7 @@ import { replay, type Scenario, table } from './trace.ts';
 const HELP = `npm run check:model -- [options]
 
   --depth N        faults and orders in a run at most (default 2)
-  --states N       stop at so many distinct states (default 1200000)
+  --states N       stop at so many distinct states (default 1500000)
   --grain G        coarse (default) or fine
   --writes N       1 (default) or 2 writes that may be lacking
   --settle N       follow every N-th state to its end when faults stop (default 20)
@@ -23,7 +23,7 @@ const HELP = `npm run check:model -- [options]
 const { values } = parseArgs({
   options: {
     depth: { type: 'string', default: '2' },
-    states: { type: 'string', default: '1200000' },
+    states: { type: 'string', default: '1500000' },
     grain: { type: 'string', default: 'coarse' },
     writes: { type: 'string', default: '1' },
     settle: { type: 'string', default: '20' },

@@ -478,7 +478,7 @@ const DATA: readonly Plant[] = [
       'primary does what it does every second',
       'secondary fails an effect after it has worked',
     ],
-    machine: withoutChange('own-data', 'P-12'),
+    machine: withoutChange('data-are-own', 'P-12'),
   },
 ];
 
