@@ -38,6 +38,7 @@ export function actionRefusal(server: Server, action: OperatorEventType, atMs: n
       ? null
       : 'the databases are not in sync: replication is not streaming';
   const onlyOn = (role: 'primary' | 'secondary') => (record.role === role ? null : `only possible on the ${role}`);
+  const isLost = link === 'lost' || link === 'confirmed-lost';
   const busy = record.inFlight === null ? null : 'a change is under way on this server';
   const whole = record.complete ? null : 'the copy of the database on this server is not whole';
   const promise =
@@ -144,7 +145,7 @@ export function actionRefusal(server: Server, action: OperatorEventType, atMs: n
         : null;
     case 'operator-cancel':
       if (record.operation === null) return 'no operation is running';
-      if (record.state === 'ha-initializing' && record.role === 'secondary' && record.complete && link === 'up')
+      if (record.state === 'ha-initializing' && record.role === 'secondary' && record.complete && !isLost)
         return 'the copy is whole and the primary decides: cancel there';
       return record.state === 'ha-initializing' ||
         record.state === 'secondary-failback' ||
