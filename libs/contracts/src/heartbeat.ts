@@ -40,6 +40,8 @@ export const ServerStatusSchema = z.object({
   processesOk: z.boolean(),
   /** It is being stopped on purpose and waits a moment for the other server to take over. */
   stopping: z.boolean().optional(),
+  /** With a witness: this answer lets the peer serve for the time of a lease; absent: it does. */
+  grants: z.boolean().optional(),
   /** The pair's running operation, as this server knows it. */
   operation: z.object({ id: z.string(), kind: z.string() }).nullable(),
   version: z.string(),

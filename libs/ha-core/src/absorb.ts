@@ -1,7 +1,7 @@
 import type { EffectKind } from './effects.ts';
 import type { HaEvent } from './events.ts';
 import { lagBytes, missingBytes, peerPosition } from './lag.ts';
-import { lineageOf, type Server, type ServerRecord } from './server.ts';
+import { grantsToPeer, lineageOf, type Server, type ServerRecord } from './server.ts';
 import { TIMING } from './timing.ts';
 
 /** Takes in what an event tells about the world, before any rule is tried. Pure. */
@@ -29,7 +29,8 @@ function look(known: Server, event: HaEvent): Server {
         peerGrantUntilMs: Math.max(base.peerGrantUntilMs, grantOf(base, event)),
       };
     case 'beat-answered':
-      return { ...base, answeredAtMs: event.atMs };
+      // to a peer that does not answer us the answer says that it grants nothing
+      return grantsToPeer(base) ? { ...base, answeredAtMs: event.atMs } : base;
     case 'consent-answered':
       return { ...base, peerGrantUntilMs: Math.max(base.peerGrantUntilMs, grantByConsent(base, event)) };
     case 'witness-observed':
@@ -178,7 +179,9 @@ function learned(server: Server, event: HaEvent): Partial<ServerRecord> {
 function grantOf({ settings, record }: Server, event: HaEvent): number {
   if (event.type !== 'peer-heard' || event.sentAtMs === undefined || settings.witness?.kind !== 'nats') return 0;
   const { status } = event;
-  return status.pairId === record.pairId && status.hold === 0 ? event.sentAtMs + settings.witness.leaseMs : 0;
+  return status.grants && status.pairId === record.pairId && status.hold === 0
+    ? event.sentAtMs + settings.witness.leaseMs
+    : 0;
 }
 
 /** The giver of a consent does not act alone before its consent has expired. */

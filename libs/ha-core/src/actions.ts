@@ -38,6 +38,15 @@ export function actionRefusal(server: Server, action: OperatorEventType, atMs: n
       ? null
       : 'the databases are not in sync: replication is not streaming';
   const onlyOn = (role: 'primary' | 'secondary') => (record.role === role ? null : `only possible on the ${role}`);
+  /** The lease is asked for when nothing else is going on. */
+  const notForLease =
+    server.settings.witness?.kind !== 'nats'
+      ? null
+      : record.inFlight !== null
+        ? 'the steps of an earlier decision are still being performed'
+        : record.closing
+          ? 'this server is still being closed'
+          : null;
   const isLost = link === 'lost' || link === 'confirmed-lost';
   const busy = record.inFlight === null ? null : 'a change is under way on this server';
   const whole = record.complete ? null : 'the copy of the database on this server is not whole';
@@ -78,7 +87,7 @@ export function actionRefusal(server: Server, action: OperatorEventType, atMs: n
       return (
         whole ??
         promise ??
-        (link === 'up' ? null : leaseRefusal(server, atMs)) ??
+        (link === 'up' ? null : (leaseRefusal(server, atMs) ?? notForLease)) ??
         (!peerFailed && order?.type === 'operator-failover' && !order.acceptDataLoss ? dataLoss(server) : null)
       );
     }

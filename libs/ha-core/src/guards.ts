@@ -103,7 +103,8 @@ export const GUARDS = {
     witness?.reachable === true &&
     witness.holder !== null &&
     witness.holder.role === record.role &&
-    witness.holder.epoch === lineageOf(record),
+    // a later epoch of this server's own: it was granted, and the answer was lost
+    witness.holder.epoch >= lineageOf(record),
   'lease-given': (server, event) =>
     event.type === 'lease-answered' &&
     event.granted &&
@@ -119,7 +120,9 @@ export const GUARDS = {
     const { maintenance, runId } = record;
     if (maintenance === null || event.type !== 'tick') return false;
     // a server that might take over waits until the other one surely closes itself again when it is cut off
-    const waitMs = isServing(record) ? 0 : maintenance.minutes * 60_000 * (CLOCK_MARGIN - 1);
+    const waitMs = isServing(record)
+      ? 0
+      : maintenance.minutes * 60_000 * (CLOCK_MARGIN - 1) + TIMING.maintenanceMarginMs;
     return maintenance.runId === runId
       ? event.atMs >= maintenance.untilMs + waitMs
       : event.unixMs >= maintenance.untilUnixMs + waitMs;
@@ -286,7 +289,10 @@ function isIsolated(
  * serve, or when nothing limits it.
  */
 export function rightToServeUntilMs({ settings, witness, peerGrantUntilMs, record }: Server): number | null {
-  if (settings.witness?.kind !== 'nats' || record.pairId === null || !keepsLease(record)) return null;
+  // what is being closed for want of a right has none until it is closed
+  const isBeingClosed = record.cause === 'fenced' && record.closing;
+  if (settings.witness?.kind !== 'nats' || record.pairId === null || !(keepsLease(record) || isBeingClosed))
+    return null;
   return Math.max(peerGrantUntilMs, witness?.leaseUntilMs ?? 0);
 }
 
@@ -301,8 +307,8 @@ export function leaseRefusal(server: Server, atMs: number): string | null {
   if (settings.witness?.kind !== 'nats') return null;
   if (witness === null || !witness.reachable) return 'the witness cannot be reached';
   if (record.maintenance !== null) return 'during maintenance the peer does not close itself when it is cut off';
-  if (witness.holder !== null && witness.holder.role !== record.role) {
-    if (witness.holder.epoch > lineageOf(record))
+  if (witness.holder?.role !== record.role) {
+    if (witness.holder !== null && witness.holder.epoch > lineageOf(record))
       return 'the witness knows of a later owner than the one whose data this server has';
     if (witness.takeableAtMs === null || atMs < witness.takeableAtMs)
       return `the lease of the peer has not ended${witness.takeableAtMs === null ? '' : `: another ${Math.ceil((witness.takeableAtMs - atMs) / 100) / 10} s`}`;

@@ -37,7 +37,8 @@ export class LeaseKnowledge {
   mayRenew(epoch: number, atMs: number): boolean {
     if (this.seen === null) return false;
     const { lease } = this.seen;
-    if (lease === null) return true;
+    // a witness that knows nothing may be new, or may have forgotten a lease that still runs
+    if (lease === null) return this.isHeld(atMs) || this.isOver(atMs);
     return lease.epoch <= epoch && (lease.role === this.role || this.isOver(atMs));
   }
 
@@ -61,6 +62,10 @@ export class LeaseKnowledge {
       holder: lease && { role: lease.role, epoch: lease.epoch },
       takeableAtMs: this.seen === null ? null : this.seen.atMs + this.leaseMs * CLOCK_MARGIN,
     };
+  }
+
+  private isHeld(atMs: number): boolean {
+    return this.untilMs !== null && atMs < this.untilMs;
   }
 
   private isOver(atMs: number): boolean {

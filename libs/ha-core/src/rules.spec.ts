@@ -453,6 +453,7 @@ function peer(view: Partial<PeerView>): PeerView {
     databaseUsable: true,
     processesOk: true,
     stopping: false,
+    grants: true,
     operation: null,
     failoverType: 'automatic',
     ...view,

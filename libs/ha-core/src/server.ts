@@ -107,6 +107,8 @@ export interface PeerView {
   readonly processesOk: boolean;
   /** It is being stopped on purpose, and serves only until the other server has taken over, for a short time. */
   readonly stopping: boolean;
+  /** Its answer lets this server serve for the time of a lease. */
+  readonly grants: boolean;
   readonly operation: { readonly id: string; readonly kind: string } | null;
   readonly failoverType: FailoverType;
 }
@@ -248,6 +250,11 @@ export function atStart(record: ServerRecord, settings: Settings, atMs: number, 
 /** Epoch of the owner whose data this server's database carries: its own while it owns the role. */
 export function lineageOf(record: ServerRecord): number {
   return Math.max(record.lineage, record.hold);
+}
+
+/** Whether an answer to the peer's beat lets the peer serve. Not when the peer is confirmed lost: it beats, and does not answer. */
+export function grantsToPeer({ link }: Server): boolean {
+  return link !== 'confirmed-lost';
 }
 
 /** Whether this server renews its lease at the witness: it owns the role and serves, or is about to. */

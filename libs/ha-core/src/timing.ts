@@ -22,6 +22,8 @@ export const TIMING = {
   standstillMs: 4_000,
   /** Between two attempts to follow the peer. */
   followRetryMs: 5_000,
+  /** A server that might take over waits so much longer for the end of maintenance: the other was told later, and closes itself later. */
+  maintenanceMarginMs: 10_000,
   /** Between two attempts to get the lease of the witness. */
   leaseRetryMs: 500,
   /** A standby whose stream is gone for so long gets help: rewind or copy is considered. */

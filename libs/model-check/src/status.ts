@@ -31,6 +31,7 @@ export function statusOf(world: World, side: Side): PeerView {
     databaseUsable: isUsable(world, side),
     processesOk: !isServing(record) || (body.processes && world.minds[side].value.failedProcess === null),
     stopping: false,
+    grants: true,
     operation: record.operation && { id: record.operation.id, kind: record.operation.kind },
     failoverType: record.failoverType,
   };

@@ -369,7 +369,8 @@ describe('a simulated pair under random faults', () => {
               acceptDataLoss: random.chance(0.5),
             });
           if (fault === 'maintenance' && server.awake) pair.maintenance(server, 1);
-          if (fault === 'witness' && random.chance(0.5)) pair.witnessReach.delete(server);
+          if (fault === 'witness' && pair.witness !== null && random.chance(0.2)) pair.witness.lease = null;
+          else if (fault === 'witness' && random.chance(0.5)) pair.witnessReach.delete(server);
           else if (fault === 'witness') pair.witnessReach.add(server);
           if (fault === 'register' && pair.primary.awake) pair.orderRegistration(type);
           if (fault === 'stop') server.stopping = server.awake && !server.stopping;

@@ -4,6 +4,7 @@ import {
   decide,
   type Effect,
   formatLsn,
+  grantsToPeer,
   type HaEvent,
   isServing,
   keepsLease,
@@ -213,6 +214,7 @@ export class SimulatedServer {
       databaseUsable: this.database.mode === 'read-write' || this.database.mode === 'standby',
       processesOk: !isServing(record) || this.processesRunning,
       stopping: this.stopping,
+      grants: grantsToPeer(this.server),
       operation: record.operation && { id: record.operation.id, kind: record.operation.kind },
       failoverType: record.failoverType,
     };

@@ -8,7 +8,8 @@ export class GatewayPing implements GatewayProbe {
   answers(): Promise<boolean> {
     return new Promise((resolve) => {
       execFile('ping', ['-n', '-q', '-c', '1', '-W', '1', this.address], { timeout: 2000 }, (error) =>
-        resolve(error === null),
+        // a ping that cannot be run says nothing about the router
+        resolve(error === null || typeof error.code === 'string'),
       );
     });
   }

@@ -3,6 +3,7 @@ import {
   actionRefusal,
   automaticFailover,
   configurationMode,
+  grantsToPeer,
   HA_STATE_LABELS,
   type HaEvent,
   isServing,
@@ -73,6 +74,7 @@ export function ownStatus(server: Server, { node, facts, processes, stopping }: 
     databaseUsable: facts?.usable ?? false,
     processesOk: processesOk(server, processes),
     stopping,
+    grants: grantsToPeer(server),
     operation: record.operation && { id: record.operation.id, kind: record.operation.kind },
     version: node.version,
   };
@@ -88,8 +90,16 @@ function processesOk({ record, failedProcess }: Server, processes: readonly Proc
 
 /** What the state machine keeps of the peer's status. */
 export function peerView(status: ServerStatus): PeerView {
-  const { name: _name, timeline: _timeline, version: _version, lagBytes = null, stopping = false, ...view } = status;
-  return { ...view, lagBytes, stopping };
+  const {
+    name: _name,
+    timeline: _timeline,
+    version: _version,
+    lagBytes = null,
+    stopping = false,
+    grants = true,
+    ...view
+  } = status;
+  return { ...view, lagBytes, stopping, grants };
 }
 
 /** Body of GET /api/v1/ha/status. */

@@ -182,8 +182,9 @@ export class HealthMonitorService {
 
   /** Answers a beat of the peer: from now on it may serve by this answer for the time of a lease, and this server must not take over. */
   async answerBeat(): Promise<ServerStatus> {
-    await this.submit({ type: 'beat-answered' });
-    return this.ownStatus();
+    // by what the decision saw: what is granted must be what was noted
+    const { server } = await this.submit({ type: 'beat-answered' });
+    return ownStatus(server, this.context());
   }
 
   /** What the peer is told in the answer to a beat. */

@@ -25,7 +25,7 @@ export class MaintenanceService {
     const isActive = this.monitor.record.opened;
     if (isActive) await this.tell(minutes, reason, true);
     await this.monitor.order(this.beginning(minutes, reason));
-    if (!isActive) await this.tell(minutes, reason, false);
+    if (!isActive) await this.tell(minutes, reason, this.hasLease).catch((error) => this.undo(error));
     const maintenance = maintenanceView(this.monitor.view, { nowMs: this.clock.nowMs(), unixMs: this.clock.unixMs() });
     if (maintenance === null) throw new BusError('not-allowed', 'the maintenance was ended at once');
     return { maintenance };
@@ -36,10 +36,20 @@ export class MaintenanceService {
     const refusal = this.monitor.refusalOf({ type: 'operator-maintenance-end' });
     if (refusal !== null) throw refusal;
     const isActive = this.monitor.record.opened;
-    if (!isActive) await this.tell(null, '', false);
+    if (!isActive) await this.tell(null, '', this.hasLease);
     await this.monitor.order({ type: 'operator-maintenance-end' });
     if (isActive) await this.tell(null, '', false);
     return { maintenance: null };
+  }
+
+  /** A server that has a lease closes itself when it is cut off, but for maintenance: then both have to know the same. */
+  private get hasLease(): boolean {
+    return this.monitor.view.settings.witness?.kind === 'nats';
+  }
+
+  private async undo(error: unknown): Promise<never> {
+    await this.monitor.order({ type: 'operator-maintenance-end' }).catch(() => undefined);
+    throw error;
   }
 
   private beginning(minutes: number, reason: string) {
@@ -51,7 +61,9 @@ export class MaintenanceService {
     const peerRole = role === 'primary' ? 'secondary' : 'primary';
     try {
       const data = { pairId: pairId ?? '', minutes, reason };
-      await this.bus.request(AnnounceMaintenance, data, { role: peerRole, timeoutMs: ANSWER_LIMIT_MS });
+      const told = await this.bus.request(AnnounceMaintenance, data, { role: peerRole, timeoutMs: ANSWER_LIMIT_MS });
+      // an end that finds nothing to end is as good
+      if (!told.accepted && minutes !== null) throw new Error(told.reason);
     } catch (error) {
       if (!mustBeTold) return;
       throw new BusError(

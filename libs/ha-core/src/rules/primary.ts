@@ -568,6 +568,16 @@ const WITHOUT_ROLE: readonly Rule[] = [
     spec: CONSENT,
   },
   {
+    id: 'P-96',
+    from: ['primary-alone'],
+    on: FACTS,
+    when: ['idle', 'not-opened', 'superseded'],
+    to: null,
+    change: ['release-role'],
+    says: 'the secondary owns the role under a later epoch: giving the role up',
+    spec: CONSENT,
+  },
+  {
     id: 'P-85',
     from: ['primary-alone'],
     on: FACTS,

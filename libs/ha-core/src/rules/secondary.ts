@@ -548,7 +548,7 @@ const WITH_WITNESS: readonly Rule[] = [
     id: 'S-145',
     from: ['secondary-lost-primary', 'secondary-alone'],
     on: ['operator-failover'],
-    when: ['link-lost', 'complete', 'own-promise-expired', 'lease-needed'],
+    when: ['idle', 'not-closing', 'link-lost', 'complete', 'own-promise-expired', 'lease-needed'],
     to: null,
     change: ['begin-operation', 'ask-lease', 'disarm'],
     effects: ['acquire-lease'],
