@@ -117,7 +117,7 @@ export class RealPair {
 
   /** Throws unless the states since mark() are those of the procedure. */
   async conformsTo(procedure: ProcedureId): Promise<void> {
-    for (const server of this.servers) if (server.host.isPowered) await server.refreshHistory().catch(() => {});
+    for (const server of this.servers) if (server.host.isPowered) await server.tellsItsEvents();
     const differences = differencesFrom(procedure, {
       primary: this.primary.history.sinceMark(),
       secondary: this.secondary.history.sinceMark(),

@@ -168,13 +168,16 @@ export class UnderstudyServer {
 
   /** Makes the present state the beginning of what reaches() and the history's sinceMark() look at. */
   async mark(): Promise<void> {
-    if (this.host.isPowered) {
-      await until(`${this.description.name} tells its events`, { withinMs: 10_000 }, async () => {
-        await this.refreshHistory();
-        return true;
-      });
-    }
+    if (this.host.isPowered) await this.tellsItsEvents();
     this.history.mark();
+  }
+
+  /** Waits until the event log was taken over: the bus is away for a moment when the peer changes. */
+  async tellsItsEvents(): Promise<void> {
+    await until(`${this.description.name} tells its events`, { withinMs: 10_000 }, async () => {
+      await this.refreshHistory();
+      return true;
+    });
   }
 
   /** Takes over what the event log has gained. Rejects when the server does not answer. */

@@ -31,11 +31,11 @@ export interface RegistrationResponderPort {
   self(): OwnRegistrationFacts;
   /** The verifier of the authentication key; null when none is set. May throw: then nothing can be registered. */
   key(): Promise<StretchedKey | null>;
-  /** Why this server cannot be paired with that one now (e.g. "beta is paired with alpha"); null when it can. */
+  /** Why this server cannot be paired with that one now (e.g. "beta is paired with alpha"); null when it can, or is by this very hello. */
   alreadyPaired(hello: RegistrationHello): string | null;
   /** Why this server cannot be registered at this moment, though in a moment it can; null when it can. */
-  notReady(): string | null;
-  /** The primary has proven the key: pin it, durably. What it throws refuses the registration; then nothing may have changed. */
+  notReady(hello: RegistrationHello): string | null;
+  /** The primary has proven the key: pin it, durably. What it throws refuses the registration; then nothing may have changed. May repeat. */
   accepted(registration: AcceptedRegistration): Promise<void>;
   /** Forget that pair, if it is the one in force and its registration may still be abandoned. False when not. */
   abandoned(pairId: string): Promise<boolean>;
@@ -170,7 +170,7 @@ export class RegistrationResponder {
     if (reason) return refuse(reason.code, reason.message);
     const paired = this.port.alreadyPaired(hello);
     if (paired) return refuse('already-paired', paired);
-    const notReady = this.port.notReady();
+    const notReady = this.port.notReady(hello);
     return notReady ? refuse('not-ready', notReady) : null;
   }
 
