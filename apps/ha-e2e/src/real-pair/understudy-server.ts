@@ -168,13 +168,13 @@ export class UnderstudyServer {
 
   /** Makes the present state the beginning of what reaches() and the history's sinceMark() look at. */
   async mark(): Promise<void> {
-    if (this.host.isPowered) await this.tellsItsEvents();
+    if (this.host.isPowered) await this.tellsItsEvents({ withinMs: 10_000 });
     this.history.mark();
   }
 
   /** Waits until the event log was taken over: the bus is away for a moment when the peer changes. */
-  async tellsItsEvents(): Promise<void> {
-    await until(`${this.description.name} tells its events`, { withinMs: 10_000 }, async () => {
+  async tellsItsEvents(options: { readonly withinMs: number }): Promise<void> {
+    await until(`${this.description.name} tells its events`, options, async () => {
       await this.refreshHistory();
       return true;
     });
