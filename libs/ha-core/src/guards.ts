@@ -50,9 +50,9 @@ function peerIsAhead(server: Server): boolean {
  * The peer cannot give what may be missing here, and does not serve: it has lost its database, or nobody can say how far its data go.
  * Then an operator decides.
  */
-export function peerCannotTell({ record, peer, link, ...rest }: Server): boolean {
+export function peerCannotTell(server: Server): boolean {
+  const { record, peer, link } = server;
   if (link !== 'up' || peer === null || peer.hold !== 0 || peer.serving) return false;
-  const server = { record, peer, link, ...rest };
   return !peer.complete || (peer.lineage === lineageOf(record) && missingBytesNow(server) === null);
 }
 

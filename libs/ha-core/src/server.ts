@@ -113,6 +113,24 @@ export interface PeerView {
   readonly failoverType: FailoverType;
 }
 
+/** The part of its status that a server tells of its own record; the rest is what it sees of its database and its processes. */
+export function toldOfRecord(record: ServerRecord) {
+  return {
+    pairId: record.pairId,
+    role: record.role,
+    state: record.state,
+    runId: record.runId,
+    epoch: record.epoch,
+    hold: record.hold,
+    lineage: lineageOf(record),
+    serving: isServing(record),
+    complete: record.complete,
+    finalLsn: record.finalLsn,
+    operation: record.operation && { id: record.operation.id, kind: record.operation.kind },
+    failoverType: record.failoverType,
+  } satisfies Partial<PeerView>;
+}
+
 /** What is known about this server's PostgreSQL. */
 export interface DatabaseView {
   readonly running: boolean;

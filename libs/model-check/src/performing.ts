@@ -132,7 +132,7 @@ export function perform(model: Model, world: World, side: Side, effect: Effect):
     case 'acquire-lease':
       return 'no-witness';
     case 'fence':
-      return set(closed(body));
+      return set({ ...atRest(body), processes: false, stopFailed: false });
     case 'announce-dissolution':
       return answers(world, side)
         ? model.feed(world, other(side), { type: 'pair-dissolved', pairId: effect.pairId }).world
@@ -144,11 +144,10 @@ export function perform(model: Model, world: World, side: Side, effect: Effect):
   }
 }
 
-/** Closed at once: the database as after a crash, every process killed. */
-function closed(body: Body): Partial<Body> {
-  const isStandby = body.mode === 'stopped' ? body.isStandby : body.mode === 'standby';
-  const mode = body.mode === 'none' ? 'none' : 'stopped';
-  return { mode, isStandby, hung: false, processes: false, stopFailed: false };
+/** What a database is once it does not run. */
+function atRest({ mode, isStandby }: Body): Pick<Body, 'mode' | 'isStandby' | 'hung'> {
+  if (mode === 'none') return { mode, isStandby: false, hung: false };
+  return { mode: 'stopped', isStandby: mode === 'stopped' ? isStandby : mode === 'standby', hung: false };
 }
 
 function stopDatabase(model: Model, world: World, side: Side): World {
@@ -156,14 +155,10 @@ function stopDatabase(model: Model, world: World, side: Side): World {
   // a clean stop hands everything to a standby that is connected
   const handed = streams(world, peer) ? replicated(model, world, peer) : world;
   const body = handed.bodies[side].value;
-  const exists = body.mode !== 'none';
-  const isStandby = body.mode === 'stopped' ? body.isStandby : body.mode === 'standby';
-  const finalLsn = exists ? lsnOf(body.log.length) : null;
+  const finalLsn = body.mode === 'none' ? null : lsnOf(body.log.length);
   return model.withBody(handed, side, {
     ...body,
-    mode: exists ? 'stopped' : 'none',
-    isStandby: exists && isStandby,
-    hung: false,
+    ...atRest(body),
     stopFailed: body.stopFailed && body.processes,
     progress: body.progress && { ...body.progress, finalLsn },
   });

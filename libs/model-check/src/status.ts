@@ -1,7 +1,7 @@
-import { isServing, lineageOf, type PeerView } from '@understudy/ha-core';
+import { isServing, type PeerView, toldOfRecord } from '@understudy/ha-core';
 import { lsnOf } from './normal-form.ts';
 import { streams } from './performing.ts';
-import { other, ROLES, type Side, type Timeless, type World } from './world.ts';
+import { other, type Side, type Timeless, type World } from './world.ts';
 
 /** Whether the databases stream, as `side` sees it: as the source or as the standby. */
 export function seesStream(world: World, side: Side): boolean {
@@ -15,16 +15,7 @@ export function statusOf(world: World, side: Side): PeerView {
   const streaming = seesStream(world, side);
   const standby = world.bodies[other(side)].value;
   return {
-    pairId: record.pairId,
-    role: ROLES[side],
-    state: record.state,
-    runId: record.runId,
-    epoch: record.epoch,
-    hold: record.hold,
-    lineage: lineageOf(record),
-    serving: isServing(record),
-    complete: record.complete,
-    finalLsn: record.finalLsn,
+    ...toldOfRecord(record),
     lsn: body.mode === 'none' || body.hung ? null : lsnOf(body.log.length),
     lagBytes: streaming && body.mode === 'read-write' ? body.log.length - standby.log.length : null,
     streaming,
@@ -32,8 +23,6 @@ export function statusOf(world: World, side: Side): PeerView {
     processesOk: !isServing(record) || (body.processes && world.minds[side].value.failedProcess === null),
     stopping: false,
     grants: true,
-    operation: record.operation && { id: record.operation.id, kind: record.operation.kind },
-    failoverType: record.failoverType,
   };
 }
 

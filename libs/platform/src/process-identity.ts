@@ -1,4 +1,24 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
+
+/**
+ * The environment variable that marks all that a process of the application starts, even what leaves its session:
+ * `<data directory>|<process>`. The health monitor sets it; whoever has to close the application finds it by it.
+ */
+export const APPLICATION_MARK = 'UNDERSTUDY_APPLICATION_PROCESS';
+
+/** The pid of every process of this machine at this moment, zombies too. */
+export function allPids(): number[] {
+  return readdirSync('/proc').flatMap((entry) => (/^\d+$/.test(entry) ? [Number(entry)] : []));
+}
+
+/** The environment a process was started with, as `NAME=value`; empty when it is gone, or another user's. */
+export function environmentOf(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
+  } catch {
+    return [];
+  }
+}
 
 /**
  * When a process started, in clock ticks since the machine's boot: with the pid it names the process for good. Null when there is

@@ -16,6 +16,7 @@ import {
   type ServerRecord,
   type ServerRole,
   type Settings,
+  toldOfRecord,
 } from '@understudy/ha-core';
 import { SimulatedLeaseKeeper, type SimulatedWitness } from './simulated-witness.ts';
 
@@ -96,8 +97,8 @@ export class SimulatedServer {
   private queue: Work | null = null;
   private runs = 0;
   private hasWarrant = true;
-  /** The furthest position that the peer has told of, by lineage. */
   private keeper: SimulatedLeaseKeeper | null;
+  /** The furthest position that the peer has told of, by lineage. */
   private readonly told = new Map<number, bigint>();
 
   constructor(
@@ -162,10 +163,7 @@ export class SimulatedServer {
     this.unkillable = false;
     this.processesRunning = false;
     this.queue = null;
-    if (this.database.mode === 'read-write' || this.database.mode === 'standby') {
-      this.database.isStandby = this.database.mode === 'standby';
-      this.database.mode = 'stopped';
-    }
+    this.closeDatabase();
   }
 
   /** An event reaches the state machine. */
@@ -198,16 +196,7 @@ export class SimulatedServer {
   status(): PeerView {
     const { record } = this;
     return {
-      pairId: record.pairId,
-      role: this.role,
-      state: record.state,
-      runId: record.runId,
-      epoch: record.epoch,
-      hold: record.hold,
-      lineage: lineageOf(record),
-      serving: isServing(record),
-      complete: record.complete,
-      finalLsn: record.finalLsn,
+      ...toldOfRecord(record),
       lsn: this.database.mode === 'none' || this.around.positionUnknown() ? null : this.lsn,
       lagBytes: this.lagOfStandby(),
       streaming: this.streaming(),
@@ -215,8 +204,6 @@ export class SimulatedServer {
       processesOk: !isServing(record) || this.processesRunning,
       stopping: this.stopping,
       grants: grantsToPeer(this.server),
-      operation: record.operation && { id: record.operation.id, kind: record.operation.kind },
-      failoverType: record.failoverType,
     };
   }
 
@@ -351,10 +338,7 @@ export class SimulatedServer {
         return null;
       case 'stop-database':
         if (database.mode === 'read-write' && this.streaming()) other?.receive(this);
-        if (database.mode !== 'none') {
-          database.isStandby = database.mode === 'stopped' ? database.isStandby : database.mode === 'standby';
-          database.mode = 'stopped';
-        }
+        this.closeDatabase();
         queue.finalLsn = database.mode === 'none' ? null : this.lsn;
         return null;
       case 'follow-peer':
@@ -378,10 +362,7 @@ export class SimulatedServer {
         return null; // see perform
       case 'fence':
         this.processesRunning = false;
-        if (database.mode !== 'none') {
-          database.isStandby = database.mode === 'stopped' ? database.isStandby : database.mode === 'standby';
-          database.mode = 'stopped';
-        }
+        this.closeDatabase();
         return null;
       case 'request-hand-over': {
         if (other === null || !this.around.delivers()) return 'peer-unreachable';
@@ -419,6 +400,13 @@ export class SimulatedServer {
         this.pin = null;
         return null;
     }
+  }
+
+  private closeDatabase(): void {
+    const { database } = this;
+    if (database.mode === 'none' || database.mode === 'stopped') return;
+    database.isStandby = database.mode === 'standby';
+    database.mode = 'stopped';
   }
 
   /** As an active server measures it: what its standby has not confirmed. */

@@ -1,12 +1,8 @@
-import { readdirSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import type { Clock, Logger } from '@understudy/platform';
+import { APPLICATION_MARK, allPids, type Clock, environmentOf, type Logger } from '@understudy/platform';
 import { ownPostmaster } from './own-postmaster.ts';
 
 const LOOK_MS = 100;
-/** The environment variable that marks what the health monitor has started: `<data directory>|<process>`. */
-const MARK = 'UNDERSTUDY_APPLICATION_PROCESS';
 
 /** What is guarded. */
 export interface GuardedServer {
@@ -79,18 +75,7 @@ export class ServingGuard {
 
   /** Everything that carries a mark of this server's application. */
   private application(): number[] {
-    const mark = `${MARK}=${this.server.dataDirectory}|`;
-    return readdirSync('/proc')
-      .filter((name) => /^\d+$/.test(name))
-      .filter((name) => {
-        try {
-          return readFileSync(join('/proc', name, 'environ'), 'latin1')
-            .split('\0')
-            .some((entry) => entry.startsWith(mark));
-        } catch {
-          return false;
-        }
-      })
-      .map(Number);
+    const mark = `${APPLICATION_MARK}=${this.server.dataDirectory}|`;
+    return allPids().filter((pid) => environmentOf(pid).some((entry) => entry.startsWith(mark)));
   }
 }

@@ -1,11 +1,12 @@
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
+import { allPids } from '@understudy/platform';
 
 // Everything here looks at /proc only: it touches no disk, and cannot hang with one.
 
 /** Ids of PostgreSQL's processes that work in a data directory (symbolic links resolved): each of them has it as its working directory. */
 export function processesIn(dataDirectory: string): number[] {
-  return allProcesses().filter((pid) => worksIn(pid, dataDirectory));
+  return allPids().filter((pid) => worksIn(pid, dataDirectory));
 }
 
 /**
@@ -20,7 +21,7 @@ export function worksIn(pid: number, dataDirectory: string): boolean {
 
 /** Ids of running programs of that name with exactly that argument: left behind by a killed run of this service. */
 export function processesWithArgument(program: string, argument: string): number[] {
-  return allProcesses().filter((pid) => {
+  return allPids().filter((pid) => {
     const [command, ...args] = argumentsOf(pid);
     return command !== undefined && basename(command) === program && args.includes(argument);
   });
@@ -52,12 +53,6 @@ export function workDoneIn(dataDirectory: string): number {
     }
   }
   return sum;
-}
-
-function allProcesses(): number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number);
 }
 
 function link(pid: number, name: string): string | null {

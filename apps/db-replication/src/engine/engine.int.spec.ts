@@ -1,140 +1,25 @@
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it, jest } from '@jest/globals';
-import {
-  type DatabaseFacts,
-  type DatabaseTask,
-  type DatabaseTaskResult,
-  type PeerIdentity,
-  parseLsn,
-} from '@understudy/contracts';
-import {
-  ensureOwnIdentity,
-  findPostgresqlBinDirectory,
-  NodePaths,
-  processStartTime,
-  SILENT_LOGGER,
-  SystemClock,
-} from '@understudy/platform';
-import { type Row, withLocal } from '../adapters/sql.ts';
-import type { Incident } from '../ports/engine-events.ts';
-import type { EngineSettings } from '../ports/engine-settings.ts';
-import { DatabaseEngine } from './engine.ts';
+import { parseLsn } from '@understudy/contracts';
+import { processStartTime } from '@understudy/platform';
+import { type DatabaseServer, DatabaseStage, FOLLOW, until } from '../testing/database-stage.ts';
 
 jest.setTimeout(120_000);
 
-/** A server of the pair, as far as its PostgreSQL goes. */
-class Server {
-  readonly incidents: Incident[] = [];
-  readonly observed: DatabaseFacts[] = [];
-  readonly settings: EngineSettings;
-  readonly paths: NodePaths;
-  engine!: DatabaseEngine;
-  identity!: PeerIdentity;
-  private tasks = 0;
-  private epoch = 1;
-
-  constructor(
-    readonly name: string,
-    readonly address: string,
-    directory: string,
-    private readonly port: number,
-  ) {
-    this.paths = new NodePaths(join(directory, name));
-    mkdirSync(this.paths.identity, { recursive: true });
-    const { paths } = this;
-    this.settings = {
-      serverName: name,
-      address,
-      port,
-      binDirectory: findPostgresqlBinDirectory(process.env.PATH ?? '') as string,
-      dataDirectory: join(paths.dataDirectory, 'postgresql'),
-      osUser: 'postgres',
-      accessRules: ['host all all 127.0.0.0/8 trust'],
-      parameters: { shared_buffers: '16MB', max_connections: '40' },
-      retentionSeconds: 6 * 3600,
-      replication: 'async',
-      walKeepLimitBytes: 1024 ** 3,
-      copyRateLimitBytes: 0,
-      runId: 'first',
-      paths: {
-        root: paths.dataDirectory,
-        certificate: paths.certificate,
-        privateKey: paths.privateKey,
-        run: paths.run,
-        sockets: paths.sockets,
-        logs: paths.logs,
-        configuration: paths.postgresqlConfig,
-        setAside: paths.setAside,
-      },
-    };
-  }
-
-  async begin(runId = 'first'): Promise<void> {
-    const { name, address, port } = this;
-    const own = await ensureOwnIdentity(this.paths, { name, address });
-    const ports = { healthMonitor: 1, fileSync: 2, pairLink: 3, database: port };
-    const { certificatePem, fingerprint } = own;
-    this.identity = { name, role: 'primary', address, certificatePem, fingerprint, ports, pairId: 'p' };
-    this.engine = new DatabaseEngine(
-      { ...this.settings, runId },
-      {
-        factsObserved: (facts) => void this.observed.push(facts),
-        incident: (incident) => void this.incidents.push(incident),
-      },
-      new SystemClock(),
-      SILENT_LOGGER,
-    );
-    await this.engine.start();
-  }
-
-  /** Performs a task to its end; returns its result or throws its code. */
-  async perform(task: DatabaseTask): Promise<DatabaseTaskResult> {
-    const taskId = `${this.name}-${++this.tasks}`;
-    for (;;) {
-      const answer = await this.engine.desk.perform({ taskId, epoch: this.epoch, task, holdMs: 1000, replaces: null });
-      if (answer.state === 'succeeded') return answer.result;
-      if (answer.state === 'failed') throw new Error(`${answer.code}: ${answer.message}`);
-    }
-  }
-
-  query(text: string): Promise<Row[]> {
-    return withLocal({ socketDirectory: this.paths.sockets, port: this.port }, 10_000, (session) =>
-      session.query(text),
-    );
-  }
-
-  async rows(): Promise<number> {
-    const [row] = await this.query('SELECT count(*)::int AS n FROM item');
-    return row?.n as number;
-  }
-
-  get postmasterPid(): number {
-    return Number(readFileSync(join(this.settings.dataDirectory, 'postmaster.pid'), 'utf8').split('\n')[0]);
-  }
-}
-
-let directory: string;
-let a: Server;
-let b: Server;
-const follow: DatabaseTask = { kind: 'follow-peer', forceCopy: false, awaySeconds: null };
+let stage: DatabaseStage;
+let a: DatabaseServer;
+let b: DatabaseServer;
 const timings: string[] = [];
 
 beforeAll(async () => {
-  directory = mkdtempSync(join(tmpdir(), 'dbr-'));
-  chmodSync(directory, 0o755);
-  a = new Server('alpha', '127.0.1.1', directory, await freePort('127.0.1.1'));
-  b = new Server('beta', '127.0.1.2', directory, await freePort('127.0.1.2'));
-  await a.begin();
-  await b.begin();
+  stage = await DatabaseStage.make();
+  ({ a, b } = stage);
 });
 
 afterAll(async () => {
-  for (const server of [a, b]) await server?.engine.close({ shutdown: true });
-  rmSync(directory, { recursive: true, force: true });
+  await stage?.remove();
   process.stdout.write(`${timings.join('\n')}\n`);
 });
 
@@ -153,7 +38,7 @@ it('starts an empty active database and keeps it running', async () => {
   await a.query('INSERT INTO item SELECT generate_series(1, 1000)');
   await expect(a.perform({ kind: 'start-standby' })).rejects.toThrow('not-standby');
   await expect(b.perform({ kind: 'start-standby' })).rejects.toThrow('no-data');
-  await expect(b.perform(follow)).rejects.toThrow('not-paired');
+  await expect(b.perform(FOLLOW)).rejects.toThrow('not-paired');
 });
 
 it('notices within 100 ms that PostgreSQL was killed, and restarts it in place', async () => {
@@ -167,13 +52,13 @@ it('notices within 100 ms that PostgreSQL was killed, and restarts it in place',
 it('becomes a standby by a full copy', async () => {
   await a.engine.setPeer(b.identity);
   await b.engine.setPeer(a.identity);
-  await expect(b.perform(follow)).rejects.toThrow('peer-unreachable');
+  await expect(b.perform(FOLLOW)).rejects.toThrow('peer-unreachable');
   await expect(b.perform({ kind: 'start-active' })).rejects.toThrow('no-data');
   await a.perform({ kind: 'prepare-source' });
   await a.perform({ kind: 'prepare-source' });
-  const { method } = await timed('follow-peer by copy', () => b.perform(follow));
+  const { method } = await timed('follow-peer by copy', () => b.perform(FOLLOW));
   expect(method).toBe('copy');
-  expect((await b.perform(follow)).method).toBe('none');
+  expect((await b.perform(FOLLOW)).method).toBe('none');
   await until(async () => (await a.engine.facts()).streaming && (await b.engine.facts()).streaming);
   expect(await b.engine.facts()).toMatchObject({ role: 'standby', timeline: 1, usable: true });
   await expect(b.perform({ kind: 'start-active' })).rejects.toThrow('is-standby');
@@ -195,7 +80,7 @@ it('swaps roles without loss, and back', async () => {
     note('stop + promote', startedAtMs);
     expect(await to.rows()).toBe(rows + 500);
     expect((await to.perform({ kind: 'promote', requiredLsn: lsn })).timeline).toBe(promoted.timeline);
-    const followed = await timed('follow-peer as the clean former active', () => from.perform(follow));
+    const followed = await timed('follow-peer as the clean former active', () => from.perform(FOLLOW));
     expect(followed).toMatchObject({ method: 'follow', setAside: null });
     note('swap', startedAtMs);
     expect((await to.engine.facts()).slotStatus).toBe('reserved');
@@ -217,7 +102,7 @@ it('sets diverged data aside and rewinds', async () => {
   await b.perform({ kind: 'start-standby' });
   await b.perform({ kind: 'promote', requiredLsn: null });
   await b.query(`INSERT INTO item SELECT generate_series(${rows + 1}, ${rows + 7})`);
-  const result = await timed('follow-peer by rewind', () => a.perform(follow));
+  const result = await timed('follow-peer by rewind', () => a.perform(FOLLOW));
   expect(result.method).toBe('rewind');
   expect(result.setAsideBytes).toBeGreaterThan(0);
   const kept = readdirSync(result.setAside as string);
@@ -277,22 +162,4 @@ async function timed<T>(what: string, work: () => Promise<T>): Promise<T> {
 
 function note(what: string, startedAtMs: number): void {
   timings.push(`${what}: ${Math.round(performance.now() - startedAtMs)} ms`);
-}
-
-async function until(condition: () => Promise<boolean>, limitMs = 20_000): Promise<void> {
-  for (const end = performance.now() + limitMs; ; await delay(10)) {
-    if (await condition()) return;
-    if (performance.now() > end) throw new Error(`not within ${limitMs} ms`);
-  }
-}
-
-function freePort(address: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, address, () => {
-      const bound = server.address();
-      server.close(() => resolve(typeof bound === 'object' && bound ? bound.port : 0));
-    });
-  });
 }

@@ -23,6 +23,21 @@ function stopWitness({ stage: { n3 } }: RealPair): void {
   for (const { pid, name } of n3.processes()) if (name === 'nats-server') n3.kill(pid);
 }
 
+/** The primary has its lease, the secondary is armed, and each is written to: the primary from within its own host. */
+async function readyForTheCut(pair: RealPair) {
+  const { primary, secondary } = pair;
+  await primary.shows(
+    'its lease',
+    { withinMs: 20_000 },
+    ({ witness }) => witness?.holder?.role === 'primary' && (witness.leaseRemainingSeconds ?? 0) > 0,
+  );
+  await secondary.shows('that it is armed', { withinMs: 20_000 }, ({ automaticFailover }) => automaticFailover.armed);
+  return {
+    inner: await pair.startWriter([`${primary.host.address}:5432`], primary.host),
+    outer: await pair.startWriter([`${secondary.host.address}:5432`]),
+  };
+}
+
 scenariosOnRealPair('a pair with a witness', { layout: 'separate', sections: { witness: WITNESS } }, (scenario) => {
   // Decision: docs/decisions/0011-witness.md.
   scenario(
@@ -32,18 +47,7 @@ scenariosOnRealPair('a pair with a witness', { layout: 'separate', sections: { w
       await startWitness(pair);
       for (const server of pair.servers)
         await server.shows('the witness', { withinMs: 20_000 }, ({ witness }) => witness?.reachable === true);
-      await primary.shows(
-        'its lease',
-        { withinMs: 20_000 },
-        ({ witness }) => witness?.holder?.role === 'primary' && (witness.leaseRemainingSeconds ?? 0) > 0,
-      );
-      await secondary.shows(
-        'that it is armed',
-        { withinMs: 20_000 },
-        ({ automaticFailover }) => automaticFailover.armed,
-      );
-      const inner = await pair.startWriter([`${primary.host.address}:5432`], primary.host);
-      const outer = await pair.startWriter([`${secondary.host.address}:5432`]);
+      const { inner, outer } = await readyForTheCut(pair);
 
       primary.host.cutLink();
       await primary.reaches('Primary Failover', { withinMs: 10_000 });
@@ -70,18 +74,7 @@ scenariosOnRealPair('a pair with a witness', { layout: 'separate', sections: { w
     { failoverType: 'automatic' },
     async ({ pair, primary, secondary }) => {
       await startWitness(pair);
-      await primary.shows(
-        'its lease',
-        { withinMs: 20_000 },
-        ({ witness }) => witness?.holder?.role === 'primary' && (witness.leaseRemainingSeconds ?? 0) > 0,
-      );
-      await secondary.shows(
-        'that it is armed',
-        { withinMs: 20_000 },
-        ({ automaticFailover }) => automaticFailover.armed,
-      );
-      const inner = await pair.startWriter([`${primary.host.address}:5432`], primary.host);
-      const outer = await pair.startWriter([`${secondary.host.address}:5432`]);
+      const { inner, outer } = await readyForTheCut(pair);
       await until('the primary is written to', { withinMs: 10_000 }, () => inner.log.acknowledged.length > 5);
 
       primary.host.freeze(primary.servicePid('health-monitor'));

@@ -7,10 +7,10 @@ import {
   HA_STATE_LABELS,
   type HaEvent,
   isServing,
-  lineageOf,
   type OperatorEventType,
   type PeerView,
   type Server,
+  toldOfRecord,
 } from '@understudy/ha-core';
 import type { EffectProgress } from '@understudy/ha-runtime';
 
@@ -55,18 +55,8 @@ const FORCED_FAILBACK = {
 export function ownStatus(server: Server, { node, facts, processes, stopping }: ViewContext): ServerStatus {
   const { record } = server;
   return {
-    pairId: record.pairId,
+    ...toldOfRecord(record),
     name: node.name,
-    role: record.role,
-    state: record.state,
-    runId: record.runId,
-    failoverType: record.failoverType,
-    epoch: record.epoch,
-    hold: record.hold,
-    lineage: lineageOf(record),
-    serving: isServing(record),
-    complete: record.complete,
-    finalLsn: record.finalLsn,
     lsn: facts?.lsn ?? null,
     timeline: facts?.timeline ?? null,
     lagBytes: facts?.lagBytes ?? null,
@@ -75,7 +65,6 @@ export function ownStatus(server: Server, { node, facts, processes, stopping }: 
     processesOk: processesOk(server, processes),
     stopping,
     grants: grantsToPeer(server),
-    operation: record.operation && { id: record.operation.id, kind: record.operation.kind },
     version: node.version,
   };
 }

@@ -2,14 +2,14 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { closeSync } from 'node:fs';
 import type { ProcessView } from '@understudy/contracts';
-import type { Clock, Logger, ProcessConfiguration } from '@understudy/platform';
+import { APPLICATION_MARK, type Clock, type Logger, type ProcessConfiguration } from '@understudy/platform';
 import { checkHealth } from './health-check.ts';
 import { commandAs } from './os-user.ts';
 import { endAll } from './process-group.ts';
 import { abortion, elapsed, orGone, type Run } from './process-life.ts';
 import { openLog, rotateLog } from './process-log.ts';
 import type { ProcessRecords } from './process-record.ts';
-import { identify, isSameAlive, MARK, membersOf, type ProcessIdentity } from './process-table.ts';
+import { identify, isSameAlive, membersOf, type ProcessIdentity } from './process-table.ts';
 import { Readiness } from './readiness.ts';
 import { afterEnd } from './restart-policy.ts';
 
@@ -37,7 +37,7 @@ export interface ProcessListener {
 export interface ProcessSurroundings {
   readonly records: ProcessRecords;
   readonly logFile: string;
-  /** Names the process on this machine; see `MARK`. */
+  /** Names the process on this machine; see `APPLICATION_MARK`. */
   readonly mark: string;
   readonly environment: NodeJS.ProcessEnv;
 }
@@ -327,7 +327,11 @@ export class ExecProcess {
   }
 
   private get environment(): NodeJS.ProcessEnv {
-    return { ...this.surroundings.environment, ...this.configuration.environment, [MARK]: this.surroundings.mark };
+    return {
+      ...this.surroundings.environment,
+      ...this.configuration.environment,
+      [APPLICATION_MARK]: this.surroundings.mark,
+    };
   }
 
   private get digest(): string {

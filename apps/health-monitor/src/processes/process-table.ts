@@ -1,5 +1,5 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { bootId } from '@understudy/platform';
+import { readFileSync } from 'node:fs';
+import { APPLICATION_MARK, allPids, bootId, environmentOf } from '@understudy/platform';
 
 /** Exactly one process: a pid alone is given again, to another. */
 export interface ProcessIdentity {
@@ -17,9 +17,6 @@ export interface LivingProcess {
   /** It is one of the kernel's own threads: no program, no environment. */
   readonly isKernelThread: boolean;
 }
-
-/** This environment variable marks all that a process of the application starts, even what leaves its session. */
-export const MARK = 'UNDERSTUDY_APPLICATION_PROCESS';
 
 /** PF_KTHREAD of the kernel. */
 const KERNEL_THREAD = 0x00200000;
@@ -69,22 +66,12 @@ export function membersOf(mark: string, leader: ProcessIdentity | null, sawLeade
 
 /** What follows `prefix` in the marks of all living processes. */
 export function marksPresent(prefix: string): Set<string> {
-  const marks = allPids().flatMap((pid) => environmentOf(pid).filter((entry) => entry.startsWith(`${MARK}=${prefix}`)));
-  return new Set(marks.map((entry) => entry.slice(MARK.length + 1 + prefix.length)));
-}
-
-function allPids(): number[] {
-  return readdirSync('/proc').flatMap((entry) => (/^\d+$/.test(entry) ? [Number(entry)] : []));
+  const marks = allPids().flatMap((pid) =>
+    environmentOf(pid).filter((entry) => entry.startsWith(`${APPLICATION_MARK}=${prefix}`)),
+  );
+  return new Set(marks.map((entry) => entry.slice(APPLICATION_MARK.length + 1 + prefix.length)));
 }
 
 function carries(pid: number, mark: string): boolean {
-  return environmentOf(pid).includes(`${MARK}=${mark}`);
-}
-
-function environmentOf(pid: number): string[] {
-  try {
-    return readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
-  } catch {
-    return []; // gone, or another user's: not started by us
-  }
+  return environmentOf(pid).includes(`${APPLICATION_MARK}=${mark}`);
 }

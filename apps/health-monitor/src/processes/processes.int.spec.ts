@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import {
+  APPLICATION_MARK,
   bootId,
   NodePaths,
   type ProcessConfiguration,
@@ -16,7 +17,7 @@ import {
 } from '@understudy/platform';
 import { makeProcesses, type ProcessSupervisor } from './index.ts';
 import { rotateLog } from './process-log.ts';
-import { livingProcess, MARK, membersOf } from './process-table.ts';
+import { livingProcess, membersOf } from './process-table.ts';
 
 /** Nothing supersedes the start. */
 const NEVER = new AbortController().signal;
@@ -253,7 +254,7 @@ describe('the application’s processes', () => {
     const orphan = spawn('/bin/sleep', ['1000'], {
       detached: true,
       stdio: 'ignore',
-      env: { [MARK]: `${directory}|app` },
+      env: { [APPLICATION_MARK]: `${directory}|app` },
     });
     const supervisor = supervise(process_('exec sleep 1000'));
     await supervisor.startAll(1, NEVER);
