@@ -32,10 +32,10 @@ async function readyForTheCut(pair: RealPair) {
     ({ witness }) => witness?.holder?.role === 'primary' && (witness.leaseRemainingSeconds ?? 0) > 0,
   );
   await secondary.shows('that it is armed', { withinMs: 20_000 }, ({ automaticFailover }) => automaticFailover.armed);
-  return {
-    inner: await pair.startWriter([`${primary.host.address}:5432`], primary.host),
-    outer: await pair.startWriter([`${secondary.host.address}:5432`]),
-  };
+  const inner = await pair.startWriter([`${primary.host.address}:5432`], primary.host);
+  const outer = await pair.startWriter([`${secondary.host.address}:5432`]);
+  await until('the primary is written to', { withinMs: 10_000 }, () => inner.log.acknowledged.length > 5);
+  return { inner, outer };
 }
 
 scenariosOnRealPair('a pair with a witness', { layout: 'separate', sections: { witness: WITNESS } }, (scenario) => {
@@ -75,7 +75,6 @@ scenariosOnRealPair('a pair with a witness', { layout: 'separate', sections: { w
     async ({ pair, primary, secondary }) => {
       await startWitness(pair);
       const { inner, outer } = await readyForTheCut(pair);
-      await until('the primary is written to', { withinMs: 10_000 }, () => inner.log.acknowledged.length > 5);
 
       primary.host.freeze(primary.servicePid('health-monitor'));
       primary.host.cutLink();
