@@ -211,6 +211,36 @@ describe('decisions', () => {
     expect(closed.server.record).toMatchObject({ hold: 0, lineage: 1, opened: false, closing: true });
   });
 
+  it('do not open again, or go on opening, what has no right to serve any more', () => {
+    const witness = { kind: 'nats', leaseMs: 4000, fenceMs: 1000 } as const;
+    const opening = {
+      decisionId: 'd',
+      effects: [{ kind: 'open-database', epoch: 1 }],
+    } as const;
+    const owning = { pairId: 'pair', epoch: 1, hold: 1, lineage: 1 } as const;
+    const cases = [
+      ['primary-failover', { cause: 'hand-over' }, { type: 'peer-lost' }],
+      [
+        'primary-failover',
+        { cause: 'hand-over', operation: { id: 'o', kind: 'forced-failover' } },
+        { type: 'operator-cancel' },
+      ],
+      ['primary-uncertain', {}, { type: 'tick', unixMs: 0 }],
+      ['primary-alone', { cause: 'solo', inFlight: opening }, { type: 'tick', unixMs: 0 }],
+      ['primary-failback', { inFlight: opening }, { type: 'tick', unixMs: 0 }],
+    ] as const;
+    for (const [state, more, event] of cases) {
+      const base = server('primary', { state, ...owning, ...more } as never);
+      const at = (atMs: number) =>
+        decide({ ...base, settings: { ...SETTINGS, witness }, peerGrantUntilMs: 10_000 }, {
+          ...event,
+          atMs,
+        } as HaEvent);
+      expect(at(8999).rule?.id).not.toBe('P-140');
+      expect([state, at(9000).rule?.id]).toEqual([state, 'P-140']);
+    }
+  });
+
   it('mint odd epochs on the primary and even ones on the secondary', () => {
     const taken = decide(
       { ...lost({ epoch: 5 }), link: 'confirmed-lost' },

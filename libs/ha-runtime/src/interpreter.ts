@@ -6,11 +6,13 @@ interface Run {
   readonly decisionId: string;
   readonly abort: AbortController;
   readonly ended: Promise<void>;
+  hasEnded: boolean;
 }
 
 /**
  * Performs decisions' effects in order, stops at the first failure, and reports one event per decision. A later decision
- * supersedes the effects of an earlier one: they are aborted and have let go before the later ones start.
+ * supersedes the effects of an earlier one: they are aborted and have let go before the later ones start. Only what has lost its
+ * right to serve is closed without waiting for that, and once more afterwards.
  */
 export class Interpreter {
   private run: Run | null = null;
@@ -31,14 +33,32 @@ export class Interpreter {
     const before = this.run;
     before?.abort.abort();
     const abort = new AbortController();
-    const ended = (before?.ended ?? Promise.resolve()).then(() => this.performAll(decisionId, effects, abort.signal));
-    this.run = { decisionId, abort, ended };
+    const [first] = effects;
+    const early = new AbortController();
+    if (first?.kind === 'fence' && before !== null && !before.hasEnded)
+      this.closeAtOnce(decisionId, first.epoch, early.signal);
+    const ended = (before?.ended ?? Promise.resolve())
+      .then(() => {
+        early.abort();
+        return this.performAll(decisionId, effects, abort.signal);
+      })
+      .then(() => {
+        run.hasEnded = true;
+      });
+    const run: Run = { decisionId, abort, ended, hasEnded: false };
+    this.run = run;
   }
 
   /** Lets go of what is in flight; what was begun is continued after the next start. */
   async stop(): Promise<void> {
     this.run?.abort.abort();
     await this.run?.ended;
+  }
+
+  private closeAtOnce(decisionId: string, epoch: number, signal: AbortSignal): void {
+    const { database, processes } = this.ports;
+    const context = { taskId: `${decisionId}#at-once`, epoch, signal, progress: () => undefined };
+    for (const closing of [processes.killAll(), database.fence(context)]) closing.catch(() => undefined);
   }
 
   private async performAll(decisionId: string, effects: readonly Effect[], signal: AbortSignal): Promise<void> {

@@ -137,6 +137,7 @@ export class SimulatedPair {
     if (!server.frozen) return;
     server.frozen = false;
     this.thawedAtMs = this.nowMs;
+    server.thawedAtMs = this.nowMs;
     server.lastHeardMs = this.nowMs;
     server.lastFailureMs = this.nowMs;
     this.linkUpSinceMs = this.nowMs;

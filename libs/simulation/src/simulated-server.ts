@@ -12,6 +12,7 @@ import {
   newRecord,
   type PeerView,
   parseLsn,
+  rightToServeUntilMs,
   type Server,
   type ServerRecord,
   type ServerRole,
@@ -19,6 +20,9 @@ import {
   toldOfRecord,
 } from '@understudy/ha-core';
 import { SimulatedLeaseKeeper, type SimulatedWitness } from './simulated-witness.ts';
+
+/** Every server looks at the time at least so often. */
+const LOOK_AT_TIME_MS = 1000;
 
 /** A database as the simulation sees it: a list of writes, each carrying the epoch it was made under. */
 export interface SimulatedDatabase {
@@ -72,6 +76,8 @@ export class SimulatedServer {
   up = true;
   /** Everything of this server stands still, and goes on later as if nothing had been. */
   frozen = false;
+  /** When it went on last: a server that stood still notices that only when it has looked at the time. */
+  thawedAtMs = Number.NEGATIVE_INFINITY;
   /** A process of the application survives SIGKILL. */
   unkillable = false;
   /** The application does not start here. */
@@ -154,6 +160,7 @@ export class SimulatedServer {
     if (peerPosition !== null) this.told.set(peerPosition.lineage, parseLsn(peerPosition.lsn));
     if (!sameRun) this.hasWarrant = this.record.pairId === null || this.record.state === 'ha-initializing';
     this.feed({ type: 'boot', runId: `${this.role}-${this.runs}`, sameRun });
+    this.feed({ type: 'tick', unixMs: this.around.nowMs() });
   }
 
   /** Power off at once: nothing says good-bye. */
@@ -333,6 +340,7 @@ export class SimulatedServer {
           return 'data-missing';
         if (!this.hasWarrant)
           this.brokenLaw ??= `the ${this.role} opens its database after a start without having asked`;
+        this.checkRight();
         database.mode = 'read-write';
         database.isStandby = false;
         return null;
@@ -414,6 +422,15 @@ export class SimulatedServer {
     const other = this.around.reachable(this);
     if (this.database.mode !== 'read-write' || other === null || !this.streaming()) return null;
     return this.database.log.length - other.database.log.length;
+  }
+
+  /** With a witness nothing is opened that has no right to serve. */
+  private checkRight(): void {
+    const untilMs = rightToServeUntilMs(this.server);
+    const nowMs = this.around.nowMs();
+    if (nowMs - this.thawedAtMs < LOOK_AT_TIME_MS) return;
+    if (untilMs !== null && this.record.maintenance === null && nowMs >= untilMs)
+      this.brokenLaw ??= `the ${this.role} opens its database without a right to serve`;
   }
 
   /** Law 5, by what this server was really told; and consent leaves nothing behind that the giver has. */

@@ -22,6 +22,9 @@ const BLOCK_BYTES = 4096;
 /** `run/database-intent.json`: what PostgreSQL shall do, so that a restarted service goes on where the last one was. */
 export class StateFile {
   private state: EngineState;
+  /** As the file has it. */
+  private written: EngineState | null;
+  private tail: Promise<void> = Promise.resolve();
 
   /** The desired state of another run of the server does not count: it was booted, and somebody else may be active now. */
   constructor(
@@ -29,6 +32,7 @@ export class StateFile {
     runId: string,
   ) {
     const kept = this.read();
+    this.written = kept;
     this.state = {
       runId,
       desired: kept?.runId === runId ? kept.desired : null,
@@ -41,12 +45,20 @@ export class StateFile {
     return this.state;
   }
 
-  /** Durable when it returns. Works on a full disk too: then the file is overwritten where it lies, which needs no room. */
-  async update(change: Partial<Omit<EngineState, 'runId'>>): Promise<void> {
-    const next = { ...this.state, ...change };
-    if (JSON.stringify(next) === JSON.stringify(this.state)) return;
-    this.state = next;
-    const content = JSON.stringify(next)
+  /**
+   * In force at once, durable when it resolves. Works on a full disk too: then the file is overwritten where it lies, which needs no
+   * room.
+   */
+  update(change: Partial<Omit<EngineState, 'runId'>>): Promise<void> {
+    this.state = { ...this.state, ...change };
+    this.tail = this.tail.catch(() => undefined).then(() => this.write());
+    return this.tail;
+  }
+
+  private async write(): Promise<void> {
+    const { state } = this;
+    if (JSON.stringify(state) === JSON.stringify(this.written)) return;
+    const content = JSON.stringify(state)
       .padEnd(BLOCK_BYTES - 1)
       .concat('\n');
     try {
@@ -55,6 +67,7 @@ export class StateFile {
       if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
       await this.overwrite(content);
     }
+    this.written = state;
   }
 
   private async overwrite(content: string): Promise<void> {

@@ -83,7 +83,12 @@ export class DatabaseEngine {
       render: () => this.render(),
       observe: () => this.observe(),
     });
-    this.desk = new TaskDesk((task, context) => this.perform(task, context), this.state, logger);
+    this.desk = new TaskDesk(
+      (task, context) => this.perform(task, context),
+      this.state,
+      logger,
+      (task) => this.tasks.atOnce(task),
+    );
     this.supervision = new Supervision(this.postmaster, events, clock, {
       shallRun: () => !this.desk.isBusy && ['active', 'standby'].includes(this.state.current.desired ?? ''),
       launch: (context) => this.tasks.launch(context),

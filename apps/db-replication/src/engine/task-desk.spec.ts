@@ -13,6 +13,8 @@ const TASK: DatabaseTask = { kind: 'start-active' };
 
 let directory: string;
 let desk: TaskDesk;
+/** What was done for new tasks before anything was waited for. */
+let atOnce: string[];
 /** The tasks that have begun, in their order. */
 let begun: { context: TaskContext; finish: () => void; fail: (error: Error) => void }[];
 
@@ -21,7 +23,9 @@ beforeEach(() => {
   begun = [];
   const work = (_task: DatabaseTask, context: TaskContext) =>
     new Promise<object>((resolve, reject) => void begun.push({ context, finish: () => resolve({}), fail: reject }));
-  desk = new TaskDesk(work, new StateFile(join(directory, 'state'), 'run'), SILENT_LOGGER);
+  atOnce = [];
+  const state = new StateFile(join(directory, 'state'), 'run');
+  desk = new TaskDesk(work, state, SILENT_LOGGER, ({ kind }) => atOnce.push(kind));
 });
 
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
@@ -47,6 +51,21 @@ describe('asked for another task while one is at work', () => {
     (await nth(1)).finish();
     expect(await held).toMatchObject({ state: 'succeeded' });
     expect(await ask('first')).toMatchObject({ state: 'succeeded' });
+  });
+
+  it('does what cannot wait for the new one at once, and only once', async () => {
+    await ask('first');
+    await ask('second');
+    await ask('second');
+    expect(atOnce).toEqual(['start-active', 'start-active']);
+    expect(begun).toHaveLength(1);
+    const first = await nth(0);
+    first.finish();
+    await delay(20);
+    expect(await ask('first')).toMatchObject({ state: 'succeeded' });
+    expect(atOnce).toHaveLength(2);
+    expect(await ask('third', { epoch: 0 })).toMatchObject({ state: 'failed', code: 'stale-epoch' });
+    expect(atOnce).toHaveLength(2);
   });
 
   it('cancels the one that it replaces, and waits for it to let go', async () => {

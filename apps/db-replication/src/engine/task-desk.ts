@@ -38,6 +38,8 @@ export class TaskDesk {
     private readonly work: (task: DatabaseTask, context: TaskContext) => Promise<Partial<DatabaseTaskResult>>,
     private readonly state: StateFile,
     private readonly logger: Logger,
+    /** What a new task does before anything is waited for: the disk, or the end of the task at work. */
+    private readonly atOnce: (task: DatabaseTask) => void = () => undefined,
   ) {}
 
   /** Whether a task is at work: then PostgreSQL's comings and goings are its business. */
@@ -49,6 +51,7 @@ export class TaskDesk {
     const known = this.outcomes.get(taskId);
     if (known) return known;
     if (epoch < this.state.current.epoch) return this.stale(epoch);
+    if (this.latest !== taskId) this.atOnce(task);
     this.latest = taskId;
     // Told at once, and not only when its turn comes: what is replaced may need a while to let go.
     if (replaces !== taskId) this.replace(replaces);

@@ -130,7 +130,13 @@ export class DatabaseTasks {
     return (await this.parts.directory.shape()).exists ? this.endOfData(context) : { hasDatabase: false };
   }
 
-  /** Law of the lease: what may not serve any more is closed within the time that is left, at any price. */
+  /** Law of the lease: what may not serve any more is closed within the time that is left, whatever else is at work. */
+  atOnce(task: DatabaseTask): void {
+    if (task.kind !== 'fence') return;
+    this.parts.state.update({ desired: 'stopped' }).catch(() => undefined);
+    this.parts.postmaster.killAtOnce();
+  }
+
   private async fence(context: TaskContext): Promise<Found> {
     await this.parts.state.update({ desired: 'stopped' });
     this.parts.observer.close();

@@ -16,6 +16,7 @@ const ValueSchema = z.object({ role: z.enum(['primary', 'secondary']), epoch: z.
 /** The lease in a key-value bucket of NATS JetStream: one server or a cluster of three, anywhere else than the pair. */
 export class NatsLeaseStore implements LeaseStore {
   private connection: NatsConnection | null = null;
+  private connecting: Promise<NatsConnection> | null = null;
   private opening: Promise<KV> | null = null;
   private closed = false;
 
@@ -27,22 +28,22 @@ export class NatsLeaseStore implements LeaseStore {
   ) {}
 
   async read(): Promise<Lease | null> {
-    const bucket = await this.bucket();
-    const entry = await this.within(bucket.get(this.key()));
+    const entry = await this.ask((bucket) => bucket.get(this.key()));
     if (entry === null || entry.operation !== 'PUT') return null;
     return { ...ValueSchema.parse(entry.json()), revision: entry.revision };
   }
 
   async replace(lease: { role: ServerRole; epoch: number }, revision: number): Promise<Lease | null> {
-    const bucket = await this.bucket();
     const value = JSON.stringify({ role: lease.role, epoch: lease.epoch });
-    try {
-      const written = revision === 0 ? bucket.create(this.key(), value) : bucket.update(this.key(), value, revision);
-      return { ...lease, revision: await this.within(written) };
-    } catch (error) {
-      if (isWrongRevision(error)) return null;
-      throw error;
-    }
+    const write = (bucket: KV) =>
+      (revision === 0 ? bucket.create(this.key(), value) : bucket.update(this.key(), value, revision)).catch(
+        (error: unknown) => {
+          if (isWrongRevision(error)) return null;
+          throw error;
+        },
+      );
+    const written = await this.ask(write);
+    return written === null ? null : { ...lease, revision: written };
   }
 
   async close(): Promise<void> {
@@ -50,15 +51,32 @@ export class NatsLeaseStore implements LeaseStore {
     await this.connection?.close().catch(() => undefined);
   }
 
-  private async bucket(): Promise<KV> {
-    this.opening ??= this.open().catch((error: unknown) => {
+  /** After any failure the bucket is opened anew: its storage may have been lost, and the bucket with it. */
+  private async ask<T>(question: (bucket: KV) => Promise<T>): Promise<T> {
+    try {
+      this.opening ??= this.open();
+      const bucket = await this.within(this.opening);
+      return await this.within(question(bucket));
+    } catch (error) {
       this.opening = null;
       throw error;
-    });
-    return this.within(this.opening);
+    }
   }
 
   private async open(): Promise<KV> {
+    this.connecting ??= this.connect().catch((error: unknown) => {
+      this.connecting = null;
+      throw error;
+    });
+    const buckets = new Kvm(await this.connecting);
+    // made by whoever comes first, where the account may make it; otherwise it is there already
+    const make = (replicas: number) => buckets.create(BUCKET, { history: 1, replicas });
+    return make(this.witness.servers.length >= 3 ? 3 : 1)
+      .catch(() => make(1))
+      .catch(() => buckets.open(BUCKET));
+  }
+
+  private async connect(): Promise<NatsConnection> {
     const { servers, credentialsFile } = this.witness;
     const connection = await connect({
       servers: [...servers],
@@ -77,11 +95,10 @@ export class NatsLeaseStore implements LeaseStore {
     this.connection = connection;
     void connection.closed().then(() => {
       this.connection = null;
+      this.connecting = null;
       this.opening = null;
     });
-    const buckets = new Kvm(connection);
-    // made by whoever comes first, where the account may make it; otherwise it is there already
-    return buckets.create(BUCKET, { history: 1 }).catch(() => buckets.open(BUCKET));
+    return connection;
   }
 
   private within<T>(work: Promise<T>): Promise<T> {

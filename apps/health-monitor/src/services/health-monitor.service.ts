@@ -122,10 +122,12 @@ export class HealthMonitorService {
     });
     this.listen();
     await this.submit({ type: 'boot', runId, sameRun });
+    // what the last manager was opening may have lost its right meanwhile
+    this.tick();
     this.publishWatch();
     this.witness?.start(
       () => this.record,
-      (witness) => void this.submit({ type: 'witness-observed', witness }).catch(() => undefined),
+      (witness) => this.submit({ type: 'witness-observed', witness }).catch(() => undefined),
     );
     this.timers = [setInterval(() => this.tick(), TICK_MS), setInterval(() => this.publishWatch(), WATCH_REPEAT_MS)];
   }

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { rename, writeFile } from 'node:fs/promises';
 import { z } from 'zod';
 
 const NoteSchema = z.object({ runId: z.string(), untilMs: z.number().nullable() });
@@ -35,7 +35,10 @@ export class ServingRight {
     for (let written: number | null | undefined; written !== this.noted; ) {
       written = this.noted;
       const note = JSON.stringify({ runId: this.runId, untilMs: written ?? null });
-      await writeFile(this.file, note, { mode: 0o600 }).catch(() => undefined);
+      // never half a note; that it survives a power loss is not needed
+      await writeFile(`${this.file}.new`, note, { mode: 0o600 })
+        .then(() => rename(`${this.file}.new`, this.file))
+        .catch(() => undefined);
     }
   }
 }

@@ -22,8 +22,11 @@ const GATEWAY_MISSED = 3;
 
 /** Tells the state machine what is known of the witness. */
 export interface WitnessService {
-  /** Begins to look; `tell` is called several times within the time of a lease. */
-  start(record: () => ServerRecord, tell: (witness: WitnessView) => void): void;
+  /**
+   * Begins to look; `tell` is called several times within the time of a lease. A lease is not renewed before the last that was told is
+   * taken in: who cannot decide any more shall not keep the role from the peer.
+   */
+  start(record: () => ServerRecord, tell: (witness: WitnessView) => Promise<unknown>): void;
   close(): Promise<void>;
   readonly port: WitnessPort | null;
 }
@@ -39,9 +42,10 @@ export function witnessSettings({ witness }: NodeConfiguration): WitnessSettings
 export class LeaseKeeper implements WitnessService, WitnessPort {
   private readonly knowledge: LeaseKnowledge;
   private reachable = false;
-  private looking: Promise<void> | null = null;
+  private looking: Promise<unknown> | null = null;
   private timer: NodeJS.Timeout | undefined;
-  private tell: (witness: WitnessView) => void = () => undefined;
+  private hasLooked = false;
+  private tell: (witness: WitnessView) => Promise<unknown> = () => Promise.resolve();
 
   constructor(
     private readonly role: ServerRole,
@@ -57,10 +61,11 @@ export class LeaseKeeper implements WitnessService, WitnessPort {
     return this;
   }
 
-  start(record: () => ServerRecord, tell: (witness: WitnessView) => void): void {
+  start(record: () => ServerRecord, tell: (witness: WitnessView) => Promise<unknown>): void {
     this.tell = tell;
     const look = () => {
-      tell(this.knowledge.view(this.reachable));
+      // before the first look nothing is known, not even that the witness is away
+      if (this.hasLooked) void tell(this.knowledge.view(this.reachable));
       if (record().pairId === null) return;
       this.looking ??= this.look(record())
         .then(() => tell(this.knowledge.view(this.reachable)))
@@ -78,7 +83,7 @@ export class LeaseKeeper implements WitnessService, WitnessPort {
     this.knowledge.see(await this.store.read(), this.clock.nowMs());
     const isGiven = this.knowledge.mayTake(epoch, this.clock.nowMs()) && (await this.take(epoch));
     // the lease is known before anything is opened under it
-    this.tell(this.knowledge.view(true));
+    void this.tell(this.knowledge.view(true));
     return isGiven;
   }
 
@@ -98,6 +103,7 @@ export class LeaseKeeper implements WitnessService, WitnessPort {
       if (this.reachable) this.logger.warn('The witness does not answer', { error: String(error) });
       this.reachable = false;
     }
+    this.hasLooked = true;
   }
 
   private async take(epoch: number): Promise<boolean> {
@@ -117,11 +123,11 @@ export class GatewayWatch implements WitnessService {
 
   constructor(private readonly probe: GatewayProbe) {}
 
-  start(_record: () => ServerRecord, tell: (witness: WitnessView) => void): void {
+  start(_record: () => ServerRecord, tell: (witness: WitnessView) => Promise<unknown>): void {
     this.timer = setInterval(() => {
       void this.probe.answers().then((answered) => {
         this.missed = answered ? 0 : this.missed + 1;
-        tell({ reachable: this.missed < GATEWAY_MISSED, leaseUntilMs: null, holder: null, takeableAtMs: null });
+        void tell({ reachable: this.missed < GATEWAY_MISSED, leaseUntilMs: null, holder: null, takeableAtMs: null });
       });
     }, GATEWAY_EVERY_MS);
   }

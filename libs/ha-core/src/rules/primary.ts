@@ -323,9 +323,17 @@ const GIVING_UP: readonly Rule[] = [
 const FENCING: readonly Rule[] = [
   {
     id: 'P-140',
-    from: ['primary-active', 'primary-lost-secondary', 'primary-uncertain', 'primary-alone', 'primary-failback'],
-    on: [...FACTS, 'witness-observed', 'peer-lost', 'peer-confirmed-lost'],
-    when: ['opened', 'owner', 'isolated'],
+    from: [
+      'primary-active',
+      'primary-lost-secondary',
+      'primary-uncertain',
+      'primary-alone',
+      'primary-failover',
+      'primary-failback',
+    ],
+    on: [...FACTS, 'witness-observed', 'peer-lost', 'peer-confirmed-lost', 'effect-failed', 'operator-cancel'],
+    // what is being opened, or would be opened again, is no exception
+    when: ['owner', 'not-booting', 'isolated'],
     to: 'primary-failover',
     change: ['fail-operation', 'fenced'],
     effects: ['fence'],

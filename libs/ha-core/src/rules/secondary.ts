@@ -461,7 +461,7 @@ const TAKING_OVER: readonly Rule[] = [
     id: 'S-60',
     from: ['secondary-failover'],
     on: FACTS,
-    when: ['booting', 'owner', 'idle', 'not-opened', 'link-up', 'peer-not-ahead'],
+    when: ['booting', 'owner', 'idle', 'not-opened', 'link-up', 'peer-not-ahead', 'not-isolated'],
     to: null,
     change: ['take-role', 'clear-cause'],
     effects: ['open-database', 'start-processes'],
@@ -557,9 +557,16 @@ const WITH_WITNESS: readonly Rule[] = [
   },
   {
     id: 'S-146',
-    from: ['secondary-active', 'secondary-failback', 'secondary-uncertain', 'secondary-failover'],
-    on: [...FACTS, 'witness-observed', 'peer-lost', 'peer-confirmed-lost'],
-    when: ['opened', 'owner', 'isolated'],
+    from: [
+      'secondary-active',
+      'secondary-failback',
+      'secondary-post-failback',
+      'secondary-uncertain',
+      'secondary-failover',
+    ],
+    on: [...FACTS, 'witness-observed', 'peer-lost', 'peer-confirmed-lost', 'effect-failed', 'operator-cancel'],
+    // what is being opened, or would be opened again, is no exception
+    when: ['owner', 'not-booting', 'isolated'],
     to: 'secondary-lost-primary',
     change: ['fail-operation', 'fenced'],
     effects: ['fence'],
