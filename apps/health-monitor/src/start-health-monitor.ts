@@ -9,6 +9,7 @@ import {
   PeerIdentityFile,
   readStoreCredentials,
   type ServiceEnvironment,
+  servingNoteFile,
   settingsWithoutEffect,
   witnessTiming,
 } from '@understudy/platform';
@@ -115,7 +116,7 @@ export async function startHealthMonitor(env: ServiceEnvironment): Promise<Runni
     database,
     (pairId) => new PeerAdapter(bus, configuration.node.role, pairId),
     makeWitness(env, () => keeper.latest.pairId),
-    new ServingRight(join(paths.run, 'serving-right.json'), env.runId),
+    new ServingRight(servingNoteFile(paths.run), env.runId),
   );
   pairing.onChange = () => monitor.publishWatch();
   const responder = new RegistrationResponder(registrationGate(monitor, pairing, keys), clock);

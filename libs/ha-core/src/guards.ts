@@ -285,15 +285,19 @@ function isIsolated(
 }
 
 /**
- * Until when this server may serve without asking again, on its own clock: by the peer's answers or by its lease. Null when it does not
- * serve, or when nothing limits it.
+ * Until when this server may serve without asking again, on its own clock: by the peer's answers, by its lease, or by maintenance. Null
+ * when it does not serve, or when nothing limits it.
  */
 export function rightToServeUntilMs({ settings, witness, peerGrantUntilMs, record }: Server): number | null {
-  // what is being closed for want of a right has none until it is closed
-  const isBeingClosed = record.cause === 'fenced' && record.closing;
+  // what is being closed for want of a right has none until it is closed; what is closed for a hand-over may be open until it is
+  const isBeingClosed = record.closing && (record.cause === 'fenced' || (record.hold !== 0 && record.cause !== 'boot'));
   if (settings.witness?.kind !== 'nats' || record.pairId === null || !(keepsLease(record) || isBeingClosed))
     return null;
-  return Math.max(peerGrantUntilMs, witness?.leaseUntilMs ?? 0);
+  const granted = Math.max(peerGrantUntilMs, witness?.leaseUntilMs ?? 0);
+  const { maintenance } = record;
+  if (maintenance === null) return granted;
+  // nobody gets the lease before the maintenance is over, and this server then has its usual margin to close itself
+  return maintenance.runId === record.runId ? Math.max(granted, maintenance.untilMs + settings.witness.fenceMs) : null;
 }
 
 /** No answer that was given to the peer lets it serve any more. Clocks may run apart by a hundredth. */

@@ -3,7 +3,7 @@ import { actionRefusal } from './actions.ts';
 import { CHANGES } from './changes.ts';
 import { decide, RULES } from './decide.ts';
 import { HA_EVENT_TYPES, type HaEvent } from './events.ts';
-import { GUARDS } from './guards.ts';
+import { GUARDS, rightToServeUntilMs } from './guards.ts';
 import { IGNORED } from './ignored.ts';
 import { missingBytes } from './lag.ts';
 import { atStart, newRecord, type PeerView, type Server, type ServerRecord } from './server.ts';
@@ -209,6 +209,30 @@ describe('decisions', () => {
     expect(closed.rule?.id).toBe('P-140');
     expect(closed.effects?.map(({ kind }) => kind)).toEqual(['fence']);
     expect(closed.server.record).toMatchObject({ hold: 0, lineage: 1, opened: false, closing: true });
+  });
+
+  it('limit the right to serve by what was granted, by the end of maintenance, and until what is handed over is closed', () => {
+    const witness = { kind: 'nats', leaseMs: 4000, fenceMs: 1000 } as const;
+    const maintenance = { reason: '', minutes: 1, untilMs: 60_000, untilUnixMs: 0, runId: 'r' };
+    const right = (more: Partial<ServerRecord>) => {
+      const base = server('primary', {
+        state: 'primary-active',
+        pairId: 'pair',
+        runId: 'r',
+        hold: 1,
+        epoch: 1,
+        ...more,
+      });
+      return rightToServeUntilMs({ ...base, settings: { ...SETTINGS, witness }, peerGrantUntilMs: 10_000 });
+    };
+    expect(right({ opened: true })).toBe(10_000);
+    expect(right({ opened: true, maintenance })).toBe(61_000);
+    expect(right({ opened: true, maintenance: { ...maintenance, runId: 'before' } })).toBeNull();
+    expect(right({ closing: true, cause: 'hand-over' })).toBe(10_000);
+    expect(right({ closing: true, cause: 'boot' })).toBeNull();
+    expect(right({ closing: true, hold: 0, cause: 'fenced' })).toBe(10_000);
+    expect(right({ closing: true, hold: 0, cause: 'superseded' })).toBeNull();
+    expect(right({})).toBeNull();
   });
 
   it('do not open again, or go on opening, what has no right to serve any more', () => {

@@ -19,6 +19,7 @@ export class HaHost {
   private readonly interpreter: Interpreter;
   private tail: Promise<unknown> = Promise.resolve();
   private stopped = false;
+  private performs = true;
 
   constructor(
     private readonly ports: RuntimePorts,
@@ -54,6 +55,15 @@ export class HaHost {
     return decision;
   }
 
+  /**
+   * Begins nothing any more, and lets go of the effects in flight, because this server is being stopped. It goes on deciding: as long as
+   * something is open its right to serve has to be kept, and it is closed when that is lost.
+   */
+  async beginNothing(): Promise<void> {
+    this.performs = false;
+    await this.interpreter.stop();
+  }
+
   /** Stops deciding and lets go of the effects in flight; they continue after the next start. */
   async stop(): Promise<void> {
     this.stopped = true;
@@ -66,7 +76,8 @@ export class HaHost {
     if (decision.server.record !== this.server.record) await this.ports.journal.write(decision.server.record);
     this.server = decision.server;
     this.ports.announce(decision, event);
-    if (decision.effects !== null) this.interpreter.perform(decision.decisionId ?? '', decision.effects);
+    if (decision.effects !== null && (this.performs || decision.effects[0]?.kind === 'fence'))
+      this.interpreter.perform(decision.decisionId ?? '', decision.effects);
     return decision;
   }
 }

@@ -17,5 +17,6 @@ export * from './peer-file.ts';
 export * from './process-identity.ts';
 export * from './secret.ts';
 export * from './service-environment.ts';
+export * from './serving-right.ts';
 export * from './version.ts';
 export * from './write-file-atomically.ts';

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { SERVICE_NAMES, type ServiceName } from '@understudy/contracts';
 import { Bus } from '@understudy/messaging';
-import { type Logger, Secret, SystemClock, writeFileAtomically } from '@understudy/platform';
+import { type Logger, Secret, SystemClock, servingNoteFile, writeFileAtomically } from '@understudy/platform';
 import { stopAbandonedPostmaster } from './own-postmaster.ts';
 import { PairLink } from './pair-link.ts';
 import type { PreparedNode } from './preparation.ts';
@@ -65,7 +65,7 @@ export class NodeRunner {
     const { configuration, runId } = node;
     this.guard = new ServingGuard(
       {
-        rightFile: join(paths.run, 'serving-right.json'),
+        rightFile: servingNoteFile(paths.run),
         runId,
         dataDirectory: paths.dataDirectory,
         databaseDirectory: configuration.database.dataDirectory,
@@ -103,13 +103,13 @@ export class NodeRunner {
   async stop(): Promise<void> {
     this.stopping = true;
     this.logger.info('Stopping this server');
-    this.guard.stop();
     this.pairLink.stop();
     this.watchdog?.stop();
     await this.stopServices(['composed'], true);
     await this.stopServices(['api-gateway'], false);
     await this.stopServices(['health-monitor'], true);
     await this.stopServices(['db-replication'], true);
+    this.guard.stop();
     if (await stopAbandonedPostmaster(this.node.configuration.database.dataDirectory)) {
       this.logger.warn('PostgreSQL was still running and has been stopped');
     }

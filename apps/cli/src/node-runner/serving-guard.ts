@@ -1,12 +1,19 @@
 import { readFile } from 'node:fs/promises';
-import { APPLICATION_MARK, allPids, type Clock, environmentOf, type Logger } from '@understudy/platform';
+import {
+  APPLICATION_MARK,
+  allPids,
+  type Clock,
+  environmentOf,
+  type Logger,
+  parseServingNote,
+} from '@understudy/platform';
 import { ownPostmaster } from './own-postmaster.ts';
 
 const LOOK_MS = 100;
 
 /** What is guarded. */
 export interface GuardedServer {
-  /** Written by the health monitor: `{ runId, untilMs }`, `untilMs` null without a limit. */
+  /** Written by the health monitor. */
   readonly rightFile: string;
   readonly runId: string;
   readonly dataDirectory: string;
@@ -55,10 +62,10 @@ export class ServingGuard {
 
   private async read(): Promise<void> {
     try {
-      const { runId, untilMs } = JSON.parse(await readFile(this.server.rightFile, 'utf8'));
-      this.untilMs = runId === this.server.runId && typeof untilMs === 'number' ? untilMs : null;
+      const note = await readFile(this.server.rightFile, 'utf8');
+      this.untilMs = parseServingNote(note, this.server.runId)?.untilMs ?? null;
     } catch {
-      // not there, or being written: the next look tells
+      // nothing was noted yet
     }
   }
 

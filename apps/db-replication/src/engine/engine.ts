@@ -1,7 +1,8 @@
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { DatabaseFacts, DatabaseTask, DatabaseTaskResult, PeerIdentity } from '@understudy/contracts';
-import type { Clock, Logger } from '@understudy/platform';
+import { type Clock, type Logger, parseServingNote, servingNoteFile } from '@understudy/platform';
 import { Programs } from '../adapters/programs.ts';
 import { StateFile } from '../adapters/state-file.ts';
 import { TaskFailure } from '../domain/task-failure.ts';
@@ -51,9 +52,9 @@ export class DatabaseEngine {
   private closed = false;
 
   constructor(
-    settings: EngineSettings,
+    private readonly settings: EngineSettings,
     private readonly events: EngineEvents,
-    clock: Clock,
+    private readonly clock: Clock,
     private readonly logger: Logger,
     /** The pinned peer as the file has it now: it may have been pinned a moment ago. */
     private readonly readPeer: (() => Promise<PeerIdentity | null>) | null = null,
@@ -91,6 +92,7 @@ export class DatabaseEngine {
     );
     this.supervision = new Supervision(this.postmaster, events, clock, {
       shallRun: () => !this.desk.isBusy && ['active', 'standby'].includes(this.state.current.desired ?? ''),
+      mayStart: () => this.state.current.desired !== 'active' || !this.hasLostRight(),
       launch: (context) => this.tasks.launch(context),
       changed: () => void this.report(true),
     });
@@ -195,6 +197,17 @@ export class DatabaseEngine {
       while (this.isPeerNew) await this.configureOrTell();
       this.supervision.resume();
       void this.report(true);
+    }
+  }
+
+  /** The runner has closed what its health monitor did not close: it is not opened again before the health monitor is back. */
+  private hasLostRight(): boolean {
+    const { paths, runId } = this.settings;
+    try {
+      const untilMs = parseServingNote(readFileSync(servingNoteFile(paths.run), 'utf8'), runId)?.untilMs ?? null;
+      return untilMs !== null && this.clock.nowMs() > untilMs;
+    } catch {
+      return false;
     }
   }
 

@@ -12,6 +12,8 @@ const WATCH_MS = 50;
 export interface Supervised {
   /** Whether PostgreSQL shall be running, and nobody else is at work on it. */
   shallRun(): boolean;
+  /** Whether it may be started now; else it is looked again. */
+  mayStart(): boolean;
   launch(context: TaskContext): Promise<void>;
   /** Something happened that others should know at once. */
   changed(): void;
@@ -89,7 +91,7 @@ export class Supervision {
     if (this.wasRunning && !isRunning)
       this.failed('PostgreSQL has ended unexpectedly and is started again', 'postgresql-ended');
     this.wasRunning = isRunning;
-    if (isRunning || nowMs < this.nextAtMs) return;
+    if (isRunning || nowMs < this.nextAtMs || !this.supervised.mayStart()) return;
     this.reviving = this.revive().finally(() => {
       this.reviving = null;
       this.supervised.changed();

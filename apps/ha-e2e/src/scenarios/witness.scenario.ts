@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from '@jest/globals';
 import { until } from '../real-pair/deadline.ts';
 import type { RealPair } from '../real-pair/real-pair.ts';
@@ -79,6 +80,11 @@ scenariosOnRealPair('a pair with a witness', { layout: 'separate', sections: { w
       primary.host.freeze(primary.servicePid('health-monitor'));
       primary.host.cutLink();
       await secondary.reaches('Secondary Active', { withinMs: 20_000 });
+      // nobody starts it again while there is no right to serve
+      for (let look = 0; look < 20; look++) {
+        expect(primary.host.processes().map(({ name }) => name)).not.toContain('postgres');
+        await delay(50);
+      }
       await until('the secondary is written to', { withinMs: 10_000 }, () => outer.log.acknowledged.length > 5);
       const firstOutside = outer.log.acknowledged[0];
       expect(inner.log.acknowledged.at(-1)?.atMs).toBeLessThan(firstOutside?.startMs ?? 0);

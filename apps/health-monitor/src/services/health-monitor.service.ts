@@ -134,12 +134,18 @@ export class HealthMonitorService {
 
   /** Stops deciding. `server-shutdown` also stops the application; otherwise it runs on and is found again. */
   async close(reason: 'server-shutdown' | 'service-restart'): Promise<void> {
-    if (reason === 'server-shutdown') await this.handOverBeforeStop();
-    for (const timer of this.timers) clearInterval(timer);
-    await this.witness?.close();
-    await this.host.stop();
-    if (reason === 'server-shutdown') await this.processes.stopEverything();
-    else await this.processes.release();
+    try {
+      if (reason === 'server-shutdown') {
+        await this.handOverBeforeStop();
+        await this.host.beginNothing();
+        await this.processes.stopEverything();
+      }
+    } finally {
+      for (const timer of this.timers) clearInterval(timer);
+      await this.witness?.close();
+      await this.host.stop();
+    }
+    if (reason === 'service-restart') await this.processes.release();
   }
 
   /**

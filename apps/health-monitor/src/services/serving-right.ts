@@ -1,8 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
-import { z } from 'zod';
-
-const NoteSchema = z.object({ runId: z.string(), untilMs: z.number().nullable() });
+import { formatServingNote, parseServingNote } from '@understudy/platform';
 
 /**
  * Until when this server may serve, as a file beside its other run-time files: for the next manager of this run, and for the runner,
@@ -34,7 +32,7 @@ export class ServingRight {
   private async write(): Promise<void> {
     for (let written: number | null | undefined; written !== this.noted; ) {
       written = this.noted;
-      const note = JSON.stringify({ runId: this.runId, untilMs: written ?? null });
+      const note = formatServingNote(this.runId, { untilMs: written ?? null });
       // never half a note; that it survives a power loss is not needed
       await writeFile(`${this.file}.new`, note, { mode: 0o600 })
         .then(() => rename(`${this.file}.new`, this.file))
@@ -45,8 +43,7 @@ export class ServingRight {
 
 function readNote(file: string, runId: string): number {
   try {
-    const note = NoteSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
-    return note.runId === runId ? (note.untilMs ?? 0) : 0;
+    return parseServingNote(readFileSync(file, 'utf8'), runId)?.untilMs ?? 0;
   } catch {
     return 0;
   }

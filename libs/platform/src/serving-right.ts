@@ -1,0 +1,26 @@
+import { join } from 'node:path';
+import { z } from 'zod';
+
+const NoteSchema = z.object({ runId: z.string(), untilMs: z.number().nullable() });
+
+/**
+ * Until when this server may serve, in milliseconds of this machine's monotonic clock; null: it does not serve, or may without limit.
+ * The health monitor notes it, for whoever has to know when the health monitor hangs or is dead.
+ */
+export type ServingNote = Pick<z.infer<typeof NoteSchema>, 'untilMs'>;
+
+/** Where the note is, below the directory of the run-time files. */
+export function servingNoteFile(runDirectory: string): string {
+  return join(runDirectory, 'serving-right.json');
+}
+
+/** The content of a note. */
+export function formatServingNote(runId: string, { untilMs }: ServingNote): string {
+  return JSON.stringify({ runId, untilMs });
+}
+
+/** Null when it is of another run of the server, and so says nothing. Throws when it is no note. */
+export function parseServingNote(text: string, runId: string): ServingNote | null {
+  const note = NoteSchema.parse(JSON.parse(text));
+  return note.runId === runId ? { untilMs: note.untilMs } : null;
+}
