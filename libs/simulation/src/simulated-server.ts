@@ -349,7 +349,8 @@ export class SimulatedServer {
           return 'data-missing';
         if (!this.hasWarrant)
           this.brokenLaw ??= `the ${this.role} opens its database after a start without having asked`;
-        this.checkRight();
+        // a manager that was restarted makes sure of what is open
+        if (database.mode !== 'read-write') this.checkRight();
         if (this.role === 'primary' && this.record.pairId !== null && !this.record.complete)
           this.brokenLaw ??= 'the primary opens a database that is not whole';
         database.mode = 'read-write';
