@@ -206,7 +206,7 @@ it('a copy that fails because the peer dies leaves the old database as it was, a
   await b.perform({ kind: 'start-standby' });
   await b.reaches({ streaming: true });
   const copying = b.perform({ kind: 'follow-peer', forceCopy: true, awaySeconds: null }).catch((error: Error) => error);
-  await until(() => existsSync(`${b.settings.dataDirectory}.copy`));
+  await until(async () => existsSync(`${b.settings.dataDirectory}.copy`));
   await a.engine.close({ shutdown: true });
   expect(String(await copying)).toContain('copy-not-made');
   await b.perform({ kind: 'start-standby' });
