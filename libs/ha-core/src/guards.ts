@@ -368,6 +368,8 @@ function takeoverRefusal(server: Server, atMs: number): string | null {
     return `${missing} bytes are known to be missing, above the limit of ${settings.maximumLagBytes}`;
   if (settings.witness?.kind === 'gateway' && server.witness?.reachable !== true)
     return 'the gateway does not answer: this server may be the one that is cut off';
+  if (settings.witness?.kind === 'nats' && server.witness?.reachable !== true)
+    return 'the witness cannot be reached, and without its lease this server does not take over by itself';
   const last = record.lastAutomaticFailoverAtMs;
   if (last !== null && atMs - last < settings.minimumBetweenFailoversMs) {
     return `hold-down: the last automatic failover was ${Math.round((atMs - last) / 1000)} s ago, the minimum between two is ${settings.minimumBetweenFailoversMs / 1000} s`;

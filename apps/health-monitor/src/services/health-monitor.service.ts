@@ -64,6 +64,7 @@ export class HealthMonitorService {
   private roundTripMs: number | null = null;
   private timers: NodeJS.Timeout[] = [];
   private stopping = false;
+  private isWitnessReachable: boolean | null = null;
   /** Ticks since the peer was heard of last. */
   private silentTicks = 0;
   private lastSaid = { rule: '', atMs: 0 };
@@ -131,7 +132,10 @@ export class HealthMonitorService {
     this.publishWatch();
     this.witness?.start(
       () => this.record,
-      (witness) => this.submit({ type: 'witness-observed', witness }).catch(() => undefined),
+      (witness) => {
+        this.noteWitness(witness.reachable);
+        return this.submit({ type: 'witness-observed', witness }).catch(() => undefined);
+      },
     );
     this.timers = [setInterval(() => this.tick(), TICK_MS), setInterval(() => this.publishWatch(), WATCH_REPEAT_MS)];
   }
@@ -317,6 +321,25 @@ export class HealthMonitorService {
     void this.submit({ type: 'tick', unixMs: this.env.clock.unixMs() }).catch(() => undefined);
     this.noticeSilence();
     void this.events.save();
+  }
+
+  private noteWitness(isReachable: boolean): void {
+    const before = this.isWitnessReachable;
+    this.isWitnessReachable = isReachable;
+    // at a start nothing is said of one that is there, as it should be
+    if (before === isReachable || (before === null && isReachable)) return;
+    const what = this.env.configuration.witness?.kind === 'gateway' ? 'gateway' : 'witness';
+    this.events.add({
+      severity: isReachable ? 'info' : 'warning',
+      code: isReachable ? 'witness-reached' : 'witness-lost',
+      message: isReachable
+        ? `The ${what} answers again`
+        : `The ${what} cannot be reached: no automatic failover, and a server that does not hear its peer either closes itself`,
+      state: null,
+      previousState: null,
+      rule: null,
+      epoch: this.record.epoch,
+    });
   }
 
   /** A heartbeat service that is dead or hangs does not say that the peer is lost. Counted in ticks: who stood still has missed nothing. */

@@ -807,7 +807,7 @@ const FAILING_BACK: readonly Rule[] = [
     on: ['effects-completed'],
     when: ['owner', 'stopped-for-hand-over'],
     to: null,
-    says: 'stopped; the data are closed cleanly',
+    says: 'stopped for the hand-over',
     spec: FAILBACK,
   },
   {
