@@ -86,6 +86,10 @@ function addHa(program: Command): void {
     .option('--email <addresses>', 'who is told, separated by commas')
     .option('--virtual-ip <address>', 'virtual IPv4 address')
     .option('--virtual-ip6 <address>', 'virtual IPv6 address')
+    .option(
+      '--replace-primary',
+      'take the place of the lost primary: the active secondary’s database replaces this one',
+    )
     .action(async (_, command) => (await load()).register(all(command)));
   action(ha, 'failover', 'take over from a failed or lost primary; on the secondary')
     .option('--accept-data-loss', 'although this server is known to lack data')

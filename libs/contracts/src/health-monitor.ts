@@ -146,7 +146,10 @@ const command = <D extends z.ZodType, R extends z.ZodType>(name: string, data: D
 const query = <D extends z.ZodType, R extends z.ZodType>(name: string, data: D, reply: R) =>
   defineRequest({ reach: 'local', service: 'health-monitor', kind: 'query', name, data, reply });
 
-/** Refused with codes: `wrong-server`, `already-configured`, `operation-running`, `invalid-input`. Everything later is the operation's error. */
+/**
+ * Refused with codes: `wrong-server`, `already-configured`, `operation-running`, `invalid-input`. Everything later is the operation's error.
+ * `replacePrimary`: in the place of the lost primary of an active secondary, whose database replaces this server's; needs `confirmed`.
+ */
 export const Register = command(
   'register',
   z.object({
@@ -155,6 +158,8 @@ export const Register = command(
     emailAddresses: z.array(z.string()),
     failoverType: FailoverTypeSchema,
     virtualIp: z.object({ ipv4: z.string().optional(), ipv6: z.string().optional() }).optional(),
+    replacePrimary: z.boolean().optional(),
+    confirmed: z.boolean().optional(),
   }),
   Started,
 );
@@ -200,7 +205,11 @@ export const VerifyAuthenticationKey = command(
 export const PairStandingQuery = query(
   'pair-standing',
   z.object({ pairId: z.string() }),
-  z.object({ dissolved: z.boolean() }),
+  z.object({
+    dissolved: z.boolean(),
+    /** It is a primary in whose place another server is now. */
+    replaced: z.boolean().optional(),
+  }),
 );
 export const StatusQuery = query('status', z.object({}), StatusViewSchema);
 /** Newest first; `since` is an event id (exclusive). */
@@ -238,6 +247,8 @@ export const RegistrationHelloSchema = z.object({
   failoverType: FailoverTypeSchema,
   emailAddresses: z.array(z.string()),
   databaseVersion: z.string(),
+  /** It takes the place of the lost primary of this active secondary; absent: it registers a secondary. */
+  replacePrimary: z.literal(true).optional(),
 });
 export type RegistrationHello = z.infer<typeof RegistrationHelloSchema>;
 export const RegistrationChallengeSchema = z.object({
@@ -253,7 +264,7 @@ export const RegistrationChallengeSchema = z.object({
   databaseVersion: z.string(),
 });
 export type RegistrationChallenge = z.infer<typeof RegistrationChallengeSchema>;
-/** The gateway of the secondary passes the three steps of registration through to its health-monitor. Refusals: `wrong-role`, `wrong-version`, `already-paired`, `wrong-key`, `too-many-attempts`, `same-name`, `expired`. */
+/** The gateway of the secondary passes the three steps of registration through to its health-monitor. Refusals: `wrong-role`, `wrong-version`, `already-paired`, `not-replaceable`, `wrong-key`, `too-many-attempts`, `same-name`, `expired`. */
 export const RegistrationHelloCommand = command(
   'registration-hello',
   RegistrationHelloSchema,

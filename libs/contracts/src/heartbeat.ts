@@ -135,7 +135,8 @@ export const PeerDissolvedPair = defineEvent({
   reach: 'local',
   service: 'heartbeat',
   name: 'peer-dissolved-pair',
-  data: z.object({ pairId: z.string() }),
+  /** `replaced`: because another server is in the place of this one now. */
+  data: z.object({ pairId: z.string(), replaced: z.boolean().optional() }),
 });
 
 /** The primary's word that it has dissolved the pair. */

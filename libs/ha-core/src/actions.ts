@@ -1,7 +1,7 @@
 import type { HaEvent } from './events.ts';
 import { automaticFailoverRefusal, leaseRefusal, peerCannotTell } from './guards.ts';
 import { missingBytes, peerPosition } from './lag.ts';
-import { isServing, lineageOf, type Server } from './server.ts';
+import { isReplaced, isServing, lineageOf, type Server } from './server.ts';
 import { HA_STATE_LABELS, type HaState } from './states.ts';
 
 /** Orders of an operator, in the words of events. */
@@ -20,6 +20,11 @@ export const OPERATOR_EVENTS = [
 
 /** Name of an operator's order. */
 export type OperatorEventType = (typeof OPERATOR_EVENTS)[number];
+
+const REPLACED =
+  'another server has taken the place of this one: it never serves again; to use it anew, start it with an empty data directory';
+const REPLACEMENT_WARNING =
+  'the database of this server is replaced by that of the secondary, and its application is stopped; what is here now is kept beside it and served no more: confirm that';
 
 /**
  * Why an order would be refused now: one sentence with the failing condition and its value; null when it is possible.
@@ -56,6 +61,7 @@ export function actionRefusal(server: Server, action: OperatorEventType, atMs: n
       : null;
 
   const peerHasNothing = peerCannotTell(server);
+  const replaced = isReplaced(record) ? REPLACED : null;
 
   switch (action) {
     case 'operator-register':
@@ -64,7 +70,8 @@ export function actionRefusal(server: Server, action: OperatorEventType, atMs: n
         inOneOf('ha-not-configured') ??
         noOperation ??
         (record.opened ? null : 'the database and the processes are not running yet') ??
-        (record.inFlight === null ? null : 'an earlier registration is being cleaned up')
+        (record.inFlight === null ? null : 'an earlier registration is being cleaned up') ??
+        (order?.type === 'operator-register' && order.replacesPrimary && !order.confirmed ? REPLACEMENT_WARNING : null)
       );
     case 'operator-failover': {
       // whoever has given its consent to a failback can do nothing for it any more
@@ -130,6 +137,7 @@ export function actionRefusal(server: Server, action: OperatorEventType, atMs: n
       return (
         onlyOn('primary') ??
         noOperation ??
+        replaced ??
         (peerHasNothing ? inOneOf('primary-alone', 'primary-preparing-for-failback') : inOneOf('primary-alone')) ??
         (record.opened ? 'this server serves already' : null) ??
         (peerHasNothing
@@ -173,6 +181,8 @@ export function actionRefusal(server: Server, action: OperatorEventType, atMs: n
 function removeRefusal(server: Server, order?: HaEvent): string | null {
   const { record, peer, link } = server;
   if (record.pairId === null) return 'HA is not configured';
+  // a primary without HA serves
+  if (isReplaced(record)) return REPLACED;
   if (record.operation !== null) return `the operation ${record.operation.kind} is running`;
   if (record.inFlight !== null) return 'a change is under way on this server';
   const state = HA_STATE_LABELS[record.state];

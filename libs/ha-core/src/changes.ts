@@ -22,6 +22,10 @@ const KIND: Partial<Record<HaEvent['type'], Operation['kind']>> = {
   'hand-over-requested': 'forced-failover',
 };
 
+function kindOf(event: HaEvent): Operation['kind'] | undefined {
+  return event.type === 'operator-register' && event.replacesPrimary ? 'replace-primary' : KIND[event.type];
+}
+
 /** What a server keeps of a peer, forgotten. */
 const FORGOTTEN = {
   pairId: null,
@@ -43,10 +47,36 @@ const DISSOLVED_KEPT = 8;
 export const CHANGES = {
   'adopt-pair': (_, event) =>
     'pairId' in event && 'failoverType' in event ? { pairId: event.pairId, failoverType: event.failoverType } : {},
-  /** The pair is no more, or never came about: whoever of it asks later is told so. */
+  /**
+   * The pair is no more, or never came about: whoever of it asks later is told so. But a replacement that did not come about dissolves
+   * nothing: the secondary may have adopted the pair already, and serves.
+   */
   'forget-pair': ({ record }) => ({
     ...FORGOTTEN,
-    dissolved: record.pairId === null ? record.dissolved : [...record.dissolved, record.pairId].slice(-DISSOLVED_KEPT),
+    dissolved: record.operation?.kind === 'replace-primary' ? record.dissolved : withPair(record.dissolved, record),
+  }),
+  /** Another primary, and with it another pair; the role is held and service is open as before. */
+  'adopt-replacement': ({ record }, event) =>
+    event.type === 'replacement-begun'
+      ? {
+          ...FORGOTTEN,
+          hold: record.hold,
+          pairId: event.pairId,
+          failoverType: event.failoverType,
+          dissolved: withPair(record.dissolved, record),
+          replaced: withPair(record.replaced, record),
+        }
+      : {},
+  /** What this server has is nobody's past in this pair. */
+  'disown-data': () => ({ complete: false, lineage: 0, lastInSyncUnixMs: null }),
+  /** Another server is in the place of this one, for good. */
+  'note-replaced': ({ record }) => ({
+    hold: 0,
+    lineage: lineageOf(record),
+    request: null,
+    armed: false,
+    cause: null,
+    replaced: withPair(record.replaced, record),
   }),
   'begin-maintenance': ({ record }, event) =>
     event.type === 'operator-maintenance'
@@ -134,7 +164,7 @@ export const CHANGES = {
     failoverType: peer?.failoverType ?? record.failoverType,
   }),
   'begin-operation': (_, event) => {
-    const kind = KIND[event.type];
+    const kind = kindOf(event);
     return kind !== undefined && 'operationId' in event ? { operation: { id: event.operationId, kind } } : {};
   },
   'begin-forced-failback': (_, event) =>
@@ -163,6 +193,10 @@ export const CHANGES = {
 
 /** Name of a change. */
 export type ChangeName = keyof typeof CHANGES;
+
+function withPair(pairs: readonly string[], { pairId }: ServerRecord): readonly string[] {
+  return pairId === null ? pairs : [...pairs, pairId].slice(-DISSOLVED_KEPT);
+}
 
 function asking(record: ServerRecord, atMs: number): Partial<ServerRecord> {
   const epoch = nextEpoch(record);

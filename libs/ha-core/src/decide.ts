@@ -5,6 +5,7 @@ import type { Effect, EffectKind } from './effects.ts';
 import type { HaEvent } from './events.ts';
 import { GUARDS, type Guard, type GuardName } from './guards.ts';
 import { planEffect } from './plan.ts';
+import { replacementRefusal } from './replacement.ts';
 import { PRIMARY_RULES } from './rules/primary.ts';
 import type { Rule } from './rules/rule.ts';
 import { SECONDARY_RULES } from './rules/secondary.ts';
@@ -92,6 +93,8 @@ function isAllowed(server: Server, event: HaEvent): boolean {
 function refusalOf(server: Server, event: HaEvent): string | null {
   if (isOperatorEvent(event))
     return actionRefusal(server, event.type, event.atMs, event) ?? `not possible in ${server.record.state}`;
+  if (event.type === 'replacement-begun')
+    return replacementRefusal(server, event.isPinnedPrimary) ?? `not possible in ${server.record.state}`;
   if (event.type === 'consent-requested' || event.type === 'hand-over-requested' || event.type === 'registration-begun')
     return `not possible in ${server.record.state} at epoch ${server.record.epoch}`;
   return null;
@@ -133,8 +136,9 @@ function apply({ changes }: Tables, rule: Rule, server: Server, event: HaEvent, 
   invariant(STATES_OF_ROLE[moved.record.role].includes(to), `rule ${rule.id} leads to a state of the other role`);
   invariant(moved.record.epoch >= server.record.epoch, `rule ${rule.id} lowers the epoch`);
   const ended = endedOperation(rule, server, event);
+  const settled = moved.record.pairId === server.record.pairId ? moved : withUnknownPeer(moved);
   const decision: Decision = {
-    server: moved,
+    server: settled,
     decisionId: null,
     effects: null,
     rule,
@@ -142,8 +146,13 @@ function apply({ changes }: Tables, rule: Rule, server: Server, event: HaEvent, 
     refusal: null,
     operationEnded: ended,
   };
-  if (rule.effects !== undefined) return inFlightOf(moved, rule.effects, decision);
+  if (rule.effects !== undefined) return inFlightOf(settled, rule.effects, decision);
   return rule.change?.includes('abandon-effects') ? { ...decision, effects: [] } : decision;
+}
+
+/** What was known of a peer is not known of the next one. */
+function withUnknownPeer(server: Server): Server {
+  return { ...server, link: 'unknown', peer: null, peerPosition: null, peerHeardAtMs: null };
 }
 
 /** Puts effects in flight: closing ones end service at once in the record, so that nothing that may be closing counts as open. */

@@ -25,6 +25,10 @@ export type HaEvent = {
       readonly operationId: string;
       readonly pairId: string;
       readonly failoverType: FailoverType;
+      /** This server takes the place of the active secondary's lost primary: what it has is replaced by the secondary's database. */
+      readonly replacesPrimary?: boolean;
+      /** The operator has confirmed that. */
+      readonly confirmed?: boolean;
     }
   | { readonly type: 'operator-failover'; readonly operationId: string; readonly acceptDataLoss: boolean }
   | { readonly type: 'operator-forced-failover'; readonly operationId: string }
@@ -58,7 +62,15 @@ export type HaEvent = {
       readonly failoverType: FailoverType;
     }
   | { readonly type: 'registration-abandoned' }
-  | { readonly type: 'pair-dissolved'; readonly pairId: string }
+  | {
+      readonly type: 'replacement-begun';
+      readonly pairId: string;
+      readonly failoverType: FailoverType;
+      /** It is the pinned primary itself that asks: it has nothing of the pair any more. */
+      readonly isPinnedPrimary: boolean;
+    }
+  /** `replaced`: because another server has taken the place of this one. */
+  | { readonly type: 'pair-dissolved'; readonly pairId: string; readonly replaced?: boolean }
   | { readonly type: 'hand-over-requested'; readonly operationId: string }
   | { readonly type: 'consent-requested'; readonly epoch: number; readonly nonce: string }
   | { readonly type: 'consent-answered'; readonly nonce: string; readonly granted: boolean }
@@ -101,6 +113,7 @@ export const HA_EVENT_TYPES = [
   'operator-failover-type',
   'registration-begun',
   'registration-abandoned',
+  'replacement-begun',
   'pair-dissolved',
   'hand-over-requested',
   'consent-requested',

@@ -1,7 +1,8 @@
 import type { HaEvent } from './events.ts';
 import { lagBytes, missingBytes, missingBytesNow } from './lag.ts';
 import { lsnDistance } from './lsn.ts';
-import { isServing, keepsLease, lineageOf, type Server } from './server.ts';
+import { replacementRefusal } from './replacement.ts';
+import { isReplaced, isServing, keepsLease, lineageOf, type Server } from './server.ts';
 import type { HaState } from './states.ts';
 import { TIMING } from './timing.ts';
 
@@ -105,6 +106,13 @@ export const GUARDS = {
     witness.holder.role === record.role &&
     // a later epoch of this server's own: it was granted, and the answer was lost
     witness.holder.epoch >= lineageOf(record),
+  /**
+   * Nobody has got the lease since this owner got the role: without its consent the peer has to get it first. The owner itself may not
+   * have got it yet, when it served on the answers of its peer, or when its primary was replaced a moment ago.
+   */
+  'lease-not-later': ({ record: { role, hold }, witness }) =>
+    witness?.reachable === true &&
+    (witness.holder === null || witness.holder.role === role || witness.holder.epoch < hold),
   'lease-given': (server, event) =>
     event.type === 'lease-answered' &&
     event.granted &&
@@ -116,6 +124,14 @@ export const GUARDS = {
   'has-operation': ({ record }) => record.operation !== null,
   removing: ({ record }) => record.operation?.kind === 'remove',
   'dissolved-is-ours': ({ record }, event) => event.type === 'pair-dissolved' && event.pairId === record.pairId,
+  /** The operation of this server in `ha-initializing` is to take the place of a lost primary. */
+  replacing: ({ record }) => record.operation?.kind === 'replace-primary',
+  /** This active secondary can get another primary now. */
+  'primary-can-be-replaced': (server, event) =>
+    event.type === 'replacement-begun' && replacementRefusal(server, event.isPinnedPrimary) === null,
+  /** The secondary says that another server has taken the place of this one. */
+  'replaced-by-another': (_, event) => event.type === 'pair-dissolved' && event.replaced === true,
+  'not-replaced': ({ record }) => !isReplaced(record),
   'maintenance-over': ({ record }, event) => {
     const { maintenance, runId } = record;
     if (maintenance === null || event.type !== 'tick') return false;

@@ -65,6 +65,11 @@ export const IGNORED: readonly Ignored[] = [
   },
   {
     states: 'every-state',
+    events: ['replacement-begun'],
+    because: 'refused with the failing condition: only an active secondary that has lost its primary gets another one',
+  },
+  {
+    states: 'every-state',
     events: ['pair-dissolved'],
     because:
       'of another pair, or of a server that is not paired; a primary whose secondary has dissolved the pair waits for its operator, who alone knows whose data are to be kept',

@@ -8,6 +8,7 @@ export * from './ignored.ts';
 export * from './lag.ts';
 export * from './lease.ts';
 export * from './lsn.ts';
+export * from './replacement.ts';
 export type { Rule } from './rules/rule.ts';
 export * from './server.ts';
 export * from './states.ts';

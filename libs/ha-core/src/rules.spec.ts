@@ -6,6 +6,7 @@ import { HA_EVENT_TYPES, type HaEvent } from './events.ts';
 import { GUARDS, rightToServeUntilMs } from './guards.ts';
 import { IGNORED } from './ignored.ts';
 import { missingBytes } from './lag.ts';
+import { replacementRefusal } from './replacement.ts';
 import { atStart, newRecord, type PeerView, type Server, type ServerRecord } from './server.ts';
 import {
   configurationMode,
@@ -523,6 +524,195 @@ describe('a primary that was told to act alone', () => {
     const decision = decide(alone, { type: 'peer-heard', status, atMs: 1000 });
     expect(decision.rule?.id).toBe('P-9');
     expect(decision.server.record.hold).toBe(0);
+  });
+});
+
+describe('a primary that is replaced by another machine', () => {
+  const order = {
+    type: 'operator-register',
+    operationId: 'o',
+    pairId: 'new',
+    failoverType: 'manual',
+    atMs: 1,
+  } as const;
+  const replace = { ...order, replacesPrimary: true, confirmed: true };
+  const unpaired = () =>
+    server('primary', { state: 'ha-not-configured', opened: true, lineage: 9, lastInSyncUnixMs: 1 });
+  /** The new primary has been accepted by the secondary. */
+  const accepted = () => {
+    const { server: asked, decisionId } = decide(unpaired(), replace);
+    return decide(asked, { type: 'effects-completed', decisionId: decisionId ?? '', results: {}, atMs: 2 });
+  };
+
+  it('asks for a confirmation, because what the new one has is replaced', () => {
+    expect(decide(unpaired(), { ...replace, confirmed: false }).refusal).toContain('kept beside it');
+    expect(actionRefusal(unpaired(), 'operator-register', 1)).toBeNull();
+  });
+
+  it('P-10, P-11: the new one stops what it serves and follows, with a copy that is not whole and no past of its own', () => {
+    const { server: asked } = decide(unpaired(), replace);
+    expect(asked.record).toMatchObject({
+      state: 'ha-initializing',
+      operation: { kind: 'replace-primary' },
+      opened: true,
+    });
+    const { rule, server: after, operationEnded, effects } = accepted();
+    expect(rule?.id).toBe('P-11');
+    expect(after.record).toMatchObject({
+      ...{ state: 'primary-preparing-for-failback', pairId: 'new', operation: null },
+      ...{ hold: 0, opened: false, complete: false, lineage: 0, lastInSyncUnixMs: null },
+    });
+    expect(operationEnded).toMatchObject({ kind: 'replace-primary', succeeded: true });
+    expect(effects?.map(({ kind }) => kind)).toEqual(['stop-processes', 'stop-database']);
+  });
+
+  it('P-4: the new one does not serve after a start either, whatever an operator orders, before its copy is whole', () => {
+    const booted = decide(accepted().server, { type: 'boot', runId: 'next', sameRun: false, atMs: 3 });
+    expect(booted.rule?.id).toBe('P-4');
+    const lostPeer = { ...booted.server, link: 'confirmed-lost' as const };
+    const alone = decide(lostPeer, { type: 'peer-confirmed-lost', atMs: 4 }).server;
+    expect(alone.record.state).toBe('primary-alone');
+    const idle = { ...alone, record: { ...alone.record, inFlight: null } };
+    expect(actionRefusal(idle, 'operator-activate-alone', 5)).toContain('not whole');
+    expect(actionRefusal(idle, 'operator-remove', 5)).toContain('not whole');
+  });
+
+  it.each([
+    ['P-2', { type: 'boot', runId: 'next', sameRun: false }],
+    ['P-14', { type: 'effect-failed', effect: 'register-with-peer', code: 'timeout', message: 'm' }],
+    ['P-15', { type: 'operator-cancel' }],
+  ])(
+    '%s: a replacement that was given up dissolves nothing: the secondary may have adopted the pair, and serves',
+    (id, event) => {
+      const { server: asked, decisionId } = decide(unpaired(), replace);
+      const { rule, server: after } = decide(asked, { ...event, decisionId, atMs: 3 } as unknown as HaEvent);
+      expect(rule?.id).toBe(id);
+      expect(after.record).toMatchObject({ state: 'ha-not-configured', pairId: null, dissolved: [] });
+    },
+  );
+
+  const ACTIVE = {
+    state: 'secondary-active',
+    pairId: 'pair',
+    ...{ epoch: 4, hold: 4, lineage: 4, opened: true, complete: true },
+    promised: { epoch: 3, nonce: 'n', untilMs: 0 },
+    peerPosition: { lineage: 1, lsn: '0/9' },
+  } as const satisfies Partial<ServerRecord>;
+  const begun = {
+    type: 'replacement-begun',
+    pairId: 'new',
+    failoverType: 'automatic',
+    isPinnedPrimary: false,
+    atMs: 1,
+  } as const;
+  const active = (record: Partial<ServerRecord> = {}, link: Server['link'] = 'confirmed-lost') => ({
+    ...server('secondary', { ...ACTIVE, ...record }),
+    link,
+    peer: peer({ state: 'primary-syncing' }),
+  });
+
+  it('S-69: the secondary adopts the new pair under its present role and forgets the lost primary, without any effect', () => {
+    const { rule, effects, server: after } = decide(active(), begun);
+    expect(rule?.id).toBe('S-69');
+    expect(effects).toBeNull();
+    expect(after.record).toMatchObject({
+      ...{ state: 'secondary-active', pairId: 'new', failoverType: 'automatic' },
+      ...{ epoch: 4, hold: 4, lineage: 4, opened: true, complete: true, promised: null, peerPosition: null },
+      ...{ dissolved: ['pair'], replaced: ['pair'] },
+    });
+    expect(after).toMatchObject({ link: 'unknown', peer: null, peerPosition: null });
+  });
+
+  it.each<[string, Partial<ServerRecord>, Server['link']]>([
+    ['the state', { state: 'secondary-lost-primary', hold: 0, opened: false }, 'confirmed-lost'],
+    ['not paired', { state: 'ha-not-configured', pairId: null, hold: 0, opened: false }, 'unknown'],
+    ['a primary that is heard', {}, 'up'],
+    ['a primary whose URL may answer', {}, 'lost'],
+    ['a primary that is looked for', {}, 'unknown'],
+    ['an operation', { operation: { id: 'o', kind: 'failback' } }, 'confirmed-lost'],
+    ['a change under way', { inFlight: { decisionId: 'd', effects: [] } }, 'confirmed-lost'],
+    [
+      'maintenance',
+      { maintenance: { reason: 'r', minutes: 1, untilMs: 9, runId: 'run', untilUnixMs: 9 } },
+      'confirmed-lost',
+    ],
+  ])('the secondary refuses because of %s', (_, record, link) => {
+    const decision = decide(active(record, link), begun);
+    expect(decision.rule).toBeNull();
+    expect(decision.refusal).toBe(replacementRefusal(active(record, link), false));
+    expect(decision.refusal).toMatch(
+      /Secondary Active|not paired|reachable and Primary Syncing|URL|looked for|failback|change|maintenance/,
+    );
+  });
+
+  it('S-69: the pinned primary itself may ask while it is still believed to be heard: it has given an earlier replacement up', () => {
+    expect(decide(active({}, 'up'), { ...begun, isPinnedPrimary: true }).rule?.id).toBe('S-69');
+  });
+
+  it('is served on by a secondary that is told by the new primary’s URL that nothing is dissolved', () => {
+    const { server: adopted } = decide(active(), begun);
+    expect(decide(adopted, { type: 'pair-dissolved', pairId: 'pair', atMs: 2 }).rule).toBeNull();
+  });
+
+  it.each<Partial<ServerRecord>>([
+    { state: 'primary-lost-secondary', hold: 1, opened: true },
+    { state: 'primary-alone', hold: 1, opened: false },
+    { state: 'primary-syncing', hold: 0, opened: false },
+  ])(
+    'P-126: the replaced machine closes what it serves when it hears of it, and never serves again ($state)',
+    (record) => {
+      const old = server('primary', { ...record, pairId: 'pair', epoch: 3, lineage: 1 });
+      const {
+        rule,
+        effects,
+        server: after,
+      } = decide(old, { type: 'pair-dissolved', pairId: 'pair', replaced: true, atMs: 1 });
+      expect(rule?.id).toBe('P-126');
+      expect(effects?.map(({ kind }) => kind)).toEqual(['stop-processes', 'stop-database']);
+      expect(after.record).toMatchObject({ state: 'primary-alone', hold: 0, opened: false, replaced: ['pair'] });
+      const idle = { ...after, link: 'confirmed-lost' as const, record: { ...after.record, inFlight: null } };
+      expect(actionRefusal(idle, 'operator-activate-alone', 2)).toContain('another server has taken the place');
+      expect(actionRefusal(idle, 'operator-remove', 2)).toContain('another server has taken the place');
+      const again = { type: 'pair-dissolved', pairId: 'pair', replaced: true, atMs: 3 } as const;
+      expect(decide(idle, again).rule).toBeNull();
+      const { server: booted } = decide(idle, { type: 'boot', runId: 'next', sameRun: false, atMs: 4 });
+      expect(booted.record.replaced).toEqual(['pair']);
+    },
+  );
+});
+
+describe('an operation that needs the witness', () => {
+  it('S-33: ends when the witness cannot be asked, so that the next order is not refused because of it', () => {
+    const operation = { id: 'o', kind: 'failover' } as const;
+    const inFlight = { decisionId: 'd', effects: [{ kind: 'acquire-lease', epoch: 2, nonce: 'n' }] } as const;
+    const failed = {
+      type: 'effect-failed',
+      decisionId: 'd',
+      effect: 'acquire-lease',
+      code: 'c',
+      message: 'm',
+    } as const;
+    const { rule, operationEnded } = decide(lost({ operation, inFlight }), { ...failed, atMs: 1 });
+    expect(rule?.id).toBe('S-33');
+    expect(operationEnded?.succeeded).toBe(false);
+  });
+
+  it.each<[string, { role: ServerRole; epoch: number } | null, boolean]>([
+    ['its own', { role: 'secondary', epoch: 2 }, true],
+    ['that of the owner before it', { role: 'primary', epoch: 1 }, true],
+    ['nobody’s, in a new pair', null, true],
+    ['that of a later owner', { role: 'primary', epoch: 3 }, false],
+  ])('S-150: an owner that starts again asks for the lease when it is %s', (_, holder, asks) => {
+    const base = server('secondary', {
+      ...{ state: 'secondary-failover', cause: 'boot', pairId: 'pair', complete: true, epoch: 2, hold: 2, lineage: 2 },
+    });
+    const booting: Server = {
+      ...base,
+      settings: { ...SETTINGS, witness: { kind: 'nats', leaseMs: 4000, fenceMs: 1000 } },
+      link: 'confirmed-lost',
+      witness: { reachable: true, leaseUntilMs: null, holder, takeableAtMs: 5000 },
+    };
+    expect(decide(booting, { type: 'tick', unixMs: 0, atMs: 30_000 }).rule?.id === 'S-150').toBe(asks);
   });
 });
 

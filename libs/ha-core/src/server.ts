@@ -13,6 +13,7 @@ export interface Operation {
   readonly id: string;
   readonly kind:
     | 'register'
+    | 'replace-primary'
     | 'failover'
     | 'forced-failover'
     | 'failback'
@@ -81,6 +82,11 @@ export interface ServerRecord {
   readonly maintenance: Maintenance | null;
   /** Pairs that this server has dissolved or heard to be dissolved, the newest last: a former peer that asks is told. */
   readonly dissolved: readonly string[];
+  /**
+   * Those of them whose primary was replaced by another server. The secondary tells the replaced one that asks, and that one keeps it:
+   * it never serves again. Decision: docs/decisions/0012-replaced-primary.md
+   */
+  readonly replaced: readonly string[];
   /** Counts decisions; the source of decision ids and nonces. */
   readonly decisions: number;
   /** Effects that have not been reported as ended. After a crash they run again. */
@@ -235,6 +241,7 @@ export function newRecord(role: ServerRole, runId: string): ServerRecord {
     lastInSyncUnixMs: null,
     maintenance: null,
     dissolved: [],
+    replaced: [],
     decisions: 0,
     inFlight: null,
   };
@@ -273,6 +280,11 @@ export function lineageOf(record: ServerRecord): number {
 /** Whether an answer to the peer's beat lets the peer serve. Not when the peer is confirmed lost: it beats, and does not answer. */
 export function grantsToPeer({ link }: Server): boolean {
   return link !== 'confirmed-lost';
+}
+
+/** Whether this is a primary in whose place another server is: it never serves again. */
+export function isReplaced({ pairId, replaced }: ServerRecord): boolean {
+  return pairId !== null && replaced.includes(pairId);
 }
 
 /** Whether this server renews its lease at the witness: it owns the role and serves, or is about to. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { FailoverType } from '@understudy/ha-core';
+import { type FailoverType, replacementRefusal } from '@understudy/ha-core';
 import { SimulatedPair } from './simulated-pair.ts';
 
 /** A pair in sync, its histories begun anew. */
@@ -296,6 +296,70 @@ describe('a simulated pair whose operator ends or suspends the protection', () =
   });
 });
 
+describe('a simulated pair whose primary is lost with its machine', () => {
+  /** The secondary serves, and a new machine is in the place of the primary. */
+  function pairWithNewMachine(failoverType: FailoverType, withWitness = false): SimulatedPair {
+    const pair = new SimulatedPair(1, withWitness);
+    pair.register(failoverType);
+    pair.run(5);
+    pair.loseMachineOfPrimary();
+    if (failoverType === 'manual') {
+      pair.until(() => pair.secondary.view.link === 'confirmed-lost', 30);
+      pair.secondary.feed({ type: 'operator-failover', operationId: 'fo', acceptDataLoss: true });
+    }
+    pair.until(() => pair.secondary.record.state === 'secondary-active', 60);
+    for (const server of pair.servers) server.history.length = 0;
+    return pair;
+  }
+
+  it.each([
+    ['manual', false],
+    ['automatic', false],
+    ['automatic', true],
+  ] as const)(
+    'RP-1: the new primary follows the active secondary, which serves on, and gets the role back (%s, witness %s)',
+    (failoverType, withWitness) => {
+      const pair = pairWithNewMachine(failoverType, withWitness);
+      expect(pair.orderReplacement(failoverType)).toBeNull();
+      pair.until(() => {
+        expect(pair.secondary.serving).toBe(true);
+        return pair.isProtected;
+      }, 60);
+      expect(pair.primary.history).toEqual(['ha-initializing', 'primary-preparing-for-failback', 'primary-syncing']);
+      expect(pair.secondary.history).toEqual([]);
+      pair.secondary.feed({ type: 'operator-failback', operationId: 'fb', force: false, acceptDataLoss: false });
+      pair.until(() => pair.isProtected && pair.primary.serving, 60);
+      pair.run(2);
+      const written = pair.acknowledged.filter((write) => !write.startsWith('0:'));
+      expect(written.filter((write) => !pair.primary.database.log.includes(write))).toEqual([]);
+    },
+  );
+
+  it('is repeated when it was interrupted after the secondary had accepted it', () => {
+    const pair = pairWithNewMachine('automatic');
+    pair.orderReplacement('automatic');
+    const accepted = () => pair.secondary.record.pairId === 'pair-2';
+    pair.until(accepted, 30);
+    pair.primary.crash();
+    pair.run(1);
+    pair.primary.boot(false);
+    pair.run(30);
+    expect(pair.secondary.serving).toBe(true);
+    pair.until(() => pair.orderReplacement('automatic') === null, 30);
+    pair.until(() => pair.isProtected && pair.secondary.serving, 60);
+  });
+
+  it('is refused while the secondary hears its primary, and a secondary that is not active refuses it', () => {
+    const pair = pairInSync('manual');
+    expect(replacementRefusal(pair.secondary.view, false)).toContain('the secondary is Secondary Syncing');
+    pair.secondary.feed({ type: 'operator-forced-failover', operationId: 'ff' });
+    pair.until(() => pair.isProtected && pair.secondary.serving, 60);
+    expect(replacementRefusal(pair.secondary.view, false)).toContain(
+      'the present primary is reachable and Primary Syncing',
+    );
+  });
+});
+
 describe('a simulated pair under random faults', () => {
   const seeds = Array.from(
     { length: Number(process.env.UNDERSTUDY_SEEDS ?? 300) },
@@ -343,6 +407,8 @@ describe('a simulated pair under random faults', () => {
             'witness',
             'stop',
             'register',
+            'new machine',
+            'replace',
             'wait',
           ] as const);
           story.push(`${pair.seconds.toFixed(2)} ${fault} ${server.role} [${pair.states}]`);
@@ -373,6 +439,8 @@ describe('a simulated pair under random faults', () => {
           else if (fault === 'witness' && random.chance(0.5)) pair.witnessReach.delete(server);
           else if (fault === 'witness') pair.witnessReach.add(server);
           if (fault === 'register' && pair.primary.awake) pair.orderRegistration(type);
+          if (fault === 'new machine' && random.chance(0.3)) pair.loseMachineOfPrimary();
+          if (fault === 'replace' && pair.primary.awake) pair.orderReplacement(type);
           if (fault === 'stop') server.stopping = server.awake && !server.stopping;
           if (fault === 'failover' && pair.secondary.awake)
             pair.secondary.feed({ type: 'operator-failover', operationId, acceptDataLoss: random.chance(0.5) });
@@ -405,7 +473,13 @@ describe('a simulated pair under random faults', () => {
           if (!server.up) server.boot(false);
           server.feed({ type: 'process-recovered' });
         }
-        pair.until(() => pair.isProtected || pair.isUnpaired || pair.waitsForRemoval, 420);
+        const settled = () => pair.isProtected || pair.isUnpaired || pair.waitsForRemoval;
+        pair.until(() => settled() || pair.waitsForPrimary, 420);
+        if (pair.waitsForPrimary) {
+          story.push(`${pair.seconds.toFixed(2)} replacement [${pair.states}]`);
+          pair.replacePrimary(type);
+        }
+        pair.until(settled, 420);
         if (pair.waitsForRemoval) pair.run(40); // until it knows that nobody answers
         if (pair.waitsForRemoval)
           story.push(

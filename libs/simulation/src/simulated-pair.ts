@@ -44,7 +44,7 @@ export class BrokenLaw extends Error {}
  * Two servers with the real decision code, a link, a client that writes, and faults from a seed. Time is virtual: a step is 50 ms.
  */
 export class SimulatedPair {
-  readonly primary: SimulatedServer;
+  primary: SimulatedServer;
   readonly secondary: SimulatedServer;
   readonly random: SeededRandom;
   readonly witness: SimulatedWitness | null;
@@ -65,6 +65,7 @@ export class SimulatedPair {
   stalled = false;
   /** Writes that a client was told are safe. */
   readonly acknowledged: string[] = [];
+  private readonly newPrimary: () => SimulatedServer;
   private nowMs = 1000;
   private bothSinceMs = 0;
   private hung = false;
@@ -72,6 +73,9 @@ export class SimulatedPair {
   private pairs = 0;
   private linkUpSinceMs = 0;
   private thawedAtMs = Number.NEGATIVE_INFINITY;
+  private machines = 1;
+  /** The primary is a new machine, which has not begun to take part in the pair: it serves what it has of its own. */
+  private isPrimaryNew = false;
   private epochs: Record<string, number> = { primary: 0, secondary: 0 };
 
   constructor(seed: number, withWitness = false) {
@@ -103,7 +107,8 @@ export class SimulatedPair {
       minimumBetweenFailoversMs: 0,
       witness: withWitness ? ({ kind: 'nats', leaseMs: LEASE_MS, fenceMs: FENCE_MS } as const) : null,
     };
-    this.primary = new SimulatedServer('primary', around, settings);
+    this.newPrimary = () => new SimulatedServer('primary', around, settings, this.machines++);
+    this.primary = this.newPrimary();
     this.secondary = new SimulatedServer('secondary', around, settings);
     for (const server of this.servers) this.witnessReach.add(server);
     this.primary.boot(false);
@@ -179,6 +184,45 @@ export class SimulatedPair {
     this.primary.feed({ type: 'operator-register', operationId: `registration-${this.pairs}`, pairId, failoverType });
   }
 
+  /** The primary's machine is lost with all that it had. A new one stands in its place, installed and not paired. */
+  loseMachineOfPrimary(): void {
+    const { primary } = this;
+    primary.crash();
+    this.witnessReach.delete(primary);
+    this.primary = this.newPrimary();
+    this.witnessReach.add(this.primary);
+    this.epochs.primary = 0;
+    this.isPrimaryNew = true;
+    this.primary.boot(false);
+  }
+
+  /** The operator's order to put the new primary in the place of the lost one. */
+  orderReplacement(failoverType: FailoverType): string | null {
+    const pairId = `pair-${++this.pairs}`;
+    const order = { pairId, failoverType, replacesPrimary: true, confirmed: true };
+    const operationId = `replacement-${this.pairs}`;
+    return this.primary.feed({ type: 'operator-register', operationId, ...order }).refusal;
+  }
+
+  /**
+   * What an operator does who finds the primary lost with its machine: has the secondary serve, and replaces the primary. Where the
+   * witness knows that the secondary lacks what the lost primary wrote last, or it has no database, the pair is given up.
+   */
+  replacePrimary(failoverType: FailoverType): void {
+    const { primary, secondary } = this;
+    const giveUpAtMs = this.nowMs + 300_000;
+    this.until(() => {
+      if (secondary.record.state === 'secondary-active') {
+        if (primary.record.state === 'ha-not-configured') this.orderReplacement(failoverType);
+      } else {
+        secondary.feed({ type: 'operator-failover', operationId: 'failover', acceptDataLoss: true });
+        if (this.nowMs > giveUpAtMs)
+          secondary.feed({ type: 'operator-remove', operationId: 'remove', confirmed: true, acceptDataLoss: true });
+      }
+      return !this.waitsForPrimary && primary.record.state !== 'ha-initializing';
+    }, 600);
+  }
+
   /** Planned work, ordered on that server: the one that might take over hears of it first. */
   maintenance(server: SimulatedServer, minutes: number): void {
     const order = { type: 'operator-maintenance', minutes, reason: 'planned', unixMs: this.nowMs } as const;
@@ -204,6 +248,16 @@ export class SimulatedPair {
     );
   }
 
+  /** The primary was lost with its machine, or has given a replacement up: the secondary waits for another one. */
+  get waitsForPrimary(): boolean {
+    const { primary, secondary } = this;
+    return (
+      primary.record.state === 'ha-not-configured' &&
+      secondary.record.pairId !== null &&
+      !primary.record.dissolved.includes(secondary.record.pairId)
+    );
+  }
+
   private step(): void {
     this.nowMs += STEP_MS;
     const whole = this.nowMs % BEAT_MS === 0;
@@ -225,11 +279,12 @@ export class SimulatedPair {
 
   private beat(server: SimulatedServer, whole: boolean, changed: boolean): void {
     const other = server === this.primary ? this.secondary : this.primary;
-    if (server.pin === null) return;
-    const reachable = this.linkUp && other.up && !other.frozen;
+    if (server.pinned === null) return;
+    // another machine shows another certificate
+    const reachable = this.linkUp && other.up && !other.frozen && server.pinned.certificate === other.certificate;
     // a server that has forgotten its peer does not answer its beats; asked at its URL, it says what became of the pair
     const remembers = other.record.pairId !== null || other.record.inFlight !== null;
-    const hears = reachable && other.pin === server.pin && remembers;
+    const hears = reachable && other.pinned?.pairId === server.pinned.pairId && remembers;
     if (hears && whole) {
       server.lastHeardMs = this.nowMs;
       other.feed({ type: 'beat-answered' });
@@ -277,9 +332,10 @@ export class SimulatedPair {
 
   private checkLaws(): void {
     const { primary, secondary } = this;
+    this.isPrimaryNew &&= primary.record.state.startsWith('ha-');
     const physical = (server: SimulatedServer) =>
       server.up && !server.frozen && server.processesRunning && server.database.mode === 'read-write';
-    if (!physical(primary) || !physical(secondary) || !this.linkUp) this.bothSinceMs = this.nowMs;
+    if (!physical(primary) || !physical(secondary) || !this.linkUp || this.isPrimaryNew) this.bothSinceMs = this.nowMs;
     if (
       this.nowMs - Math.max(this.bothSinceMs, this.linkUpSinceMs) >
       (this.hung ? BOTH_LIMIT_WITH_HANGS_MS : BOTH_LIMIT_MS)
@@ -312,7 +368,7 @@ export class SimulatedPair {
       if (up && record.state === 'ha-not-configured' && processesRunning && idle)
         throw new BrokenLaw('the application runs on a secondary that is not paired');
     }
-    if (primary.serving && secondary.serving) {
+    if (primary.serving && secondary.serving && !this.isPrimaryNew) {
       const thawed = this.nowMs - this.thawedAtMs < THAW_MS;
       if (
         !thawed &&

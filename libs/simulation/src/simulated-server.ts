@@ -12,6 +12,7 @@ import {
   newRecord,
   type PeerView,
   parseLsn,
+  replacementRefusal,
   rightToServeUntilMs,
   type Server,
   type ServerRecord,
@@ -82,8 +83,8 @@ export class SimulatedServer {
   unkillable = false;
   /** The application does not start here. */
   broken = false;
-  /** The peer that is pinned, by its pair; kept on disk. */
-  pin: string | null = null;
+  /** The peer that is pinned, and the pair with it; kept on disk. */
+  pinned: { readonly pairId: string; readonly certificate: number } | null = null;
   /** Requests that were sent to this server. */
   readonly received: Request[] = [];
   processesRunning = false;
@@ -111,6 +112,8 @@ export class SimulatedServer {
     readonly role: ServerRole,
     private readonly around: Surroundings,
     private readonly settings: Settings = { maximumLagBytes: 20, minimumBetweenFailoversMs: 0, witness: null },
+    /** Tells this machine from another one of the same role. */
+    readonly certificate = 0,
   ) {
     this.disk = newRecord(role, 'none');
     this.keeper = this.newKeeper();
@@ -190,6 +193,7 @@ export class SimulatedServer {
       this.checkTaking(decision, event, before);
     }
     if (this.record.pairId === null) this.hasWarrant = true;
+    if (decision.rule?.id === 'P-11') this.hasWarrant = false;
     if (this.record.state !== before.state) this.history.push(this.record.state);
     if (decision.effects !== null)
       this.queue =
@@ -217,13 +221,18 @@ export class SimulatedServer {
   /** The databases stream: one writes, the other follows it and has no write of its own. */
   streaming(): boolean {
     const other = this.around.reachable(this);
-    if (other === null) return false;
+    if (other === null || !this.isPairedWith(other)) return false;
     const [source, standby] = this.database.mode === 'read-write' ? [this, other] : [other, this];
     return (
       source.database.mode === 'read-write' &&
       standby.database.mode === 'standby' &&
       isPrefix(standby.database.log, source.database.log)
     );
+  }
+
+  /** Both have pinned each other. */
+  private isPairedWith(other: SimulatedServer): boolean {
+    return this.pinned?.certificate === other.certificate && other.pinned?.certificate === this.certificate;
   }
 
   /** The manager looks at the witness, and renews the lease. */
@@ -340,7 +349,10 @@ export class SimulatedServer {
           return 'data-missing';
         if (!this.hasWarrant)
           this.brokenLaw ??= `the ${this.role} opens its database after a start without having asked`;
-        this.checkRight();
+        // a manager that was restarted makes sure of what is open
+        if (database.mode !== 'read-write') this.checkRight();
+        if (this.role === 'primary' && this.record.pairId !== null && !this.record.complete)
+          this.brokenLaw ??= 'the primary opens a database that is not whole';
         database.mode = 'read-write';
         database.isStandby = false;
         return null;
@@ -350,7 +362,8 @@ export class SimulatedServer {
         queue.finalLsn = database.mode === 'none' ? null : this.lsn;
         return null;
       case 'follow-peer':
-        if (other === null || other.database.mode !== 'read-write') return 'peer-unreachable';
+        if (other === null || !this.isPairedWith(other) || other.database.mode !== 'read-write')
+          return 'peer-unreachable';
         if (!isPrefix(database.log, other.database.log))
           this.setAside.push(...database.log.filter((write) => !other.database.log.includes(write)));
         database.mode = 'standby';
@@ -381,33 +394,56 @@ export class SimulatedServer {
         if (!this.around.delivers()) return 'again';
         return accepted ? null : 'refused';
       }
-      case 'register-with-peer': {
-        if (other === null || this.record.pairId === null) return 'unreachable';
-        if (other.record.pairId !== null || other.record.inFlight !== null) return 'already-paired';
-        other.pin = this.record.pairId;
-        const begun = other.feed({
-          type: 'registration-begun',
-          operationId: effect.operationId,
-          pairId: this.record.pairId,
-          failoverType: this.record.failoverType,
-        });
-        if (begun.rule === null) {
-          other.pin = null;
-          return 'refused';
-        }
-        this.pin = this.record.pairId;
-        return null;
-      }
+      case 'register-with-peer':
+        return this.record.operation?.kind === 'replace-primary'
+          ? this.takePlaceOfPrimary(other)
+          : this.register(other, effect.operationId);
       case 'announce-dissolution':
         if (other !== null && this.around.delivers()) other.feed({ type: 'pair-dissolved', pairId: effect.pairId });
         return null;
       case 'retire-pairing':
-        if (this.role === 'primary' && this.pin !== null && other?.record.pairId === this.pin && this.around.delivers())
+        if (
+          this.role === 'primary' &&
+          this.pinned !== null &&
+          other?.record.pairId === this.pinned.pairId &&
+          this.around.delivers()
+        )
           other.feed({ type: 'registration-abandoned' });
         if (this.role === 'secondary' && !this.record.complete) Object.assign(database, { mode: 'none', log: [] });
-        this.pin = null;
+        this.pinned = null;
         return null;
     }
+  }
+
+  private register(other: SimulatedServer | null, operationId: string): string | null {
+    const { pairId, failoverType } = this.record;
+    if (other === null || pairId === null) return 'unreachable';
+    if (other.record.pairId !== null || other.record.inFlight !== null) return 'already-paired';
+    other.pinned = { pairId, certificate: this.certificate };
+    if (other.feed({ type: 'registration-begun', operationId, pairId, failoverType }).rule === null) {
+      other.pinned = null;
+      return 'refused';
+    }
+    this.pinned = { pairId, certificate: other.certificate };
+    return null;
+  }
+
+  /** The active secondary pins this server before its record says so; it may break off there, and its answer may be lost. */
+  private takePlaceOfPrimary(other: SimulatedServer | null): string | null {
+    const { pairId, failoverType } = this.record;
+    if (other === null || pairId === null) return 'unreachable';
+    const before = other.pinned;
+    const isPinnedPrimary = before?.certificate === this.certificate;
+    if (replacementRefusal(other.view, isPinnedPrimary) !== null) return 'not-replaceable';
+    other.pinned = { pairId, certificate: this.certificate };
+    if (!this.around.delivers()) return 'timeout';
+    if (other.feed({ type: 'replacement-begun', pairId, failoverType, isPinnedPrimary }).rule === null) {
+      other.pinned = before;
+      return 'refused';
+    }
+    if (!this.around.delivers()) return 'timeout';
+    this.pinned = { pairId, certificate: other.certificate };
+    return null;
   }
 
   private closeDatabase(): void {

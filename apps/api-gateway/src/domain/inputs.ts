@@ -33,7 +33,10 @@ export const LoginInput = z
     message: 'needs username and password together',
   });
 
-/** Body of PUT /ha/configuration: registers the pair. */
+/**
+ * Body of PUT /ha/configuration: registers the pair. `replacePrimary`: this server takes the place of the lost primary of an active
+ * secondary, whose database replaces the one here, as has to be `confirmed`.
+ */
 export const RegisterInput = z.strictObject({
   secondaryAddress: AddressWithPort,
   authenticationKey: AuthenticationKey,
@@ -45,6 +48,8 @@ export const RegisterInput = z.strictObject({
       ipv6: z.ipv6('is not an IPv6 address').optional(),
     })
     .optional(),
+  replacePrimary: z.boolean().default(false),
+  confirmed: z.boolean().default(false),
 });
 
 /** Body of PATCH /ha/configuration: what may change in place. */

@@ -47,6 +47,8 @@ export const ProbeSchema = z.object({
   reason: z.string(),
   /** Only with `pair`: that pair is dissolved. */
   dissolved: z.boolean().optional(),
+  /** Only with `pair`: another server is in the place of the primary that asks. */
+  replaced: z.boolean().optional(),
 });
 
 const session = { access: 'session' } as const;
@@ -100,7 +102,7 @@ export const ROUTES = {
     method: 'PUT',
     path: `${API}/ha/configuration`,
     tag: 'HA configuration',
-    summary: 'Register the pair; only on the primary',
+    summary: 'Register the pair, or take the place of its lost primary; only on the primary',
     body: named('RegisterInput', inputs.RegisterInput),
     status: 202,
     reply: Started,

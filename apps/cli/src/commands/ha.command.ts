@@ -15,9 +15,10 @@ export interface RegisterOptions extends ActionOptions {
   readonly email?: string;
   readonly virtualIp?: string;
   readonly virtualIp6?: string;
+  readonly replacePrimary?: boolean;
 }
 
-/** `ha register`: registers the pair, on the primary. */
+/** `ha register`: registers the pair, on the primary; or takes the place of the lost primary of an active secondary. */
 export async function register(options: RegisterOptions): Promise<void> {
   const authenticationKey = readGiven(options.authenticationKeyFile, '--authentication-key-file').trim();
   if (authenticationKey === '') {
@@ -27,6 +28,12 @@ export async function register(options: RegisterOptions): Promise<void> {
   await performAction(options, {
     method: 'PUT',
     path: '/ha/configuration',
+    ...(options.replacePrimary
+      ? {
+          consequence: ({ node }: StatusView) =>
+            `The database of ${node.name} is replaced by that of the secondary at ${options.secondary}, and its application is stopped. What is here now is kept beside it (postgresql.before in the data directory) and served no more.`,
+        }
+      : {}),
     before: async (client) => {
       if (options.wait !== false) await waitUntilStarted(client, (line) => process.stderr.write(`${line}\n`));
     },
@@ -38,6 +45,7 @@ export async function register(options: RegisterOptions): Promise<void> {
         .split(',')
         .map((entry) => entry.trim())
         .filter(Boolean),
+      ...(options.replacePrimary ? { replacePrimary: true, confirmed: true } : {}),
       ...(ipv4 || ipv6 ? { virtualIp: { ...(ipv4 ? { ipv4 } : {}), ...(ipv6 ? { ipv6 } : {}) } } : {}),
     }),
   });

@@ -1,3 +1,5 @@
+import { renameSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Acknowledgement, WriteLog } from '../writer/write-log.ts';
 import { CREATE_WRITER_TABLE, Writer } from '../writer/writer.ts';
 import { Application } from './application.ts';
@@ -36,7 +38,7 @@ const REGISTRATION_MS = 90_000;
 /** Two real servers, alpha (primary, n1) and beta (secondary, n2), and a client (n3). */
 export class RealPair {
   readonly stage: Stage;
-  readonly primary: UnderstudyServer;
+  primary: UnderstudyServer;
   readonly secondary: UnderstudyServer;
   readonly application: Application;
   private readonly writers: Writer[] = [];
@@ -79,6 +81,20 @@ export class RealPair {
   registration(failoverType: FailoverType): Record<string, unknown> {
     const secondaryAddress = this.secondary.host.address;
     return { secondaryAddress, authenticationKey: AUTHENTICATION_KEY, emailAddresses: [], failoverType };
+  }
+
+  /**
+   * The primary's machine is dead; a new one with an empty disk is connected at the same address and started. Returns the old disk's
+   * directory of the server, which no host uses any more.
+   */
+  bringNewPrimary(): string {
+    const { host, description, layout, dataDirectory } = this.primary;
+    const kept = join(this.stage.directory, `${host.name}-kept`);
+    renameSync(dataDirectory, kept);
+    this.primary = new UnderstudyServer(host, description, layout);
+    host.powerOn();
+    this.primary.boot();
+    return kept;
   }
 
   /** Waits for Primary Active / Secondary Syncing with the standby streaming, ready to switch. */

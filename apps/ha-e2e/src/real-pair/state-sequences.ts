@@ -130,6 +130,12 @@ export const STATE_SEQUENCES = {
     ],
     secondary: [],
   },
+  // The copy is made while the secondary serves, before the failback: docs/decisions/0012-replaced-primary.md.
+  'RP-1': {
+    spec: 'How to Replace the Primary Server',
+    primary: [['HA Not Configured', 'HA Initializing', 'Primary Preparing for Failback', 'Primary Syncing']],
+    secondary: [['Secondary Active']],
+  },
   'FB-1': { spec: 'Trigger Failback', ...FAILBACK },
   'SB-1': { spec: 'How to Recover From Split-Brain Scenario', ...YIELDS_IN_PLACE },
   'SAD-1': {

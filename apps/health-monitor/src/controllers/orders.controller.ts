@@ -33,14 +33,17 @@ export class OrdersController {
   @MessagePattern(Register.subject)
   async register(@Payload() order: Data<typeof Register>) {
     const { virtualIp, secondaryAddress, authenticationKey, failoverType, emailAddresses } = order;
+    const { replacePrimary: replacesPrimary = false, confirmed = false } = order;
     if (virtualIp?.ipv4 !== undefined || virtualIp?.ipv6 !== undefined) {
       throw new BusError('not-yet-available', 'the virtual IP is not yet available: register without it');
     }
     const [operationId, pairId] = [randomUUID(), randomUUID()];
-    const refusal = this.monitor.refusalOf({ type: 'operator-register', operationId, pairId, failoverType });
+    const event = { operationId, pairId, failoverType, replacesPrimary, confirmed };
+    const refusal = this.monitor.refusalOf({ type: 'operator-register', ...event });
     if (refusal !== null) throw refusal;
-    this.pairing.remember(operationId, { pairId, secondaryAddress, authenticationKey, failoverType, emailAddresses });
-    await this.monitor.order({ type: 'operator-register', operationId, pairId, failoverType });
+    const target = { secondaryAddress, authenticationKey, emailAddresses };
+    this.pairing.remember(operationId, { pairId, failoverType, replacesPrimary, ...target });
+    await this.monitor.order({ type: 'operator-register', ...event });
     return { operationId };
   }
 

@@ -48,7 +48,11 @@ export class QueriesController {
 
   @MessagePattern(PairStandingQuery.subject)
   pairStanding(@Payload() { pairId }: z.output<typeof PairStandingQuery.data>) {
-    return { dissolved: this.monitor.record.dissolved.includes(pairId) };
+    const { dissolved, replaced, role } = this.monitor.record;
+    return {
+      dissolved: dissolved.includes(pairId),
+      replaced: role === 'secondary' && replaced.includes(pairId),
+    };
   }
 
   @MessagePattern(VerifyAuthenticationKey.subject)

@@ -144,6 +144,7 @@ const SAID_BY_SECONDARY: ReadonlySet<string> = new Set([
   'wrong-role',
   'wrong-version',
   'already-paired',
+  'not-replaceable',
   'wrong-key',
   'too-many-attempts',
   'same-name',

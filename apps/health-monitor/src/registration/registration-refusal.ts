@@ -1,8 +1,9 @@
-/** Why a registration does not come about. The first seven are the secondary's words, the others what the primary finds. */
+/** Why a registration does not come about. The first eight are the secondary's words, the others what the primary finds. */
 export const REGISTRATION_REFUSALS = [
   'wrong-role',
   'wrong-version',
   'already-paired',
+  'not-replaceable',
   'wrong-key',
   'too-many-attempts',
   'same-name',

@@ -33,6 +33,8 @@ export interface RegistrationResponderPort {
   key(): Promise<StretchedKey | null>;
   /** Why this server cannot be paired with that one now (e.g. "beta is paired with alpha"); null when it can, or is by this very hello. */
   alreadyPaired(hello: RegistrationHello): string | null;
+  /** Why that server cannot take the place of this one's primary now; null when it can, has by this very hello, or does not want to. */
+  notReplaceable(hello: RegistrationHello): string | null;
   /** Why this server cannot be registered at this moment, though in a moment it can; null when it can. */
   notReady(hello: RegistrationHello): string | null;
   /** The primary has proven the key: pin it, durably. What it throws refuses the registration; then nothing may have changed. May repeat. */
@@ -170,6 +172,8 @@ export class RegistrationResponder {
     if (reason) return refuse(reason.code, reason.message);
     const paired = this.port.alreadyPaired(hello);
     if (paired) return refuse('already-paired', paired);
+    const notReplaceable = this.port.notReplaceable(hello);
+    if (notReplaceable) return refuse('not-replaceable', notReplaceable);
     const notReady = this.port.notReady(hello);
     return notReady ? refuse('not-ready', notReady) : null;
   }

@@ -64,6 +64,7 @@ describe('registration over HTTPS', () => {
     overrides: {
       facts?: Partial<OwnRegistrationFacts>;
       paired?: string;
+      notReplaceable?: string;
       key?: StretchedKey | null;
       fails?: boolean;
     } = {},
@@ -85,6 +86,7 @@ describe('registration over HTTPS', () => {
         self: () => facts,
         key: async () => (overrides.key === undefined ? key : overrides.key),
         alreadyPaired: () => overrides.paired ?? null,
+        notReplaceable: (hello) => (hello.replacePrimary ? (overrides.notReplaceable ?? null) : null),
         notReady: () => null,
         accepted: async (registration) => {
           if (overrides.fails) throw new Error('the disk is full');
@@ -159,6 +161,8 @@ describe('registration over HTTPS', () => {
     ['another PostgreSQL', { facts: { databaseVersion: '16.2' } }, {}, KEY, 'wrong-version'],
     ['the same name', { facts: { name: 'alpha' } }, {}, KEY, 'same-name'],
     ['a secondary of another pair', { paired: 'beta is paired with gamma' }, {}, KEY, 'already-paired'],
+    ['a replacement', { notReplaceable: 'it is reachable' }, { replacePrimary: true }, KEY, 'not-replaceable'],
+    ['a replacement with a wrong key', {}, { replacePrimary: true }, 'some other key', 'wrong-key'],
     ['a secondary without a key', { key: null }, {}, KEY, 'no-key'],
     ['a secondary that cannot write', { fails: true }, {}, KEY, 'failed'],
     ['no certificate', {}, { certificatePem: 'none' }, KEY, 'failed'],

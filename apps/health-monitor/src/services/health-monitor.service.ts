@@ -268,7 +268,9 @@ export class HealthMonitorService {
     bus.subscribe(PeerLost, () => fact({ type: 'peer-lost' }));
     bus.subscribe(PeerConfirmedLost, () => fact({ type: 'peer-confirmed-lost' }));
     bus.subscribe(PeerAnsweredProbe, () => fact({ type: 'peer-answered-probe' }));
-    bus.subscribe(PeerDissolvedPair, ({ pairId }) => fact({ type: 'pair-dissolved', pairId }));
+    bus.subscribe(PeerDissolvedPair, ({ pairId, replaced = false }) =>
+      fact({ type: 'pair-dissolved', pairId, replaced }),
+    );
     bus.subscribe(DatabaseFactsObserved, (facts) => {
       this.facts = facts;
       const { running, usable, streaming, lsn, lagBytes, restartsExhausted } = facts;

@@ -28,6 +28,8 @@ export interface RegistrationOrder {
   readonly authenticationKey: string;
   readonly failoverType: FailoverType;
   readonly emailAddresses: readonly string[];
+  /** This server takes the place of the lost primary of an active secondary. */
+  readonly replacesPrimary: boolean;
 }
 
 /** The pinned peer of this server: how it came about, and how it is forgotten. */
@@ -83,7 +85,7 @@ export class Pairing implements RegistrationPort {
     this.orders = new Map([[operationId, order]]);
   }
 
-  /** Primary: proves the key, pins the secondary, opens replication for it. */
+  /** Primary: proves the key, pins the secondary, opens replication for it unless this server is to follow it. */
   async register(context: EffectContext, operationId: string): Promise<void> {
     const order = this.orders.get(operationId);
     this.orders.clear();
@@ -99,6 +101,7 @@ export class Pairing implements RegistrationPort {
       pairId: order.pairId,
       failoverType: order.failoverType,
       emailAddresses: [...order.emailAddresses],
+      ...(order.replacesPrimary ? { replacePrimary: true } : {}),
     };
     const result = await this.untilReady(context, () =>
       this.client.register({ ...target, authenticationKey: order.authenticationKey, hello }),
@@ -109,6 +112,7 @@ export class Pairing implements RegistrationPort {
     const peer = { ...result.value.peer, address: target.address };
     await this.keys.store(result.value.key);
     await this.pin(peer, { emailAddresses: [...order.emailAddresses], secondaryAddress: order.secondaryAddress });
+    if (order.replacesPrimary) return;
     context.progress('opening replication for the secondary', null);
     await this.database.prepareSource(context);
   }
@@ -131,6 +135,15 @@ export class Pairing implements RegistrationPort {
       emailAddresses: hello.emailAddresses,
       secondaryAddress: this.env.configuration.node.address,
     });
+  }
+
+  /** Secondary: another primary has proven the key. Afterwards the peer from before can be pinned again by the returned function. */
+  async acceptInPlace(peer: PeerIdentity, hello: RegistrationHello): Promise<() => Promise<void>> {
+    const { pinned, settings } = this;
+    await this.accept(peer, hello);
+    return async () => {
+      if (pinned !== null) await this.pin(pinned, settings);
+    };
   }
 
   /** Either: forgets a pairing that did not come about. What cannot be undone now does not keep the peer pinned. */

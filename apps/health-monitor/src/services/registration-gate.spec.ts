@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { PeerIdentity, RegistrationHello } from '@understudy/contracts';
+import { atStart, newRecord, type Server } from '@understudy/ha-core';
 import type { AuthenticationKeyStore } from '../registration/index.ts';
 import type { HealthMonitorService } from './health-monitor.service.ts';
 import type { Pairing } from './pairing.ts';
@@ -54,5 +55,73 @@ describe('a secondary that is being registered', () => {
   it('refuses the same pair once its registration has come about', () => {
     const { gate } = registering('secondary-syncing');
     expect(gate.alreadyPaired(hello('one'))).toBe('beta is paired with alpha already');
+  });
+});
+
+/** The gate of an active secondary whose primary is lost, with what it was told to do. */
+function withLostPrimary(isTaken = true) {
+  const done: string[] = [];
+  const record = {
+    ...newRecord('secondary', 'run'),
+    ...({ state: 'secondary-active', pairId: 'one', hold: 2, epoch: 2, opened: true, complete: true } as const),
+  };
+  const view: Server = {
+    ...atStart(record, { maximumLagBytes: 0, minimumBetweenFailoversMs: 0, witness: null }, 0),
+    link: 'confirmed-lost',
+  };
+  const monitor = {
+    record,
+    view,
+    submit: async ({ type }: { type: string }) => {
+      done.push(type);
+      return { rule: isTaken ? 'S-69' : null, refusal: 'no' };
+    },
+  };
+  const pairing = {
+    ownFacts: { name: 'beta' },
+    peer: { name: 'alpha', certificatePem: ALPHA },
+    acceptInPlace: async () => {
+      done.push('pinned');
+      return async () => void done.push('pinned again');
+    },
+  };
+  const gate = registrationGate(
+    monitor as unknown as HealthMonitorService,
+    pairing as unknown as Pairing,
+    {} as AuthenticationKeyStore,
+  );
+  return { gate, done };
+}
+
+describe('an active secondary that has lost its primary', () => {
+  const replacement = (pairId: string) => ({
+    ...hello(pairId, 'the certificate of a new alpha'),
+    replacePrimary: true as const,
+  });
+
+  it('refuses a registration, and names the way to replace the primary', () => {
+    expect(withLostPrimary().gate.alreadyPaired(hello('two'))).toContain('--replace-primary');
+  });
+
+  it('pins the new primary, then adopts it', async () => {
+    const { gate, done } = withLostPrimary();
+    const asked = replacement('two');
+    expect([gate.alreadyPaired(asked), gate.notReplaceable(asked), gate.notReady(asked)]).toEqual([null, null, null]);
+    await gate.accepted({ peer: {} as PeerIdentity, hello: asked });
+    expect(done).toEqual(['pinned', 'replacement-begun']);
+  });
+
+  it('pins the present primary again when it cannot adopt the new one', async () => {
+    const { gate, done } = withLostPrimary(false);
+    await expect(gate.accepted({ peer: {} as PeerIdentity, hello: replacement('two') })).rejects.toThrow('no');
+    expect(done).toEqual(['pinned', 'replacement-begun', 'pinned again']);
+  });
+
+  it('lets the same new primary ask again for the same pair, and does nothing twice', async () => {
+    const { gate, done } = withLostPrimary();
+    const again = { ...hello('one'), replacePrimary: true as const };
+    expect([gate.alreadyPaired(again), gate.notReplaceable(again), gate.notReady(again)]).toEqual([null, null, null]);
+    await gate.accepted({ peer: {} as PeerIdentity, hello: again });
+    expect(done).toEqual([]);
   });
 });

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { RegistrationHello } from '@understudy/contracts';
-import type { AuthenticationKeyStore, RegistrationResponderPort } from '../registration/index.ts';
+import { replacementRefusal } from '@understudy/ha-core';
+import type { AcceptedRegistration, AuthenticationKeyStore, RegistrationResponderPort } from '../registration/index.ts';
 import type { HealthMonitorService } from './health-monitor.service.ts';
 import type { Pairing } from './pairing.ts';
 
@@ -10,36 +11,54 @@ export function registrationGate(
   pairing: Pairing,
   keys: AuthenticationKeyStore,
 ): RegistrationResponderPort {
+  const isPinnedPrimary = ({ certificatePem }: RegistrationHello) => pairing.peer?.certificatePem === certificatePem;
   // The primary asks again when the answer to its proof was lost: that is the registration under way, not another one.
-  const isUnderWay = ({ pairId, certificatePem }: RegistrationHello) =>
-    monitor.record.pairId === pairId &&
-    monitor.record.state === 'ha-initializing' &&
-    pairing.peer?.certificatePem === certificatePem;
+  const isUnderWay = (hello: RegistrationHello) =>
+    monitor.record.pairId === hello.pairId &&
+    monitor.record.state === (hello.replacePrimary ? 'secondary-active' : 'ha-initializing') &&
+    isPinnedPrimary(hello);
+
+  async function register({ peer, hello }: AcceptedRegistration): Promise<void> {
+    await pairing.accept(peer, hello);
+    const { pairId, failoverType } = hello;
+    const event = { type: 'registration-begun', operationId: randomUUID(), pairId, failoverType } as const;
+    const decision = await monitor.submit(event);
+    if (decision.rule !== null) return;
+    await pairing.unpin();
+    throw new Error(decision.refusal ?? 'this server cannot be registered now');
+  }
+
+  /** The peer is pinned before the record says so: a crash in between leaves a pair that hears nobody, and can be replaced again. */
+  async function replace({ peer, hello }: AcceptedRegistration): Promise<void> {
+    const { pairId, failoverType } = hello;
+    const event = { pairId, failoverType, isPinnedPrimary: isPinnedPrimary(hello) };
+    const pinAgain = await pairing.acceptInPlace(peer, hello);
+    const decision = await monitor.submit({ type: 'replacement-begun', ...event });
+    if (decision.rule !== null) return;
+    await pinAgain();
+    throw new Error(decision.refusal ?? 'the primary cannot be replaced now');
+  }
+
   return {
     self: () => pairing.ownFacts,
     key: () => keys.read(),
     // a peer that is pinned without a pair is left over from a registration that was interrupted
-    alreadyPaired: (hello) =>
-      monitor.record.pairId === null || isUnderWay(hello)
-        ? null
-        : `${pairing.ownFacts.name} is paired with ${pairing.peer?.name ?? 'another server'} already`,
+    alreadyPaired: (hello) => {
+      if (hello.replacePrimary || monitor.record.pairId === null || isUnderWay(hello)) return null;
+      const paired = `${pairing.ownFacts.name} is paired with ${pairing.peer?.name ?? 'another server'} already`;
+      return monitor.record.state === 'secondary-active'
+        ? `${paired} and serves: a server takes the place of its lost primary with --replace-primary`
+        : paired;
+    },
+    notReplaceable: (hello) =>
+      !hello.replacePrimary || isUnderWay(hello) ? null : replacementRefusal(monitor.view, isPinnedPrimary(hello)),
     notReady: (hello) =>
       monitor.record.inFlight === null || isUnderWay(hello)
         ? null
         : `${pairing.ownFacts.name} is still cleaning up an earlier pair`,
-    accepted: async ({ peer, hello }) => {
-      if (isUnderWay(hello)) return;
-      await pairing.accept(peer, hello);
-      const { pairId, failoverType } = hello;
-      const decision = await monitor.submit({
-        type: 'registration-begun',
-        operationId: randomUUID(),
-        pairId,
-        failoverType,
-      });
-      if (decision.rule !== null) return;
-      await pairing.unpin();
-      throw new Error(decision.refusal ?? 'this server cannot be registered now');
+    accepted: async (registration) => {
+      if (isUnderWay(registration.hello)) return;
+      await (registration.hello.replacePrimary ? replace(registration) : register(registration));
     },
     abandoned: async (pairId) => {
       if (monitor.record.pairId !== pairId) return false;

@@ -56,8 +56,8 @@ export class BusFacts implements FactsPort {
     this.whenOwnBusAnswers(() => this.bus.publish(PeerAnsweredProbe, { silentMs }));
   }
 
-  peerDissolvedPair(pairId: string): void {
-    this.bus.publish(PeerDissolvedPair, { pairId });
+  peerDissolvedPair(pairId: string, replaced: boolean): void {
+    this.bus.publish(PeerDissolvedPair, { pairId, replaced });
   }
 
   private whenOwnBusAnswers(publish: () => void): void {

@@ -4,6 +4,7 @@ import type { PeerIdentity } from '@understudy/contracts';
 import type { ProbeOutcome, ProbePort } from '../ports/heartbeat.ports.ts';
 
 const BODY_BYTES_MAX = 4096;
+const NO_WORD = { dissolved: false, replaced: false };
 
 /**
  * Opens `https://<address>:<healthMonitor>/health` on a new connection. Any HTTP status is an answer; an answer under another
@@ -14,12 +15,12 @@ export class HealthUrlProbe implements ProbePort {
     const url = `https://${peer.address}:${peer.ports.healthMonitor}/health`;
     return new Promise((resolve) => {
       let settled = false;
-      const settle = (answered: boolean, detail: string, dissolved = false) => {
+      const settle = (answered: boolean, detail: string, standing = NO_WORD) => {
         if (settled) return;
         settled = true;
         clearTimeout(timer);
         attempt.destroy();
-        resolve({ answered, detail: `${url}: ${detail}`, dissolved });
+        resolve({ answered, detail: `${url}: ${detail}`, ...standing });
       };
       const timer = setTimeout(() => settle(false, `no answer within ${timeoutMs} ms`), timeoutMs);
       const attempt = request({
@@ -44,7 +45,7 @@ export class HealthUrlProbe implements ProbePort {
           body += chunk;
           if (body.length > BODY_BYTES_MAX) settle(true, status);
         });
-        response.on('end', () => settle(true, status, saysDissolved(body)));
+        response.on('end', () => settle(true, status, standingIn(body)));
         response.on('error', () => settle(true, status));
         response.on('close', () => settle(true, status));
       });
@@ -54,11 +55,13 @@ export class HealthUrlProbe implements ProbePort {
   }
 }
 
-function saysDissolved(body: string): boolean {
+/** What the peer says of the pair. */
+function standingIn(body: string): typeof NO_WORD {
   try {
-    return (JSON.parse(body) as { dissolved?: unknown }).dissolved === true;
+    const { dissolved, replaced } = JSON.parse(body) as { dissolved?: unknown; replaced?: unknown };
+    return { dissolved: dissolved === true, replaced: replaced === true };
   } catch {
-    return false;
+    return NO_WORD;
   }
 }
 

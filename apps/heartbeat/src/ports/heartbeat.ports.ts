@@ -19,6 +19,8 @@ export interface ProbeOutcome {
   readonly detail: string;
   /** It says that the pair is dissolved. */
   readonly dissolved: boolean;
+  /** It says that another server has taken the place of this one. */
+  readonly replaced: boolean;
 }
 
 /** Opens the peer's Health Monitor URL. Never rejects; ends within `timeoutMs`. */
@@ -32,8 +34,8 @@ export interface FactsPort {
   peerLost(silentMs: number): void;
   peerConfirmedLost(silentMs: number, probe: string): void;
   peerAnsweredProbe(silentMs: number): void;
-  /** The peer's URL says that the pair is dissolved. */
-  peerDissolvedPair(pairId: string): void;
+  /** The peer's URL says that the pair is dissolved; `replaced`: because another server has taken the place of this one. */
+  peerDissolvedPair(pairId: string, replaced: boolean): void;
 }
 
 /** This server's own status, from its health-monitor. Rejects when that does not answer in time. */

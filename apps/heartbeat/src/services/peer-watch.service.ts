@@ -190,7 +190,7 @@ export class PeerWatchService {
     if (!peer) return;
     const verdict = await this.probes.open(peer, this.times.probeTimeoutMs);
     if (this.stopped) return;
-    if (verdict.dissolved && samePeer(this.peer, peer)) this.facts.peerDissolvedPair(peer.pairId);
+    if (verdict.dissolved && samePeer(this.peer, peer)) this.facts.peerDissolvedPair(peer.pairId, verdict.replaced);
     this.apply({ type: 'probe-finished', atMs: this.clock.nowMs(), id, verdict });
     this.schedule();
   }

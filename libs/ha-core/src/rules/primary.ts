@@ -12,6 +12,8 @@ const FAILBACK = 'Trigger Failback';
 const RESTART = 'Primary Server Restarts';
 const REMOVE = 'Remove HA Via the GUI';
 const WITNESS = 'docs/decisions/0011-witness.md';
+const REPLACE = 'How to Replace the Primary Server';
+const REPLACED = 'docs/decisions/0012-replaced-primary.md';
 const GAP = 'HA States and Transitions: Primary Database Copy Failed';
 const UNCERTAIN = 'HA States and Transitions: Secondary Uncertain';
 const CONSENT = 'docs/decisions/0003-consent.md';
@@ -28,6 +30,17 @@ const REGISTRATION: readonly Rule[] = [
     effects: ['register-with-peer'],
     says: 'registration was asked for',
     spec: REGISTER,
+  },
+  {
+    id: 'P-11',
+    from: ['ha-initializing'],
+    on: ['effects-completed'],
+    when: ['replacing'],
+    to: 'primary-preparing-for-failback',
+    change: ['disown-data', 'end-operation'],
+    effects: ['stop-processes', 'stop-database'],
+    says: 'in the place of the lost primary: becoming a standby of the active secondary',
+    spec: REPLACE,
   },
   {
     id: 'P-12',
@@ -387,6 +400,7 @@ const FENCING: readonly Rule[] = [
       'lease-still-ours',
       'lease-takeable',
       'lease-retry-due',
+      'not-replaced',
     ],
     to: null,
     change: ['ask-lease'],
@@ -847,6 +861,21 @@ const REMOVAL: readonly Rule[] = [
 
 const PAIRED = STATES_OF_ROLE.primary.filter((state) => state.startsWith('primary-'));
 
+/** Another server is in the place of this one. */
+const REPLACEMENT: readonly Rule[] = [
+  {
+    id: 'P-126',
+    from: PAIRED,
+    on: ['pair-dissolved'],
+    when: ['dissolved-is-ours', 'replaced-by-another', 'not-replaced'],
+    to: 'primary-alone',
+    change: ['note-replaced', 'fail-operation'],
+    effects: ['stop-processes', 'stop-database'],
+    says: 'another server has taken the place of this one: it never serves again',
+    spec: REPLACED,
+  },
+];
+
 /** Planned work. */
 const MAINTENANCE: readonly Rule[] = maintenanceRules('P', PAIRED);
 
@@ -914,6 +943,7 @@ export const PRIMARY_RULES: readonly Rule[] = [
     spec: RESTART,
   },
   ...REMOVAL,
+  ...REPLACEMENT,
   ...FENCING,
   {
     id: 'P-5',

@@ -218,7 +218,7 @@ const FOLLOWING: readonly Rule[] = [
     on: ['effect-failed'],
     when: ['not-owner'],
     to: null,
-    change: ['withdraw-request'],
+    change: ['withdraw-request', 'fail-operation'],
     says: 'the attempt failed; it will be repeated',
     spec: NETWORK,
   },
@@ -624,7 +624,7 @@ const WITH_WITNESS: readonly Rule[] = [
       'not-opened',
       'boot-search-over',
       'lease-needed',
-      'lease-still-ours',
+      'lease-not-later',
       'lease-takeable',
       'lease-retry-due',
     ],
@@ -725,6 +725,20 @@ const SERVING: readonly Rule[] = [
     effects: ['open-database', 'start-processes'],
     says: 'trying to open service again',
     spec: UNCERTAIN,
+  },
+];
+
+/** The active secondary gets another primary. */
+const REPLACEMENT: readonly Rule[] = [
+  {
+    id: 'S-69',
+    from: ['secondary-active'],
+    on: ['replacement-begun'],
+    when: ['primary-can-be-replaced'],
+    to: null,
+    change: ['adopt-replacement'],
+    says: 'another server takes the place of the lost primary',
+    spec: 'How to Replace the Primary Server',
   },
 ];
 
@@ -1116,6 +1130,7 @@ export const SECONDARY_RULES: readonly Rule[] = [
   ...TAKING_OVER,
   ...FOLLOWING,
   ...SERVING,
+  ...REPLACEMENT,
   ...FAILING_BACK,
   ...MAINTENANCE,
   {
