@@ -157,6 +157,7 @@ describe('long work', () => {
     const refused = { action: 'register', reason: 'the database is not running yet' };
     const starting = {
       ...STATUS,
+      node: { ...STATUS.node, homeRole: 'primary' },
       currentRole: 'none',
       configurationMode: 'HA Not Configured',
       unavailableActions: [refused],

@@ -10,6 +10,7 @@ import { connectBus, createBusApplication, type RunningService } from '@understu
 import { PeerIdentityFile, type ServiceEnvironment } from '@understudy/platform';
 import { AppModule } from './app.module.ts';
 import { DatabaseEngine } from './engine/engine.ts';
+import { IncidentOutbox } from './engine/incident-outbox.ts';
 import type { EngineSettings } from './ports/engine-settings.ts';
 
 /** Starts this server's db-replication: it takes up the PostgreSQL that is there, and does nothing to it until told. */
@@ -17,11 +18,15 @@ export async function startDbReplication(env: ServiceEnvironment): Promise<Runni
   const { paths, clock, logger } = env;
   const bus = await connectBus(env);
   const peers = new PeerIdentityFile<PeerIdentity>(paths.peer, (value) => PeerIdentitySchema.parse(value));
+  const incidents = new IncidentOutbox((incident) => bus.publish(DatabaseIncident, incident));
   const engine = new DatabaseEngine(
     settingsOf(env),
     {
       factsObserved: (facts) => void bus.publish(DatabaseFactsObserved, facts),
-      incident: (incident) => void bus.publish(DatabaseIncident, incident),
+      incident: (incident) => {
+        logger.warn(incident.message, { code: incident.code });
+        incidents.tell(incident);
+      },
     },
     clock,
     logger,
@@ -33,7 +38,7 @@ export async function startDbReplication(env: ServiceEnvironment): Promise<Runni
     (peer) => engine.setPeer(peer),
     (error) => logger.error('The pinned peer cannot be read', { error }),
   );
-  const application = await createBusApplication(AppModule.of(engine), {
+  const application = await createBusApplication(AppModule.of(engine, incidents), {
     bus,
     definitions: [PerformDatabaseTask, DatabaseFactsQuery],
     logger,

@@ -44,7 +44,12 @@ export async function startHealthMonitor(env: ServiceEnvironment): Promise<Runni
   const store = await NodeStore.open(readStoreCredentials(paths), logger);
   await store.whenReady(STORE_WAIT_MS);
   const journal = await Journal.open(paths.journal);
-  const keeper = await RecordKeeper.open(journal, store, configuration.node.role, env.runId, logger);
+  const keeper = await RecordKeeper.open(
+    journal,
+    store,
+    { role: configuration.node.role, runId: env.runId, peerFile: paths.peer },
+    logger,
+  );
   const events = new EventLog(configuration.node.name, bus, store, clock, logger);
   await events.load();
 

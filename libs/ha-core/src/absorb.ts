@@ -57,7 +57,7 @@ function look(known: Server, event: HaEvent): Server {
       return {
         ...base,
         effectFailedAtMs: event.atMs,
-        ...(event.code === 'copy-failed' ? { copyFailedAtMs: event.atMs } : {}),
+        ...(event.code === 'copy-failed' || event.code === 'copy-not-made' ? { copyFailedAtMs: event.atMs } : {}),
       };
     case 'effects-completed':
       return { ...afterEffects(base, event.atMs), effectFailedAtMs: null, copyFailedAtMs: null };

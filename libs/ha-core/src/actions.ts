@@ -74,7 +74,9 @@ export function actionRefusal(server: Server, action: OperatorEventType, atMs: n
         (order?.type === 'operator-register' && order.replacesPrimary && !order.confirmed ? REPLACEMENT_WARNING : null)
       );
     case 'operator-failover': {
-      const refusal = onlyOn('secondary') ?? noOperation;
+      // whoever has given its consent to a failback can do nothing for it any more
+      const hasConsented = record.state === 'secondary-post-failback' && record.hold === 0;
+      const refusal = onlyOn('secondary') ?? (hasConsented ? null : noOperation);
       if (refusal !== null) return refusal;
       const peerFailed = link === 'up' && peer?.state === 'primary-uncertain';
       const possible = peerFailed

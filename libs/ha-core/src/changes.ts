@@ -144,7 +144,13 @@ export const CHANGES = {
   'withdraw-request': () => ({ request: null }),
   'hand-over': () => ({ cause: 'hand-over' }),
   superseded: () => ({ cause: 'superseded', hold: 0, request: null, armed: false, finalLsn: null }),
-  'note-boot': () => ({ cause: 'boot', armed: false, request: null, finalLsn: null }),
+  /** A server that has closed itself without consenting to anybody may be given the lease again, by itself, after a start too. */
+  'note-boot': ({ record }) => ({
+    cause: record.cause === 'fenced' ? 'fenced' : 'boot',
+    armed: false,
+    request: null,
+    finalLsn: null,
+  }),
   'clear-cause': () => ({ cause: null }),
   'note-observed': () => ({ cause: 'observed' }),
   disarm: () => ({ armed: false }),

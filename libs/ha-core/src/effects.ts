@@ -31,8 +31,8 @@ export type Effect =
   | { readonly kind: 'register-with-peer'; readonly epoch: number; readonly operationId: string }
   /** Tell the peer, when it can be reached, that the pair is dissolved. Its silence is no failure: it hears of it when it asks. */
   | { readonly kind: 'announce-dissolution'; readonly epoch: number; readonly pairId: string }
-  /** Forget a peer: its identity, replication for it, and a copy that was never whole. */
-  | { readonly kind: 'retire-pairing'; readonly epoch: number };
+  /** Forget a peer: its identity, replication for it, and on a secondary, with `discardCopy`, a copy that was never whole. */
+  | { readonly kind: 'retire-pairing'; readonly epoch: number; readonly discardCopy: boolean };
 
 /** Name of an effect. */
 export type EffectKind = Effect['kind'];

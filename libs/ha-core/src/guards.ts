@@ -286,7 +286,8 @@ export const GUARDS = {
   'release-limit-over': waited(TIMING.releaseLimitMs),
   'boot-search-over': waited(TIMING.bootSearchMs),
   'failed-before-role-was-usable': (_, event) => event.type === 'effect-failed' && event.effect === 'promote-database',
-  'copy-failed': (_, event) => event.type === 'effect-failed' && event.code === 'copy-failed',
+  'copy-failed': (_, event) =>
+    event.type === 'effect-failed' && (event.code === 'copy-failed' || event.code === 'copy-not-made'),
 } as const satisfies Record<string, Guard>;
 
 /** Whether the right to serve ends before this server could be closed later than now. Spec: a cut-off active server steps down. */
@@ -326,7 +327,10 @@ export function leaseRefusal(server: Server, atMs: number): string | null {
   const { settings, witness, record } = server;
   if (settings.witness?.kind !== 'nats') return null;
   if (witness === null || !witness.reachable) return 'the witness cannot be reached';
-  if (record.maintenance !== null) return 'during maintenance the peer does not close itself when it is cut off';
+  // who owned the role before a restart has consented to nobody, and nobody else had the lease
+  const isStillOwner = record.hold !== 0 && witness.holder?.role === record.role;
+  if (record.maintenance !== null && !isStillOwner)
+    return 'during maintenance the peer does not close itself when it is cut off';
   if (witness.holder?.role !== record.role) {
     if (witness.holder !== null && witness.holder.epoch > lineageOf(record))
       return 'the witness knows of a later owner than the one whose data this server has';
@@ -380,6 +384,8 @@ function takeoverRefusal(server: Server, atMs: number): string | null {
     return `${missing} bytes are known to be missing, above the limit of ${settings.maximumLagBytes}`;
   if (settings.witness?.kind === 'gateway' && server.witness?.reachable !== true)
     return 'the gateway does not answer: this server may be the one that is cut off';
+  if (settings.witness?.kind === 'nats' && server.witness?.reachable !== true)
+    return 'the witness cannot be reached, and without its lease this server does not take over by itself';
   const last = record.lastAutomaticFailoverAtMs;
   if (last !== null && atMs - last < settings.minimumBetweenFailoversMs) {
     return `hold-down: the last automatic failover was ${Math.round((atMs - last) / 1000)} s ago, the minimum between two is ${settings.minimumBetweenFailoversMs / 1000} s`;

@@ -8,6 +8,8 @@ export interface Lease {
   readonly epoch: number;
   /** Changes with each renewal; the lease is replaced only by whoever knows the last one. */
   readonly revision: number;
+  /** Different for each renewal, also when the witness has lost its storage and counts anew. */
+  readonly stamp: string;
 }
 
 /**
@@ -30,7 +32,7 @@ export class LeaseKnowledge {
 
   /** The witness says that this is the lease now. */
   see(lease: Lease | null, atMs: number): void {
-    if (this.seen === null || this.seen.lease?.revision !== lease?.revision) this.seen = { lease, atMs };
+    if (this.seen === null || this.seen.lease?.stamp !== lease?.stamp) this.seen = { lease, atMs };
   }
 
   /** Whether a server that owns the role under `epoch` may renew the lease, or get it for the first time. */

@@ -19,6 +19,9 @@ export function planEffect(kind: EffectKind, { record, peer }: Server): Effect {
       return { kind, epoch, operationId: record.operation?.id ?? '' };
     case 'announce-dissolution':
       return { kind, epoch, pairId: record.dissolved.at(-1) ?? '' };
+    case 'retire-pairing':
+      // a whole copy may be the only one that is left
+      return { kind, epoch, discardCopy: !record.complete };
     default:
       return { kind, epoch };
   }

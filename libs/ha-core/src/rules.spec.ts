@@ -266,6 +266,91 @@ describe('decisions', () => {
     }
   });
 
+  it('discard the copy of a registration that was given up, and never a whole one', () => {
+    const dissolved = (complete: boolean) => {
+      const gone = server('secondary', { state: 'secondary-syncing', pairId: 'pair', complete });
+      const decision = decide(gone, { type: 'pair-dissolved', pairId: 'pair', atMs: 1 });
+      return decision.effects?.find(({ kind }) => kind === 'retire-pairing');
+    };
+    expect(dissolved(true)).toMatchObject({ discardCopy: false });
+    expect(dissolved(false)).toMatchObject({ discardCopy: true });
+  });
+
+  it('keep a database usable whose replacement could not be copied', () => {
+    const effects = [{ kind: 'follow-peer' as const, epoch: 0, forceCopy: false, lastInSyncUnixMs: null }];
+    const following = server('secondary', {
+      state: 'secondary-uncertain',
+      pairId: 'pair',
+      complete: true,
+      inFlight: { decisionId: 'd', effects },
+    });
+    const failed = { type: 'effect-failed', decisionId: 'd', effect: 'follow-peer', message: '', atMs: 1 } as const;
+    expect(decide(following, { ...failed, code: 'copy-not-made' }).server.record.complete).toBe(true);
+    expect(decide(following, { ...failed, code: 'copy-failed' }).server.record.complete).toBe(false);
+  });
+
+  it('take the role on an operator’s order only with the lease, whatever the state, where there is a witness', () => {
+    const order = { type: 'operator-failover', operationId: 'o', acceptDataLoss: true, atMs: 100_000 } as const;
+    const holder = { role: 'secondary', epoch: 2 } as const;
+    const seen = { reachable: true, leaseUntilMs: null, holder, takeableAtMs: 0 };
+    for (const state of ['secondary-lost-primary', 'secondary-alone', 'secondary-uncertain'] as const) {
+      const base = { ...lost({ state, lineage: 2 }), link: 'confirmed-lost' as const };
+      const withWitness = {
+        ...base,
+        settings: { ...SETTINGS, witness: { kind: 'nats', leaseMs: 4000, fenceMs: 1000 } as const },
+        witness: seen,
+      };
+      expect([state, decide(withWitness, order).rule?.id]).toEqual([state, 'S-145']);
+      expect([state, decide(base, order).rule?.id]).toEqual([state, 'S-42']);
+    }
+  });
+
+  it('let an operator fail over at once when the primary dies right after it got the consent to a failback', () => {
+    const consented = {
+      ...lost({ state: 'secondary-post-failback', operation: { id: 'f', kind: 'failback' } }),
+      link: 'confirmed-lost' as const,
+    };
+    const order = { type: 'operator-failover', operationId: 'o', acceptDataLoss: true, atMs: 100_000 } as const;
+    const decision = decide(consented, order);
+    expect(decision.rule?.id).toBe('S-42');
+    expect(decision.operationEnded).toMatchObject({ id: 'f', succeeded: false });
+    expect(decision.server.record.operation).toEqual({ id: 'o', kind: 'failover' });
+  });
+
+  it('let an owner that was restarted during maintenance serve again when the witness knows of nobody else', () => {
+    const witness = { kind: 'nats', leaseMs: 4000, fenceMs: 1000 } as const;
+    const maintenance = { reason: '', minutes: 600, untilMs: 0, untilUnixMs: 36_000_000, runId: 'before' };
+    const rebooted = server('primary', {
+      state: 'primary-alone',
+      pairId: 'pair',
+      epoch: 3,
+      hold: 3,
+      lineage: 3,
+      complete: true,
+      cause: 'boot',
+      maintenance,
+    });
+    const asks = (holder: { role: ServerRole; epoch: number }) =>
+      decide(
+        {
+          ...rebooted,
+          settings: { ...SETTINGS, witness },
+          link: 'confirmed-lost',
+          witness: { reachable: true, leaseUntilMs: null, holder, takeableAtMs: 0 },
+        },
+        { type: 'tick', unixMs: 1000, atMs: 100_000 },
+      ).rule?.id;
+    expect(asks({ role: 'primary', epoch: 3 })).toBe('P-146');
+    expect(asks({ role: 'secondary', epoch: 4 })).toBeUndefined();
+  });
+
+  it('remember over a restart that a server has closed itself', () => {
+    const fenced = server('secondary', { state: 'secondary-lost-primary', pairId: 'pair', cause: 'fenced' });
+    expect(decide(fenced, { type: 'boot', runId: 'r', sameRun: false, atMs: 1 }).server.record.cause).toBe('fenced');
+    const other = server('secondary', { state: 'secondary-lost-primary', pairId: 'pair', cause: null });
+    expect(decide(other, { type: 'boot', runId: 'r', sameRun: false, atMs: 1 }).server.record.cause).toBe('boot');
+  });
+
   it('mint odd epochs on the primary and even ones on the secondary', () => {
     const taken = decide(
       { ...lost({ epoch: 5 }), link: 'confirmed-lost' },

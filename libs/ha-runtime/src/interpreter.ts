@@ -153,7 +153,7 @@ export class Interpreter {
         await registration.register(context, effect.operationId);
         return;
       case 'retire-pairing':
-        await registration.retire(context);
+        await registration.retire(context, effect.discardCopy);
         return;
       default:
         effect satisfies never;

@@ -70,7 +70,8 @@ export interface PeerPort {
 /** The handshake of registration, and its undoing. */
 export interface RegistrationPort {
   register(context: EffectContext, operationId: string): Promise<void>;
-  retire(context: EffectContext): Promise<void>;
+  /** `discardCopy`: what a secondary has copied was never whole. */
+  retire(context: EffectContext, discardCopy: boolean): Promise<void>;
 }
 
 /** What an effect is performed with. */

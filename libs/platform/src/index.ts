@@ -1,5 +1,6 @@
 export * from './clock.ts';
 export type { NodeConfiguration } from './configuration/configuration.schema.ts';
+export { databaseParameterProblems } from './configuration/database-parameters.ts';
 export { findPostgresqlBinDirectory, findProgram } from './configuration/find-postgresql.ts';
 export type { ConfigurationProblem, LoadedConfiguration } from './configuration/load-configuration.ts';
 export { formatProblem, loadConfiguration } from './configuration/load-configuration.ts';

@@ -3,11 +3,13 @@ import { type Lease, LeaseKnowledge, type ServerRole, type WitnessView } from '@
 /** A witness of a simulated pair: one value that is replaced only by whoever knows the last one. */
 export class SimulatedWitness {
   lease: Lease | null = null;
+  private writes = 0;
 
   /** Replaces the lease when `known` is its revision still. */
   replace(role: ServerRole, epoch: number, known: number): Lease | null {
     if ((this.lease?.revision ?? 0) !== known) return null;
-    this.lease = { role, epoch, revision: known + 1 };
+    this.writes += 1;
+    this.lease = { role, epoch, revision: known + 1, stamp: String(this.writes) };
     return this.lease;
   }
 }

@@ -6,6 +6,16 @@ const Address = z
   .trim()
   .max(253)
   .regex(/^[A-Za-z0-9.:_-]+$/, 'is neither an IP address nor a host name');
+/** With a port or without; an IPv6 address with a port stands in brackets. */
+const AddressWithPort = Address.or(
+  z
+    .string()
+    .trim()
+    .regex(/^\[[0-9A-Fa-f:.]+\]:\d+$/, 'is neither an IP address nor a host name'),
+).refine((text) => {
+  const port = /^(?:\[[^\]]+\]|[^:]+):([^:]*)$/.exec(text)?.[1];
+  return port === undefined || (/^\d{1,5}$/.test(port) && Number(port) >= 1 && Number(port) <= 65_535);
+}, 'has a port that is not one of 1 to 65535');
 const AuthenticationKey = z.string().min(1, 'must not be empty').max(200, 'is longer than 200 characters');
 const EmailAddresses = z.array(z.email('is not an e-mail address')).max(50, 'are more than 50');
 
@@ -28,7 +38,7 @@ export const LoginInput = z
  * secondary, whose database replaces the one here, as has to be `confirmed`.
  */
 export const RegisterInput = z.strictObject({
-  secondaryAddress: Address,
+  secondaryAddress: AddressWithPort,
   authenticationKey: AuthenticationKey,
   emailAddresses: EmailAddresses.default([]),
   failoverType: FailoverTypeSchema,

@@ -22,6 +22,8 @@ export function prometheusText(status: StatusView | null, version: string): stri
   gauge('standby', 'Whether this server stands by.', [[{}, status.currentRole === 'standby']]);
   gauge('epoch', 'Fencing token; grows at each promotion.', [[{}, status.epoch]]);
   gauge('state_since_seconds', 'Unix time at which the state was entered.', [[{}, unixSeconds(status.since)]]);
+  if (status.witness != null)
+    gauge('witness_reachable', 'Whether this server reaches its witness.', [[{}, status.witness.reachable]]);
   gauge('automatic_failover_armed', 'Whether this server would take over by itself.', [
     [{}, status.automaticFailover.armed],
   ]);

@@ -11,6 +11,8 @@ import { SessionService } from './session.service.ts';
 const KEY_ACCOUNT = 'authentication key';
 /** One source may make others wait only so long for the account they share. */
 const SOURCE_WAIT_MS_MAX = 30_000;
+/** Who would have to wait longer is told so: a client does not wait for an answer as long as that. */
+const HELD_MS_MAX = 8000;
 const ACCOUNT_WAIT_MS_MAX = 4_000;
 const WAITING_PER_SOURCE_MAX = 3;
 const WAITING_MAX = 100;
@@ -71,6 +73,7 @@ export class LoginService {
   private async serveWait(source: string, signal?: AbortSignal): Promise<void> {
     const atMs = this.clock.nowMs();
     const waitMs = Math.max(this.sources.waitMs(source, atMs), this.accounts.waitMs(KEY_ACCOUNT, atMs));
+    if (waitMs > HELD_MS_MAX) throw tooMany(Math.ceil(waitMs / 1000));
     if (waitMs > 0) await sleep(waitMs, undefined, signal ? { signal } : {});
   }
 }
@@ -82,7 +85,7 @@ function wrongKey(isConfigured: boolean): ProblemError {
   return new ProblemError(401, 'wrong-key', detail, { headers: { 'www-authenticate': 'Bearer realm="understudy"' } });
 }
 
-function tooMany(): ProblemError {
-  const detail = 'Too many attempts to sign in are waiting. Try again later.';
-  return new ProblemError(429, 'too-many-attempts', detail, { headers: { 'retry-after': '30' } });
+function tooMany(waitSeconds = 30): ProblemError {
+  const detail = `Too many attempts to sign in with a wrong key, or at once. Try again in ${waitSeconds} s.`;
+  return new ProblemError(429, 'too-many-attempts', detail, { headers: { 'retry-after': String(waitSeconds) } });
 }

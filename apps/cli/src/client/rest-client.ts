@@ -26,7 +26,7 @@ export class RefusedError extends CliError {
     readonly status: number,
     readonly code: string,
   ) {
-    super(code === 'unavailable' ? EXIT.unreachable : EXIT.refused, message);
+    super(code === 'unavailable' ? EXIT.unreachable : status === 422 ? EXIT.usage : EXIT.refused, message);
   }
 }
 

@@ -13,9 +13,15 @@ export async function waitUntilStarted(client: RestClient, say: (line: string) =
   const deadline = performance.now() + WAIT_MS_MAX;
   let hasSaid = false;
   while (performance.now() < deadline) {
-    const { currentRole, configurationMode, unavailableActions } = await client.get<StatusView>('/ha/status');
+    const { node, currentRole, configurationMode, unavailableActions } = await client.get<StatusView>('/ha/status');
     const refusal = unavailableActions.find(({ action }) => action === 'register');
-    if (!refusal || currentRole !== 'none' || configurationMode !== 'HA Not Configured') return;
+    if (
+      !refusal ||
+      node.homeRole === 'secondary' ||
+      currentRole !== 'none' ||
+      configurationMode !== 'HA Not Configured'
+    )
+      return;
     if (!hasSaid) say(`Waiting for this server to start: ${refusal.reason}`);
     hasSaid = true;
     await sleep(POLL_MS);

@@ -1,16 +1,19 @@
 import { CliError, EXIT } from '../cli-error.ts';
-import { configurationFile, type GlobalOptions } from '../client/connect.ts';
+import { type GlobalOptions, ownConfigurationFile } from '../client/connect.ts';
 import { say, sayJson } from '../rendering/output.ts';
 
 /** `config check`: every problem of the file at once, exit code 2 when there is one; and what has no effect yet. */
 export async function checkConfiguration(options: GlobalOptions): Promise<void> {
-  const { formatProblem, loadConfiguration, settingsWithoutEffect } = await import('@understudy/platform');
-  const file = configurationFile(options);
+  const { databaseParameterProblems, formatProblem, loadConfiguration, settingsWithoutEffect } = await import(
+    '@understudy/platform'
+  );
+  const file = ownConfigurationFile(options);
   const loaded = loadConfiguration(file);
-  const problems = loaded.ok ? [] : loaded.problems;
+  const problems = loaded.ok ? databaseParameterProblems(file, loaded.configuration) : loaded.problems;
   const warnings = loaded.ok ? settingsWithoutEffect(loaded.configuration) : [];
-  if (options.json) sayJson({ file, valid: loaded.ok, problems, warnings });
-  if (!loaded.ok) throw new CliError(EXIT.usage, options.json ? '' : problems.map(formatProblem).join('\n'));
+  const valid = problems.length === 0;
+  if (options.json) sayJson({ file, valid, problems, warnings });
+  if (!valid) throw new CliError(EXIT.usage, options.json ? '' : problems.map(formatProblem).join('\n'));
   if (options.json) return;
   for (const warning of warnings) say(`${file}: ${warning}.`);
   say(`${file} is valid.`);
@@ -19,7 +22,7 @@ export async function checkConfiguration(options: GlobalOptions): Promise<void> 
 /** `config show`: the effective values, secrets masked. */
 export async function showConfiguration(options: GlobalOptions): Promise<void> {
   const { effectiveConfigurationForShow, formatProblem, loadConfiguration } = await import('@understudy/platform');
-  const loaded = loadConfiguration(configurationFile(options));
+  const loaded = loadConfiguration(ownConfigurationFile(options));
   if (!loaded.ok) throw new CliError(EXIT.usage, loaded.problems.map(formatProblem).join('\n'));
   const shown = effectiveConfigurationForShow(loaded.configuration);
   if (options.json) sayJson(shown);

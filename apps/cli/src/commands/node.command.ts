@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { CliError, EXIT } from '../cli-error.ts';
-import { configurationFile, type GlobalOptions } from '../client/connect.ts';
+import { type GlobalOptions, ownConfigurationFile } from '../client/connect.ts';
 import { type Layout, NotStartable, nodeStatus, runNode, stopNode } from '../node-runner/index.ts';
 import { say, sayJson } from '../rendering/output.ts';
 
@@ -33,7 +33,7 @@ export async function status(options: GlobalOptions): Promise<number> {
 
 /** Absolute: the services that inherit it may run elsewhere. */
 function fileOf(options: GlobalOptions): string {
-  return resolve(configurationFile(options));
+  return resolve(ownConfigurationFile(options));
 }
 
 async function explained<T>(work: () => T | Promise<T>): Promise<T> {

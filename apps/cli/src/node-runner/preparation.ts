@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, lstatSync, mkdirSync, readFileSync } from 'node:fs';
 import {
+  databaseParameterProblems,
   ensureOwnIdentity,
   formatProblem,
   loadConfiguration,
@@ -31,6 +32,8 @@ export async function prepareNode(configurationFile: string, environment: NodeJS
   const loaded = loadConfiguration(configurationFile, environment);
   if (!loaded.ok) throw new NotStartable(loaded.problems.map(formatProblem));
   const { configuration } = loaded;
+  const refused = databaseParameterProblems(configurationFile, configuration);
+  if (refused.length > 0) throw new NotStartable(refused.map(formatProblem));
   const paths = new NodePaths(configuration.node.dataDirectory);
   const programs = findPrograms(configuration, environment.PATH ?? '');
   const runId = crypto.randomUUID();

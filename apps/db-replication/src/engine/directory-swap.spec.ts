@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
@@ -32,12 +32,14 @@ it('keeps a database of its own, gives it back, and never deletes it', async () 
   make(data, 'own');
   make(swap.copyPath, 'new');
   await swap.putInPlace('foreign');
-  expect(await swap.settle()).toBe(swap.beforePath);
+  const kept = (await swap.settle()) ?? '';
+  expect(existsSync(join(kept, 'own'))).toBe(true);
+  await swap.adopt();
+  expect(await swap.settle()).toBeNull();
   make(swap.copyPath, 'newer');
   await swap.putInPlace('same');
   await swap.settle();
-  const kept = readdirSync(root).find((name) => name.startsWith('data.before-')) as string;
-  expect(existsSync(join(root, kept, 'own'))).toBe(true);
+  expect(existsSync(join(kept, 'own'))).toBe(true);
 
   rmSync(data, { recursive: true });
   make(data, 'other');
@@ -45,6 +47,25 @@ it('keeps a database of its own, gives it back, and never deletes it', async () 
   await swap.putInPlace('foreign');
   await swap.discard();
   expect(readdirSync(data)).toEqual(['other']);
+});
+
+it('gives a database of its own back when the swap was interrupted between its two steps', async () => {
+  make(data, 'own');
+  make(swap.copyPath, 'new');
+  await swap.putInPlace('foreign');
+  const kept = (await swap.settle()) ?? '';
+  renameSync(data, swap.copyPath);
+  await new DirectorySwap(data).recover();
+  expect(readdirSync(root)).toEqual(['data']);
+  expect(readdirSync(data)).toEqual(['own']);
+  expect(existsSync(kept)).toBe(false);
+});
+
+it('knows what deleting the old directory would free', async () => {
+  expect(await swap.sizeOfOld()).toBe(0);
+  mkdirSync(join(data, 'base'), { recursive: true });
+  writeFileSync(join(data, 'base', 'file'), Buffer.alloc(1_000_000));
+  expect(await swap.sizeOfOld()).toBeGreaterThanOrEqual(1_000_000);
 });
 
 it('does not take away what is no copy, what was worked with, or the only state there is', async () => {

@@ -80,7 +80,7 @@ export async function awaitCheckpointOn(
   for (const until = performance.now() + CHECKPOINT_LIMIT_MS; (await now()) !== timeline; ) {
     signal.throwIfAborted();
     if (performance.now() > until)
-      throw new TaskFailure('rewind-failed', `the peer has made no checkpoint for ${CHECKPOINT_LIMIT_MS / 1000} s`);
+      throw new TaskFailure('peer-not-ready', `the peer has made no checkpoint for ${CHECKPOINT_LIMIT_MS / 1000} s`);
     advance();
     await new Promise((resolve) => setTimeout(resolve, 500));
   }

@@ -100,8 +100,9 @@ it('a directory that cannot be read is kept as a whole, and replaced', async () 
   await b.perform({ kind: 'stop' });
   await truncate(join(b.settings.dataDirectory, 'global', 'pg_control'), 100);
   expect((await b.perform(FOLLOW)).method).toBe('copy');
-  expect(b.incidents.some(({ code }) => code === 'replaced-database-kept')).toBe(true);
-  expect(existsSync(join(`${b.settings.dataDirectory}.before`, 'PG_VERSION'))).toBe(true);
+  const told = b.incidents.find(({ code }) => code === 'replaced-database-kept')?.message ?? '';
+  const kept = /kept in (\S+),/.exec(told)?.[1] ?? '';
+  expect(existsSync(join(kept, 'PG_VERSION'))).toBe(true);
 });
 
 it('a copy that was killed with the service is ended and done anew', async () => {
@@ -196,6 +197,21 @@ it('copies at once when the peer has given up the WAL that is needed', async () 
   const startedAtMs = performance.now();
   expect((await b.perform(FOLLOW)).method).toBe('copy');
   expect(performance.now() - startedAtMs).toBeLessThan(15_000);
+});
+
+it('a copy that fails because the peer dies leaves the old database as it was, and says so', async () => {
+  await b.engine.close({ shutdown: true });
+  b.settings = { ...b.settings, copyRateLimitBytes: 1024 * 1024 };
+  await b.begin('second');
+  await b.perform({ kind: 'start-standby' });
+  await b.reaches({ streaming: true });
+  const copying = b.perform({ kind: 'follow-peer', forceCopy: true, awaySeconds: null }).catch((error: Error) => error);
+  await until(async () => existsSync(`${b.settings.dataDirectory}.copy`));
+  await a.engine.close({ shutdown: true });
+  expect(String(await copying)).toContain('copy-not-made');
+  await b.perform({ kind: 'start-standby' });
+  await b.perform({ kind: 'promote', requiredLsn: null });
+  expect(await b.rows()).toBe(1000);
 });
 
 /** A directory of links to all programs but one. */

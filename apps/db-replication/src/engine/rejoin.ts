@@ -223,7 +223,7 @@ export class Rejoin {
     await this.intend('stopped');
     await this.stopOrderly(context);
     await this.makeRoom(server, before, context);
-    await this.fullCopy.make(server.peer, context);
+    await this.makeCopy(server, context);
     context.step('putting the copy in place');
     await new DataDirectory(this.swap.copyPath, this.programs, `${this.swap.copyPath}.rewinding`).becomeStandby();
     await this.swap.putInPlace(before);
@@ -238,11 +238,23 @@ export class Rejoin {
     return { method: 'copy' };
   }
 
+  /** Fails with `copy-not-made` when the old directory is as it was: it can still be worked with. */
+  private async makeCopy(server: PeerServer, context: TaskContext): Promise<void> {
+    try {
+      await this.fullCopy.make(server.peer, context);
+    } catch (error) {
+      const { exists, isHalfDone } = await this.directory.shape();
+      if (!(error instanceof TaskFailure) || error.code !== 'copy-failed' || !exists || isHalfDone) throw error;
+      throw new TaskFailure('copy-not-made', error.message);
+    }
+  }
+
   /** Room for a copy beside the old directory. Where there is none the old one goes first, unless it is the only place of its data. */
   private async makeRoom(server: PeerServer, before: Before, context: TaskContext): Promise<void> {
     const needed = await unlessAborted(context.signal, sizeOfPeer(server));
     if (needed === null || (await this.swap.room()) > needed + SPARE_BYTES) return;
-    if (before === 'same') {
+    // not for nothing: it may be the only copy that is left
+    if (before === 'same' && (await this.swap.room()) + (await this.swap.sizeOfOld()) > needed) {
       context.step('deleting the old directory first: there is no room for two');
       const message = `A full copy of ${needed} bytes has no room beside the old directory, which is deleted first`;
       this.events.incident({ severity: 'warning', code: 'copy-without-net', message });
@@ -250,8 +262,9 @@ export class Rejoin {
     }
     const room = await this.swap.room();
     if (room > needed) return;
+    const { exists, isHalfDone } = await this.directory.shape();
     throw new TaskFailure(
-      'copy-failed',
+      exists && !isHalfDone ? 'copy-not-made' : 'copy-failed',
       `a full copy needs ${needed} bytes beside ${this.directory.path}, there are ${room}`,
     );
   }

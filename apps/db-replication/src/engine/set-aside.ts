@@ -21,7 +21,7 @@ export interface SetAside {
 /**
  * Keeps what exists on this server only, before a rewind or a copy throws it away: the WAL from the point of divergence on, the
  * histories, and the facts. Law 8: nothing is thrown away silently. Asked again about the same divergence it keeps nothing twice.
- * Fails with `rewind-failed` when there is no room.
+ * Fails with `set-aside-failed` when there is no room.
  */
 export async function setAside(
   root: string,
@@ -120,7 +120,7 @@ async function requireRoom(root: string, bytes: number): Promise<void> {
   const { bavail, bsize } = await statfs(root);
   if (bavail * bsize > bytes) return;
   throw new TaskFailure(
-    'rewind-failed',
+    'set-aside-failed',
     `${bytes} bytes of WAL written on this server only cannot be set aside: ${root} has ${bavail * bsize} bytes left`,
   );
 }

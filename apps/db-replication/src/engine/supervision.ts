@@ -88,8 +88,7 @@ export class Supervision {
     if (this.reviving !== null || !this.supervised.shallRun()) return;
     const isRunning = this.postmaster.running !== null;
     const nowMs = this.clock.nowMs();
-    if (this.wasRunning && !isRunning)
-      this.failed('PostgreSQL has ended unexpectedly and is started again', 'postgresql-ended');
+    if (this.wasRunning && !isRunning) this.failed('PostgreSQL has ended unexpectedly', 'postgresql-ended');
     this.wasRunning = isRunning;
     if (isRunning || nowMs < this.nextAtMs || !this.supervised.mayStart()) return;
     this.reviving = this.revive().finally(() => {
@@ -119,11 +118,12 @@ export class Supervision {
       this.events.incident({
         severity: 'critical',
         code: 'restarts-exhausted',
-        message: `PostgreSQL cannot be kept running. ${message}`,
+        message: `PostgreSQL cannot be kept running: it has ended, or could not be started, too often. The last time: ${message}`,
       });
     } else if (!exhausted && (this.told === 'nothing' || code === 'postgresql-ended')) {
       this.told = 'failed';
-      this.events.incident({ severity: 'warning', code, message });
+      const next = code === 'postgresql-ended' ? `${message} and is started again` : message;
+      this.events.incident({ severity: 'warning', code, message: next });
     }
     this.supervised.changed();
   }

@@ -78,3 +78,32 @@ scenariosOnRealPair(
     }
   },
 );
+
+scenariosOnRealPair('a part of a server that hangs', { layout: 'separate' }, (scenario) => {
+  scenario(
+    'while the heartbeat service of the primary hangs neither server claims to hear the other, and nobody takes over; it is replaced, and the pair is in sync',
+    { failoverType: 'automatic' },
+    async ({ pair, primary, secondary }) => {
+      const writer = await pair.startWriter();
+      await pair.mark();
+      const hung = primary.servicePid('heartbeat');
+
+      primary.host.freeze(hung);
+      await primary.reaches('Primary Lost Secondary', { withinMs: 20_000 });
+      await until('it is replaced', { withinMs: 40_000 }, () => primary.servicePid('heartbeat') !== hung);
+      await pair.inSync({ withinMs: 30_000 });
+      await writer.isWriting({ withinMs: 3000 });
+
+      const { lost } = await pair.finish(writer, primary);
+      expect(lost).toEqual([]);
+      await primary.refreshHistory();
+      await secondary.refreshHistory();
+      expect(primary.history.sinceMark()).toEqual(['Primary Active', 'Primary Lost Secondary', 'Primary Active']);
+      expect(secondary.history.sinceMark()).toEqual([
+        'Secondary Syncing',
+        'Secondary Lost Primary',
+        'Secondary Syncing',
+      ]);
+    },
+  );
+});

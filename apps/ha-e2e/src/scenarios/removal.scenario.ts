@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect } from '@jest/globals';
 import { scenariosOnRealPair } from './scenario.ts';
 
@@ -48,6 +50,8 @@ scenariosOnRealPair('the end of a pair', {}, (scenario) => {
       secondary.boot();
       await secondary.reaches('Secondary Lost Primary', { withinMs: 30_000 });
       await secondary.reaches('HA Not Configured', { withinMs: 30_000 });
+      // what it has copied stays, closed
+      expect(existsSync(join(secondary.dataDirectory, 'postgresql', 'PG_VERSION'))).toBe(true);
       expect(pair.application.starts()).toEqual([]);
       await primary.is('HA Not Configured', { withinMs: 1000 });
       await secondary.canBePaired({ withinMs: 30_000 });

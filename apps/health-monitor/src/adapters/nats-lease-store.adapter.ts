@@ -11,7 +11,11 @@ const RECONNECT_MS = 500;
 /** JetStream: the revision named is not the last one. */
 const WRONG_REVISION = 10071;
 
-const ValueSchema = z.object({ role: z.enum(['primary', 'secondary']), epoch: z.int().nonnegative() });
+const ValueSchema = z.object({
+  role: z.enum(['primary', 'secondary']),
+  epoch: z.int().nonnegative(),
+  stamp: z.string(),
+});
 
 /** The lease in a key-value bucket of NATS JetStream: one server or a cluster of three, anywhere else than the pair. */
 export class NatsLeaseStore implements LeaseStore {
@@ -34,7 +38,8 @@ export class NatsLeaseStore implements LeaseStore {
   }
 
   async replace(lease: { role: ServerRole; epoch: number }, revision: number): Promise<Lease | null> {
-    const value = JSON.stringify({ role: lease.role, epoch: lease.epoch });
+    const stamped = { role: lease.role, epoch: lease.epoch, stamp: crypto.randomUUID() };
+    const value = JSON.stringify(stamped);
     const write = (bucket: KV) =>
       (revision === 0 ? bucket.create(this.key(), value) : bucket.update(this.key(), value, revision)).catch(
         (error: unknown) => {
@@ -43,7 +48,7 @@ export class NatsLeaseStore implements LeaseStore {
         },
       );
     const written = await this.ask(write);
-    return written === null ? null : { ...lease, revision: written };
+    return written === null ? null : { ...stamped, revision: written };
   }
 
   async close(): Promise<void> {

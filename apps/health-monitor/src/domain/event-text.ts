@@ -22,6 +22,7 @@ export function eventOf(decision: Decision, cause: HaEvent): NewEvent | null {
     previousState,
   } = decision;
   if (rule === null) return null;
+  const detail = detailOf(cause);
   const failure = cause.type === 'effect-failed' ? ` (${cause.effect}: ${cause.message})` : '';
   const changed = record.state !== previousState;
   const from = HA_STATE_LABELS[previousState];
@@ -35,10 +36,18 @@ export function eventOf(decision: Decision, cause: HaEvent): NewEvent | null {
           ? 'warning'
           : 'info',
     code: changed ? 'state-changed' : 'decision',
-    message: `${text}${failure}`,
+    message: `${text}${detail}${failure}`,
     state: to,
     previousState: changed ? from : null,
     rule: rule.id,
     epoch: record.epoch,
   };
+}
+
+/** What an operator has said with an order. */
+function detailOf(cause: HaEvent): string {
+  if (cause.type === 'operator-maintenance')
+    return ` (${cause.reason}; for ${cause.minutes} minutes, until ${new Date(cause.unixMs + cause.minutes * 60_000).toISOString()})`;
+  if (cause.type === 'operator-failover-type') return ` (${cause.failoverType})`;
+  return '';
 }

@@ -6,7 +6,7 @@ import { APPLICATION_MARK, type Clock, type Logger, type ProcessConfiguration } 
 import { checkHealth } from './health-check.ts';
 import { commandAs } from './os-user.ts';
 import { endAll } from './process-group.ts';
-import { abortion, elapsed, orGone, type Run } from './process-life.ts';
+import { End, elapsed, orGone, type Run } from './process-life.ts';
 import { openLog, rotateLog } from './process-log.ts';
 import type { ProcessRecords } from './process-record.ts';
 import { identify, isSameAlive, membersOf, type ProcessIdentity } from './process-table.ts';
@@ -193,7 +193,7 @@ export class ExecProcess {
   private async accompany(run: Run, signal: AbortSignal): Promise<string> {
     const { healthCheck } = this.configuration;
     const timers = [setInterval(() => rotateLog(this.surroundings.logFile), LOG_LOOK_MS)];
-    const aborted = abortion(signal);
+    const over = new End(run.ended, signal);
     const becomeReady = () => {
       if (!this.ready && this.exhausted) timers.push(setTimeout(() => this.recovered(), RECOVERED_AFTER_MS));
       this.ready = true;
@@ -208,14 +208,14 @@ export class ExecProcess {
             ? FIRST_CHECKS_MS
             : healthCheck.intervalSeconds * 1000
           : ALIVE_AFTER_MS;
-        const over = await Promise.race([run.ended, aborted, elapsed(intervalMs)]);
-        if (over !== null) return over;
+        await over.or(elapsed(intervalMs));
+        if (over.how !== null) return over.how;
         if (!healthCheck) {
           becomeReady();
-          return await Promise.race([run.ended, aborted]);
+          return await over.reason;
         }
-        const failure = await Promise.race([checkHealth(healthCheck, this.environment), run.ended, aborted]);
-        if (signal.aborted || !isSameAlive(run.identity)) return await Promise.race([run.ended, aborted]);
+        const failure = await over.or(checkHealth(healthCheck, this.environment));
+        if (over.how !== null || signal.aborted || !isSameAlive(run.identity)) return await over.reason;
         if (failure === null) {
           missed = 0;
           becomeReady();
@@ -228,6 +228,7 @@ export class ExecProcess {
       }
     } finally {
       for (const timer of timers) clearTimeout(timer);
+      over.forget();
     }
   }
 

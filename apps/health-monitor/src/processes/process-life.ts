@@ -12,9 +12,41 @@ export interface Run {
 }
 
 /** Resolves when the wish is withdrawn. */
-export function abortion(signal: AbortSignal): Promise<string> {
+export function abortion(signal: AbortSignal, until?: AbortSignal): Promise<string> {
   if (signal.aborted) return Promise.resolve('');
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(''), { once: true }));
+  const options = { once: true, ...(until === undefined ? {} : { signal: until }) };
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(''), options));
+}
+
+/** The end of a life, or of the wish for it, for whoever waits for other things meanwhile, again and again: waiting leaves nothing behind. */
+export class End {
+  /** Why it is over, null while it is not. */
+  how: string | null = null;
+  readonly reason: Promise<string>;
+  private readonly forgotten = new AbortController();
+  private wake: () => void = () => undefined;
+
+  constructor(ended: Promise<string>, signal: AbortSignal) {
+    this.reason = Promise.race([ended, abortion(signal, this.forgotten.signal)]);
+    void this.reason.then((how) => {
+      this.how = how;
+      this.wake();
+    });
+  }
+
+  /** The outcome of other work, or null when it is over before. */
+  or<T>(work: Promise<T>): Promise<T | null> {
+    if (this.how !== null) return Promise.resolve(null);
+    return new Promise((resolve, reject) => {
+      this.wake = () => resolve(null);
+      work.then(resolve, reject);
+    });
+  }
+
+  /** Nobody waits any more. */
+  forget(): void {
+    this.forgotten.abort();
+  }
 }
 
 /** Resolves with null after that time; keeps nobody from ending. */

@@ -20,16 +20,9 @@ export class HttpsRegistrationTransport implements RegistrationTransport {
   ): Promise<Refusable<{ body: unknown; fingerprint: string }>> {
     const where = `${target.address}:${target.port}`;
     const payload = Buffer.from(JSON.stringify(body));
+    if (!(target.port >= 1 && target.port <= 65_535))
+      return Promise.resolve(refuse('unreachable', `${where}: the port is not one of 1 to 65535`));
     return new Promise((resolve) => {
-      const settle = (result: Refusable<{ body: unknown; fingerprint: string }>) => {
-        clearTimeout(timer);
-        resolve(result);
-        attempt.destroy();
-      };
-      const timer = setTimeout(
-        () => settle(refuse('timeout', `${where} did not answer within ${this.deadlineMs / 1000} s`)),
-        this.deadlineMs,
-      );
       const attempt = request({
         host: target.address,
         port: target.port,
@@ -40,6 +33,15 @@ export class HttpsRegistrationTransport implements RegistrationTransport {
         checkServerIdentity: () => undefined,
         headers: { 'content-type': 'application/json', accept: 'application/json', 'content-length': payload.length },
       });
+      const settle = (result: Refusable<{ body: unknown; fingerprint: string }>) => {
+        clearTimeout(timer);
+        resolve(result);
+        attempt.destroy();
+      };
+      const timer = setTimeout(
+        () => settle(refuse('timeout', `${where} did not answer within ${this.deadlineMs / 1000} s`)),
+        this.deadlineMs,
+      );
       attempt.on('error', (error: NodeJS.ErrnoException) => settle(connectionFailure(where, error)));
       attempt.on('response', (response) => {
         const fingerprint = fingerprintOn(response.socket as TLSSocket);

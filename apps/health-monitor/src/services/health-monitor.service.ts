@@ -46,6 +46,8 @@ const STOP_LOOK_MS = 100;
 const STOP_ANSWER_LIMIT_MS = 4000;
 const STOP_HAND_OVER_LIMIT_MS = 20_000;
 const WATCH_REPEAT_MS = 5000;
+/** So much later than the heartbeat service should have said that the peer is lost, it is believed to be dead. */
+const SILENCE_MARGIN_MS = 5000;
 /** The same decision without a change of state is written into the event list once in this time. */
 const REPEAT_QUIET_MS = 60_000;
 
@@ -62,6 +64,9 @@ export class HealthMonitorService {
   private roundTripMs: number | null = null;
   private timers: NodeJS.Timeout[] = [];
   private stopping = false;
+  private isWitnessReachable: boolean | null = null;
+  /** Ticks since the peer was heard of last. */
+  private silentTicks = 0;
   private lastSaid = { rule: '', atMs: 0 };
 
   constructor(
@@ -127,7 +132,10 @@ export class HealthMonitorService {
     this.publishWatch();
     this.witness?.start(
       () => this.record,
-      (witness) => this.submit({ type: 'witness-observed', witness }).catch(() => undefined),
+      (witness) => {
+        this.noteWitness(witness.reachable);
+        return this.submit({ type: 'witness-observed', witness }).catch(() => undefined);
+      },
     );
     this.timers = [setInterval(() => this.tick(), TICK_MS), setInterval(() => this.publishWatch(), WATCH_REPEAT_MS)];
   }
@@ -172,7 +180,7 @@ export class HealthMonitorService {
       const { record: now, peer: other } = this.host.view;
       const waitedMs = this.env.clock.nowMs() - begunAtMs;
       if (now.hold === 0 && other?.serving === true) return;
-      if (now.state === 'primary-active' && waitedMs > STOP_ANSWER_LIMIT_MS) return;
+      if (isServing(now) && waitedMs > STOP_ANSWER_LIMIT_MS) return;
       if (waitedMs > STOP_HAND_OVER_LIMIT_MS) return;
     }
   }
@@ -254,6 +262,7 @@ export class HealthMonitorService {
       void this.submit(event).catch(() => undefined);
     bus.subscribe(PeerHeard, ({ status, roundTripMs, sentAtMs }) => {
       this.roundTripMs = roundTripMs;
+      this.silentTicks = 0;
       fact({ type: 'peer-heard', status: peerView(status), ...(sentAtMs === undefined ? {} : { sentAtMs }) });
     });
     bus.subscribe(PeerLost, () => fact({ type: 'peer-lost' }));
@@ -312,7 +321,38 @@ export class HealthMonitorService {
 
   private tick(): void {
     void this.submit({ type: 'tick', unixMs: this.env.clock.unixMs() }).catch(() => undefined);
+    this.noticeSilence();
     void this.events.save();
+  }
+
+  private noteWitness(isReachable: boolean): void {
+    const before = this.isWitnessReachable;
+    this.isWitnessReachable = isReachable;
+    // at a start nothing is said of one that is there, as it should be
+    if (before === isReachable || (before === null && isReachable)) return;
+    const what = this.env.configuration.witness?.kind === 'gateway' ? 'gateway' : 'witness';
+    this.events.add({
+      severity: isReachable ? 'info' : 'warning',
+      code: isReachable ? 'witness-reached' : 'witness-lost',
+      message: isReachable
+        ? `The ${what} answers again`
+        : `The ${what} cannot be reached: no automatic failover, and a server that does not hear its peer either closes itself`,
+      state: null,
+      previousState: null,
+      rule: null,
+      epoch: this.record.epoch,
+    });
+  }
+
+  /** A heartbeat service that is dead or hangs does not say that the peer is lost. Counted in ticks: who stood still has missed nothing. */
+  private noticeSilence(): void {
+    const { intervalSeconds, missedLimit } = this.env.configuration.heartbeat;
+    this.silentTicks += 1;
+    if (
+      this.host.view.link === 'up' &&
+      this.silentTicks * TICK_MS > intervalSeconds * 1000 * (missedLimit + 1) + SILENCE_MARGIN_MS
+    )
+      void this.submit({ type: 'peer-lost' }).catch(() => undefined);
   }
 
   /** After the record is durable: the node store, the event list, the operations, the peer. Never throws. */

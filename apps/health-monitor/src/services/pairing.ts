@@ -147,7 +147,7 @@ export class Pairing implements RegistrationPort {
   }
 
   /** Either: forgets a pairing that did not come about. What cannot be undone now does not keep the peer pinned. */
-  async retire(context: EffectContext): Promise<void> {
+  async retire(context: EffectContext, discardCopy: boolean): Promise<void> {
     const { peer, session } = { peer: this.pinned, session: this.session };
     this.session = null;
     if (peer !== null && session !== null && this.env.configuration.node.role === 'primary') {
@@ -163,7 +163,7 @@ export class Pairing implements RegistrationPort {
     }
     if (peer === null) return;
     context.progress('taking back what was prepared', null);
-    await this.undoDatabase(context);
+    await this.undoDatabase(context, discardCopy);
     await this.unpin();
   }
 
@@ -204,11 +204,13 @@ export class Pairing implements RegistrationPort {
     this.onChange();
   }
 
-  private async undoDatabase(context: EffectContext): Promise<void> {
+  private async undoDatabase(context: EffectContext, discardCopy: boolean): Promise<void> {
     const undo =
       this.env.configuration.node.role === 'primary'
         ? this.database.retireSource(context)
-        : this.database.discardCopy(context);
+        : discardCopy
+          ? this.database.discardCopy(context)
+          : Promise.resolve();
     await undo.catch((error: unknown) =>
       this.env.logger.error('Replication for the peer could not be taken back', { error }),
     );

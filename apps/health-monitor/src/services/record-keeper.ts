@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { newRecord, type ServerRecord, type ServerRole } from '@understudy/ha-core';
 import type { JournalPort } from '@understudy/ha-runtime';
 import type { Logger, NodeStore } from '@understudy/platform';
@@ -23,15 +24,22 @@ export class RecordKeeper implements JournalPort {
     this.latest = record;
   }
 
-  /** Takes the record from the journal; from the store only when the journal has none; a new one when nothing was ever decided. */
+  /**
+   * Takes the record from the journal; from the store only when the journal has none; a new one when nothing was ever decided. Throws
+   * when a peer is pinned and its record is not to be had: a server of a pair must not believe itself new.
+   */
   static async open(
     journal: DecisionJournal,
     store: NodeStore,
-    role: ServerRole,
-    runId: string,
+    { role, runId, peerFile }: { role: ServerRole; runId: string; peerFile: string },
     logger: Logger,
   ): Promise<RecordKeeper> {
-    const stored = journal.recovered ? null : await readStore(store, logger);
+    const isPaired = existsSync(peerFile);
+    const stored = journal.recovered ? null : await readStore(store, isPaired, logger);
+    if (journal.recovered === null && stored === null && isPaired)
+      throw new Error(
+        `the record of the decisions is gone from the journal and from the node store, although this server has a peer: bring one of them back, or remove ${peerFile} on this server to begin unpaired with the data that are here, and register the pair anew`,
+      );
     const record = journal.recovered ?? stored ?? newRecord(role, `none-before-${runId}`);
     if (record.role !== role)
       throw new Error(
@@ -67,11 +75,12 @@ export class RecordKeeper implements JournalPort {
   }
 }
 
-async function readStore(store: NodeStore, logger: Logger): Promise<ServerRecord | null> {
+async function readStore(store: NodeStore, isNeeded: boolean, logger: Logger): Promise<ServerRecord | null> {
   try {
     const text = await store.client.get(KEY);
     return text === null ? null : (JSON.parse(text) as ServerRecord);
   } catch (error) {
+    if (isNeeded) throw new Error(`the journal is empty, and the node store does not say what was decided: ${error}`);
     logger.warn('The node store could not be asked for the record', { error });
     return null;
   }

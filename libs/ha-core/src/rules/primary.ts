@@ -224,7 +224,7 @@ const GIVING_UP: readonly Rule[] = [
     on: ['effects-completed'],
     when: ['handing-over', 'owner', 'stopped-for-hand-over'],
     to: null,
-    says: 'stopped; the data are closed cleanly',
+    says: 'stopped for the hand-over',
     spec: FORCE,
   },
   {

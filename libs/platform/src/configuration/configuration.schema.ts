@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { ByteSizeSchema } from './byte-size.ts';
 import { FileSetSchema, ProcessSchema } from './processes.schema.ts';
+import { scalarText } from './scalar-text.ts';
 
 const port = (byDefault: number, what: string) => z.int().min(1).max(65535).default(byDefault).describe(what);
 const absolutePath = z.string().regex(/^\//, 'is not an absolute path');
@@ -63,7 +64,10 @@ const DatabaseSchema = z.strictObject({
     .default([])
     .describe('a list of pg_hba.conf lines'),
   parameters: z
-    .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_.]*$/, 'is not a name of a setting'), z.coerce.string())
+    .record(
+      z.string().regex(/^[A-Za-z_][A-Za-z0-9_.]*$/, 'is not a name of a setting'),
+      scalarText(z.string().regex(/^[^\r\n\0]*$/, 'has a line break')),
+    )
     .default({})
     .describe('settings of postgresql.conf: name and value'),
   retentionHours: z.number().min(0).default(6).describe('hours of absence after which a full copy is made'),

@@ -146,6 +146,21 @@ describe('a file', () => {
       `${MINIMAL}database: { accessRules: ["allow all"] }`,
       'database.accessRules.0 "allow all" is not',
     ],
+    [
+      'a setting of PostgreSQL without a value',
+      `${MINIMAL}database: { parameters: { work_mem: } }`,
+      'database.parameters.work_mem',
+    ],
+    [
+      'a setting of PostgreSQL in several lines',
+      `${MINIMAL}database: { parameters: { archive_command: "a\\nb" } }`,
+      'database.parameters.archive_command "a\\nb" has a line break',
+    ],
+    [
+      'a section in place of an argument',
+      `${MINIMAL}processes: [{ name: a, command: [x, { y: 1 }] }]`,
+      'processes.0.command.1',
+    ],
     ['an unknown section', `${MINIMAL}heartbeats: {}`, 'heartbeats is not a known key. Did you mean heartbeat?'],
   ])('is refused with %s', (_, text, expected) => {
     expect(refused(text)).toEqual([expect.stringContaining(expected)]);

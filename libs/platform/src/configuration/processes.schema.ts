@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { scalarText } from './scalar-text.ts';
 
 const absolutePath = z.string().regex(/^\//, 'is not an absolute path');
 const seconds = (byDefault: number, what: string) => z.number().min(0.1).max(86_400).default(byDefault).describe(what);
@@ -24,12 +25,12 @@ const HealthCheckSchema = z
 export const ProcessSchema = z
   .strictObject({
     name: z.string().min(1).max(64).describe('the name of the process, unique'),
-    command: z.array(z.coerce.string()).min(1).optional().describe('the program and its arguments, as a list'),
+    command: z.array(scalarText()).min(1).optional().describe('the program and its arguments, as a list'),
     unit: z.string().min(1).optional().describe('the name of a systemd unit'),
     container: z.string().min(1).optional().describe('the name of a container'),
     workingDirectory: absolutePath.optional().describe('the absolute path of the directory it is started in'),
     user: z.string().min(1).optional().describe('the operating system user that runs it'),
-    environment: z.record(z.string(), z.coerce.string()).default({}).describe('environment variables: name and value'),
+    environment: z.record(z.string(), scalarText()).default({}).describe('environment variables: name and value'),
     critical: z.boolean().default(false).describe('true or false: cannot be restarted means this server has failed'),
     runsOn: z.enum(['active', 'both']).default('active').describe('active or both'),
     stopSeconds: seconds(10, 'seconds between asking it to stop and killing it'),
