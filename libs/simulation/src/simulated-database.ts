@@ -53,8 +53,10 @@ const EFFECT_OF_TASK = {
 export class SimulatedDatabase {
   mode: 'none' | 'stopped' | 'read-write' | 'standby';
   wal: Wal | null = null;
-  /** It cannot be kept running. */
+  /** It does not start. */
   isUnstartable = false;
+  /** It cannot be kept running, as far as was tried since the last task. */
+  isExhausted = false;
   /** Writes that were set aside here before the peer was followed: the end of each timeline that was not the peer's. */
   readonly setAside = new Map<number, number>();
   setAsideWrites = 0;
@@ -86,6 +88,7 @@ export class SimulatedDatabase {
   /** The machine has started: nothing runs yet, and no task is known any more. */
   begin(life: Life): void {
     this.desired = 'stopped';
+    this.isExhausted = false;
     this.running = null;
     this.outcomes.clear();
     life.every(REVIVE_MS, REVIVE_MS, () => this.revive());
@@ -128,6 +131,7 @@ export class SimulatedDatabase {
     if (life === null || epoch < this.epoch)
       return Promise.reject(new EffectError('stale-epoch', `epoch ${epoch} is older than ${this.epoch}`));
     this.epoch = epoch;
+    this.isExhausted = false;
     this.running?.end();
     this.running = new Life(life);
     const outcome = this.carryOut(task, this.running);
@@ -256,7 +260,8 @@ export class SimulatedDatabase {
   private revive(): void {
     const { isDiskStuck, isDiskFull, isKeptClosed } = this.place;
     if (this.running !== null || this.mode !== 'stopped' || this.desired === 'stopped') return;
-    if (!this.isUnstartable && !isDiskStuck && !isDiskFull && !isKeptClosed)
-      this.run(this.isStandby ? 'standby' : 'read-write');
+    if (isDiskStuck || isKeptClosed) return;
+    this.isExhausted = this.isUnstartable || isDiskFull;
+    if (!this.isExhausted) this.run(this.isStandby ? 'standby' : 'read-write');
   }
 }

@@ -437,7 +437,7 @@ export class SimulatedServer {
         streaming: isUsable && this.streaming,
         lsn: database.mode === 'none' || this.isPositionUnknown() ? null : database.lsn,
         lagBytes: 0,
-        restartsExhausted: database.isUnstartable && !database.isRunning,
+        restartsExhausted: database.isExhausted,
       },
     });
   }
