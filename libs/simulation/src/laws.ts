@@ -75,7 +75,9 @@ export function servesInNameOnly({ servers }: SimulatedPair): string | null {
   const active = servers.find(({ serving }) => serving);
   if (active === undefined) return 'nobody serves';
   if (!active.processesRunning) return `the ${active.role} serves, and the application does not run`;
-  return active.isSupervised ? null : `the ${active.role} serves, and its manager does not know of the application`;
+  return active.manager?.isSupervising
+    ? null
+    : `the ${active.role} serves, and its manager does not know of the application`;
 }
 
 function epochsOnlyGrow({ servers, seen: { epochs } }: SimulatedPair): string | null {

@@ -67,6 +67,9 @@ const FAULTS: Readonly<Record<string, Deed>> = {
   'application does not start': ({ server }) => {
     server.broken = true;
   },
+  'application dies': ({ server }) => {
+    server.processesRunning = false;
+  },
   'PostgreSQL dies': ({ server }) => server.database.die(),
   'PostgreSQL does not start': ({ server }) => {
     server.database.isUnstartable = true;

@@ -16,6 +16,7 @@ import type { SimulatedServer } from './simulated-server.ts';
 import { SimulatedLeaseKeeper } from './simulated-witness.ts';
 
 const TICK_MS = 1000;
+const SUPERVISE_MS = 1000;
 /** A task whose progress stands still for so long hangs. */
 const STALL_LIMIT_MS = 120_000;
 const PEER_PATIENCE_MS = 30_000;
@@ -45,6 +46,8 @@ export class SimulatedManager implements DatabasePort, ProcessesPort, PeerPort, 
   private readonly keeper: SimulatedLeaseKeeper | null;
   /** The registration that this process has begun as the primary, until it is committed or abandoned. */
   private session: string | null = null;
+  /** This process has the application running, and starts again what has died. */
+  private keepsApplication = false;
 
   constructor(
     private readonly server: SimulatedServer,
@@ -86,6 +89,7 @@ export class SimulatedManager implements DatabasePort, ProcessesPort, PeerPort, 
       },
     };
     this.host = new HaHost(ports, record, settings, (error) => server.managerBroken(error), grantUntilMs);
+    this.life.every(SUPERVISE_MS, SUPERVISE_MS, () => this.supervise());
     const phase = () => around.random.below(TICK_MS);
     this.life.every(TICK_MS, phase(), () => this.tell({ type: 'tick', unixMs: this.life.nowMs }));
     if (witness?.kind === 'nats')
@@ -112,6 +116,11 @@ export class SimulatedManager implements DatabasePort, ProcessesPort, PeerPort, 
 
   submit(event: EventWithoutTime) {
     return this.host.submit({ ...event, atMs: this.life.nowMs } as HaEvent);
+  }
+
+  /** It knows of the application: it would notice its end. */
+  get isSupervising(): boolean {
+    return this.keepsApplication;
   }
 
   /** The process is killed. */
@@ -169,14 +178,17 @@ export class SimulatedManager implements DatabasePort, ProcessesPort, PeerPort, 
   }
 
   async startAll(_epoch: number, signal: AbortSignal): Promise<void> {
+    this.keepsApplication = true;
     await this.step('start-processes', () => this.server.startProcesses(), signal);
   }
 
   async stopAll(): Promise<void> {
+    this.keepsApplication = false;
     await this.step('stop-processes', () => this.server.stopProcesses());
   }
 
   async killAll(): Promise<void> {
+    this.keepsApplication = false;
     await this.step('fence', () => this.server.killProcesses());
   }
 
@@ -224,6 +236,14 @@ export class SimulatedManager implements DatabasePort, ProcessesPort, PeerPort, 
         if (context.signal.aborted) throw error;
       });
     server.pin = null;
+  }
+
+  /** Starts the application again where it has died, and says when that does not help. */
+  private supervise(): void {
+    const { server } = this;
+    if (!this.keepsApplication || server.processesRunning || server.isKeptClosed) return;
+    if (server.broken) this.tell({ type: 'process-failed', process: 'application' });
+    else server.processesRunning = true;
   }
 
   private tryToRegister(pairId: string, failoverType: FailoverType): Promise<string> {

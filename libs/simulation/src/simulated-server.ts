@@ -74,8 +74,6 @@ export class SimulatedServer {
   disk: ServerRecord;
   readonly database: SimulatedDatabase;
   processesRunning = false;
-  /** The manager that runs has started the application, or has found it running: it would notice its end. */
-  isSupervised = false;
   /** A process of the application survives SIGKILL. */
   unkillable = false;
   /** The application does not start here. */
@@ -338,7 +336,6 @@ export class SimulatedServer {
 
   startProcesses(): void {
     this.processesRunning = true;
-    this.isSupervised = true;
     if (this.broken) throw new EffectError('process-failed', 'the application does not start');
   }
 
@@ -386,7 +383,6 @@ export class SimulatedServer {
   private startManager(): void {
     if (this.life === null || this.manager !== null) return;
     this.stoodStill();
-    this.isSupervised = false;
     this.manager = new SimulatedManager(this, this.life, this.disk, this.settings, this.rightUntilMs ?? 0);
     this.last = this.manager.host.view;
     this.law.managerStarted(this.disk);
