@@ -4,7 +4,7 @@ import { DEEDS, randomRun } from './random-run.ts';
 import { reportOf } from './simulate-run.ts';
 
 const FIRST = 1 + Number(process.env.UNDERSTUDY_FIRST_SEED ?? 0);
-const SEEDS = Number(process.env.UNDERSTUDY_SEEDS ?? 48);
+const SEEDS = Number(process.env.UNDERSTUDY_SEEDS ?? 32);
 
 describe('a simulated pair under random faults', () => {
   it(`keeps the laws and settles within minutes after the faults (${SEEDS} seeds)`, async () => {

@@ -157,7 +157,7 @@ export class SimulatedDatabase {
 
   private work(task: DatabaseTask): DatabaseTaskResult {
     if (task.kind === 'stop' || task.kind === 'fence') return this.close(task.kind);
-    if (this.place.isDiskFull) throw new EffectError('start-failed', 'no space left on device');
+    if (this.place.isDiskFull && !this.isRunning) throw new EffectError('start-failed', 'no space left on device');
     switch (task.kind) {
       case 'start-active':
         this.startActive();
