@@ -234,7 +234,7 @@ describe('a simulated pair whose operator ends or suspends the protection', () =
     const pair = await pairInSync('automatic');
     for (const server of pair.servers) server.crash();
     pair.primary.boot();
-    await pair.until(() => pair.primary.view.link === 'confirmed-lost', 30);
+    await pair.until(() => pair.primary.view?.link === 'confirmed-lost', 30);
     expect(pair.states).toBe('primary-alone / down');
     expect((await remove(pair.primary)).refusal).toContain('confirm with its name');
     expect((await remove(pair.primary, true)).refusal).toBeNull();
