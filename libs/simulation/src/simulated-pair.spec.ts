@@ -302,8 +302,26 @@ describe('a simulated pair whose operator ends or suspends the protection', () =
 });
 
 /** Found by the random runs, and not mended yet: what these tests ask for does not hold. */
-describe('a manager that alone is restarted', () => {
-  it.failing('looks after the application of a server that is not paired and has a witness', async () => {
+describe('not mended yet', () => {
+  it.failing('an active secondary whose PostgreSQL had died before it was closed is no failed standby', async () => {
+    const pair = new SimulatedPair(1, { ...PLAIN_VARIANT, witness: 'nats' });
+    await pair.register('automatic');
+    await pair.run(5);
+    pair.primary.crash();
+    await pair.until(() => pair.secondary.serving, 60);
+    await pair.run(5);
+    pair.secondary.database.isUnstartable = true;
+    pair.secondary.database.die();
+    await pair.run(4);
+    pair.witnessReach.delete(pair.secondary);
+    await pair.run(20);
+    pair.secondary.database.isUnstartable = false;
+    pair.witnessReach.add(pair.secondary);
+    pair.primary.boot();
+    await pair.until(() => pair.isProtected, 300);
+  });
+
+  it.failing('a manager that alone is restarted looks after the application of a server that is not paired and has a witness', async () => {
     const pair = new SimulatedPair(1, { ...PLAIN_VARIANT, witness: 'nats' });
     await pair.until(() => pair.primary.serving, 10);
     pair.primary.restartManager();
@@ -311,7 +329,7 @@ describe('a manager that alone is restarted', () => {
     expect(pair.primary.manager?.isSupervising).toBe(true);
   });
 
-  it.failing('looks after the application once PostgreSQL, which was dead at its start, runs again', async () => {
+  it.failing('a manager that alone is restarted looks after the application once PostgreSQL, which was dead at its start, runs again', async () => {
     const pair = await pairInSync('manual');
     pair.primary.database.isUnstartable = true;
     pair.primary.database.die();
