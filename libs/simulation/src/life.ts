@@ -47,6 +47,11 @@ export class Life {
     return new Promise((resolve) => this.after(ms, resolve));
   }
 
+  /** Has something happen now, or when it goes on again after a standstill. */
+  now(happen: () => void): void {
+    this.live(happen);
+  }
+
   /** What comes of a promise of somebody else, for this life: while it stands still it hears nothing, and once it has ended never. */
   hear<T>(promise: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {

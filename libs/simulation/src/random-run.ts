@@ -214,7 +214,11 @@ async function heal(pair: SimulatedPair): Promise<void> {
     pair.primary.tell({ type: 'operator-remove', operationId: `end-${asked}`, confirmed: true, acceptDataLoss: true });
     await pair.run(1);
   }
-  await pair.until(() => isRunning() && (pair.isProtected || (pair.isUnpaired && pair.primary.serving)), REST_LIMIT);
+  const isIdle = () => pair.servers.every(({ record }) => record.inFlight === null);
+  await pair.until(
+    () => isRunning() && isIdle() && (pair.isProtected || (pair.isUnpaired && pair.primary.serving)),
+    REST_LIMIT,
+  );
   await pair.run(REST);
 }
 

@@ -73,10 +73,8 @@ export class SimulatedHeartbeat {
     this.lookedAtMs = nowMs;
     const silentBeats = (nowMs - this.heardAtMs) / this.beatMs;
     if (pin === null || silentBeats < LOST_BEATS) return;
-    if (silentBeats < CONFIRMED_BEATS) {
-      this.place.lost('peer-lost');
-      return;
-    }
+    this.place.lost('peer-lost');
+    if (silentBeats < CONFIRMED_BEATS) return;
     const url = this.place.openUrl(pin);
     if (url?.dissolved) this.place.dissolved(pin);
     this.place.lost(url === null ? 'peer-confirmed-lost' : 'peer-answered-probe');

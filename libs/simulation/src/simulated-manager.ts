@@ -1,4 +1,4 @@
-import type { FailoverType, HaEvent, ServerRecord, Settings } from '@understudy/ha-core';
+import type { Decision, FailoverType, HaEvent, ServerRecord, Settings } from '@understudy/ha-core';
 import {
   type DatabasePort,
   type EffectContext,
@@ -114,8 +114,13 @@ export class SimulatedManager implements DatabasePort, ProcessesPort, PeerPort, 
     void this.submit(event).catch(() => undefined);
   }
 
-  submit(event: EventWithoutTime) {
-    return this.host.submit({ ...event, atMs: this.life.nowMs } as HaEvent);
+  /** Resolves with the decision. What comes while the process stands still is taken in when it goes on, and counts from then. */
+  submit(event: EventWithoutTime): Promise<Decision> {
+    const decided = Promise.withResolvers<Decision>();
+    this.life.now(() => {
+      this.host.submit({ ...event, atMs: this.life.nowMs } as HaEvent).then(decided.resolve, decided.reject);
+    });
+    return decided.promise;
   }
 
   /** It knows of the application: it would notice its end. */
