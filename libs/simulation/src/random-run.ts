@@ -54,6 +54,10 @@ const FAULTS: Readonly<Record<string, Deed>> = {
   'power lost': ({ server }) => server.crash(),
   'power back': ({ server }) => server.boot(),
   'manager ends': ({ server }) => server.restartManager(),
+  'manager and application end': ({ server }) => {
+    server.restartManager();
+    server.processesRunning = false;
+  },
   'manager stands still': ({ server }) => server.freezeManager(),
   'machine stands still': ({ server }) => server.freeze(),
   'goes on': ({ server }) => server.thaw(),

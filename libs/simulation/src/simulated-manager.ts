@@ -46,8 +46,8 @@ export class SimulatedManager implements DatabasePort, ProcessesPort, PeerPort, 
   private readonly keeper: SimulatedLeaseKeeper | null;
   /** The registration that this process has begun as the primary, until it is committed or abandoned. */
   private session: string | null = null;
-  /** This process has the application running, and starts again what has died. */
-  private keepsApplication = false;
+  /** This process keeps the application running: it has started it, or has found it alive. */
+  private keepsApplication: boolean;
 
   constructor(
     private readonly server: SimulatedServer,
@@ -58,6 +58,7 @@ export class SimulatedManager implements DatabasePort, ProcessesPort, PeerPort, 
   ) {
     const { around } = server;
     this.life = new Life(machine);
+    this.keepsApplication = server.processesRunning;
     const clock = { nowMs: () => this.life.nowMs, unixMs: () => this.life.nowMs };
     const { witness } = settings;
     this.keeper =
