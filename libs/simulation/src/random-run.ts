@@ -205,8 +205,9 @@ async function heal(pair: SimulatedPair): Promise<void> {
     mend(server);
     pair.witnessReach.add(server);
     server.boot();
-    server.tell({ type: 'process-recovered' });
   }
+  await pair.run(1); // what was held up while something stood still comes first
+  for (const server of pair.servers) server.tell({ type: 'process-recovered' });
   const isRunning = () => {
     for (const server of pair.servers) server.boot(); // one that was being stopped at that moment
     return pair.servers.every(({ awake, stopping }) => awake && !stopping);
