@@ -11,6 +11,8 @@ const WARRANTS = new Set([
 /** Laws 4 to 6 for one server: it takes the role only with a right to it, and with all that it has to have. */
 export class LawOfTaking {
   private hasWarrant = true;
+  /** The operator whose order is being carried out has accepted that data are lost. */
+  private isLossAccepted = false;
   /** The furthest position that the peer has told of, by lineage. */
   private readonly told = new Map<number, bigint>();
 
@@ -37,6 +39,7 @@ export class LawOfTaking {
       const told = this.told.get(lineage) ?? 0n;
       this.told.set(lineage, parseLsn(lsn) > told ? parseLsn(lsn) : told);
     }
+    if (rule !== null && 'acceptDataLoss' in event) this.isLossAccepted = event.acceptDataLoss;
     if (record.pairId === null || (rule !== null && WARRANTS.has(rule.id))) this.hasWarrant = true;
     if (rule?.change?.includes('take-role-alone')) this.takesAlone(rule.id, event, before);
     if (rule?.change?.includes('accept-consent')) this.takesByConsent(rule.id, before);
@@ -56,7 +59,8 @@ export class LawOfTaking {
     if (giver.database.mode === 'read-write' && giver.up)
       this.breaks(`the ${role} takes the role by ${ruleId} while the database of the giver is open`);
     if (
-      before.operation?.kind !== 'forced-failback' && // the operator has accepted the loss
+      before.operation?.kind !== 'forced-failback' && // on the other server the operator has accepted the loss
+      !(before.operation?.kind === 'activate-alone' && this.isLossAccepted) &&
       database.mode !== 'none' &&
       lineageOf(giver.record) === lineageOf(before) &&
       giver.record.complete &&
