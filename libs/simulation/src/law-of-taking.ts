@@ -11,6 +11,8 @@ const WARRANTS = new Set([
 /** Laws 4 to 6 for one server: it takes the role only with a right to it, and with all that it has to have. */
 export class LawOfTaking {
   private hasWarrant = true;
+  /** The epoch under which it owned the role when it was last heard of. */
+  private hold = 0;
   /** The operator whose order is being carried out has accepted that data are lost. */
   private isLossAccepted = false;
   /** The furthest position that the peer has told of, by lineage. */
@@ -19,12 +21,16 @@ export class LawOfTaking {
   constructor(private readonly server: SimulatedServer) {}
 
   /** The server has started: it may not open before it has asked, unless nobody is to be asked. */
-  started({ pairId, state }: ServerRecord): void {
+  started({ pairId, state, hold }: ServerRecord): void {
+    this.hold = hold;
     this.hasWarrant = pairId === null || state === 'ha-initializing';
   }
 
   /** What was only heard is forgotten with the process that heard it. */
-  managerStarted({ peerPosition }: ServerRecord): void {
+  managerStarted({ peerPosition, hold }: ServerRecord): void {
+    // the manager before has decided, and ended before it could tell
+    if (hold !== this.hold) this.hasWarrant = true;
+    this.hold = hold;
     this.told.clear();
     if (peerPosition !== null) this.told.set(peerPosition.lineage, parseLsn(peerPosition.lsn));
   }
@@ -40,6 +46,7 @@ export class LawOfTaking {
       this.told.set(lineage, parseLsn(lsn) > told ? parseLsn(lsn) : told);
     }
     if (rule !== null && 'acceptDataLoss' in event) this.isLossAccepted = event.acceptDataLoss;
+    this.hold = record.hold;
     if (record.pairId === null || (rule !== null && WARRANTS.has(rule.id))) this.hasWarrant = true;
     if (rule?.change?.includes('take-role-alone')) this.takesAlone(rule.id, event, before);
     if (rule?.change?.includes('accept-consent')) this.takesByConsent(rule.id, before);
