@@ -46,7 +46,7 @@ export async function startDbReplication(env: ServiceEnvironment): Promise<Runni
   return {
     close: async ({ reason }) => {
       unfollow();
-      await engine.close({ shutdown: reason === 'server-shutdown' });
+      await engine.close({ shutdown: reason !== 'service-restart' });
       await application.close();
       await bus.close();
     },

@@ -60,7 +60,13 @@ function look(known: Server, event: HaEvent): Server {
         ...(event.code === 'copy-failed' || event.code === 'copy-not-made' ? { copyFailedAtMs: event.atMs } : {}),
       };
     case 'effects-completed':
-      return { ...afterEffects(base, event.atMs), effectFailedAtMs: null, copyFailedAtMs: null };
+      return {
+        ...afterEffects(base, event.atMs),
+        applicationSeen:
+          base.applicationSeen || record.inFlight?.effects.some(({ kind }) => kind === 'start-processes') === true,
+        effectFailedAtMs: null,
+        copyFailedAtMs: null,
+      };
     default:
       return base;
   }
@@ -88,7 +94,11 @@ function afterEffects(server: Server, atMs: number): Server {
       database: { ...database, running: true, usable: true, streaming: true, lsn: null },
     };
   if (kinds.includes('stop-database') || kinds.includes('fence'))
-    return { ...server, database: { ...database, running: false, usable: false, streaming: false } };
+    // closed on purpose: what could not be kept running before does not count any more
+    return {
+      ...server,
+      database: { ...database, running: false, usable: false, streaming: false, restartsExhausted: false },
+    };
   return server;
 }
 

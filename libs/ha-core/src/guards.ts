@@ -273,6 +273,8 @@ export const GUARDS = {
     (!database.running || atMs - streamedAtMs >= TIMING.detachedBeforeFollowMs),
   'retry-due': ({ effectFailedAtMs }, { atMs }) =>
     effectFailedAtMs === null || atMs - effectFailedAtMs >= TIMING.followRetryMs,
+  /** This manager does not know yet whether the application runs. */
+  'application-not-seen': ({ applicationSeen }) => !applicationSeen,
   'lease-retry-due': ({ effectFailedAtMs }, { atMs }) =>
     effectFailedAtMs === null || atMs - effectFailedAtMs >= TIMING.leaseRetryMs,
   /** Long enough after the last failure to follow: a quick retry heals hiccups, a full copy loads the active server. */
@@ -295,7 +297,7 @@ function isIsolated(
   { settings: { witness: settings }, witness, peerGrantUntilMs, link, record }: Server,
   { atMs }: HaEvent,
 ): boolean {
-  if (settings === null || record.maintenance !== null) return false;
+  if (settings === null || record.pairId === null || record.maintenance !== null) return false;
   if (settings.kind === 'gateway')
     return (link === 'lost' || link === 'confirmed-lost') && witness !== null && !witness.reachable;
   return atMs >= Math.max(peerGrantUntilMs, witness?.leaseUntilMs ?? 0) - settings.fenceMs;

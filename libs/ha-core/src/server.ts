@@ -200,6 +200,8 @@ export interface Server {
   readonly usableAtMs: number;
   /** Critical process that cannot be restarted, or null. */
   readonly failedProcess: string | null;
+  /** This manager has had the application started, or made sure that it runs: an earlier one may have died together with it. */
+  readonly applicationSeen: boolean;
   /** What is known of the witness; null: there is none, or it was not asked yet. */
   readonly witness: WitnessView | null;
   /** The peer's answers let this server serve until then. */
@@ -264,6 +266,7 @@ export function atStart(record: ServerRecord, settings: Settings, atMs: number, 
     streamedAtMs: atMs,
     usableAtMs: atMs,
     failedProcess: null,
+    applicationSeen: false,
     witness: null,
     peerGrantUntilMs: grantUntilMs,
     answeredAtMs: atMs, // an earlier manager may have answered just now

@@ -3,9 +3,10 @@ import { markStarted } from './connect-bus.ts';
 
 /**
  * Why a service is closed. `server-shutdown`: the whole server goes down, so stop what you own (PostgreSQL, application processes).
+ * `runner-lost`: the same, but bus and store are gone already.
  * `service-restart`: only this service is replaced, so leave running what the next one adopts.
  */
-export type CloseReason = 'server-shutdown' | 'service-restart';
+export type CloseReason = 'server-shutdown' | 'runner-lost' | 'service-restart';
 
 /** A service that has started. */
 export interface RunningService {
@@ -30,7 +31,11 @@ export interface ServiceMessage {
 }
 
 /** Longest orderly close of one service. PostgreSQL's own stop may take 85 s. */
-const CLOSE_DEADLINE_MS: Record<CloseReason, number> = { 'server-shutdown': 100_000, 'service-restart': 8000 };
+const CLOSE_DEADLINE_MS: Record<CloseReason, number> = {
+  'server-shutdown': 100_000,
+  'runner-lost': 100_000,
+  'service-restart': 8000,
+};
 
 /** Starts a service in an environment; from then on its health query says ready. */
 export async function startService(environment: ServiceEnvironment, start: StartService): Promise<RunningService> {
@@ -84,7 +89,7 @@ export function runProcess(name: string, boot: (environment: ServiceEnvironment)
     if (message?.type === 'ping') tellRunner({ type: 'pong' });
   });
   // The runner is gone, and with it bus and store: what this service owns would go on without anybody who decides about it.
-  process.on('disconnect', () => close('server-shutdown'));
+  process.on('disconnect', () => close('runner-lost'));
   started.then(
     () => tellRunner({ type: 'ready' }),
     (error: unknown) => exitAfterFault(logger, error),

@@ -7,7 +7,7 @@ export { formatProblem, loadConfiguration } from './configuration/load-configura
 export type { FileSetConfiguration, ProcessConfiguration } from './configuration/processes.schema.ts';
 export { effectiveConfigurationForShow } from './configuration/show-configuration.ts';
 export { settingsWithoutEffect } from './configuration/without-effect.ts';
-export { type WitnessTiming, witnessTiming } from './configuration/witness-timing.ts';
+export { shortestLeaseSeconds, type WitnessTiming, witnessTiming } from './configuration/witness-timing.ts';
 export * from './credentials.ts';
 export * from './identity.ts';
 export * from './logger.ts';

@@ -1,121 +1,94 @@
-import {
-  actionRefusal,
-  decide,
-  type Effect,
-  type FailoverType,
-  type HaEvent,
-  OPERATOR_EVENTS,
-} from '@understudy/ha-core';
+import type { Decision, FailoverType, HaEvent, ServerRole, WitnessSettings } from '@understudy/ha-core';
+import { shortestLeaseSeconds, type WitnessTiming, witnessTiming } from '@understudy/platform';
+import { type Adversity, CALM, courseOf, HANG_MS } from './adversity.ts';
+import { brokenLawOf, type Seen } from './laws.ts';
 import { SeededRandom } from './seeded-random.ts';
+import { CHANNELS, type Channel, SimulatedNetwork } from './simulated-network.ts';
 import { SimulatedServer, type Surroundings } from './simulated-server.ts';
 import { SimulatedWitness } from './simulated-witness.ts';
+import { Tally } from './tally.ts';
+import { Trace } from './trace.ts';
+import { VirtualClock } from './virtual-clock.ts';
+import { reachOn } from './wal.ts';
 
-const STEP_MS = 50;
-const BEAT_MS = 1000;
-const LOST_MS = 3000;
-const CONFIRMED_MS = 5000;
-const LEASE_MS = 4000;
-const FENCE_MS = 1000;
-const RENEW_MS = 500;
-/** A server that stood still closes itself when it has looked at the time, and not before. */
-const THAW_MS = FENCE_MS + 1500;
-const STOP_AGAIN_MS = 10_000;
-const BOTH_LIMIT_MS = 25_000;
-const LOOK_AT_ACTIONS_MS = 3000;
-const BOTH_LIMIT_WITH_HANGS_MS = 150_000;
+const WRITE_MS = 500;
 
-/** An order with everything that an operator can acknowledge. */
-const ANY_ORDER = {
-  operationId: 'o',
-  pairId: 'another',
-  failoverType: 'manual',
-  force: false,
-  acceptDataLoss: true,
-  confirmed: true,
-  minutes: 1,
-  reason: 'r',
-  unixMs: 0,
+/** Which pair is simulated. */
+export interface PairVariant {
+  readonly witness: 'none' | 'nats' | 'gateway';
+  /** Limits of an automatic failover: writes that may be missing, and the time between two. */
+  readonly maximumLagWrites: number;
+  readonly minimumBetweenFailoversMs: number;
+  /** Between two beats; a lease is as short as it may be with that. */
+  readonly beatMs: number;
+}
+
+export const PLAIN_VARIANT: PairVariant = {
+  witness: 'none',
+  maximumLagWrites: 20,
+  minimumBetweenFailoversMs: 0,
+  beatMs: 1000,
 };
 
 /** A broken law of the design, found by the simulation. */
 export class BrokenLaw extends Error {}
 
-/**
- * Two servers with the real decision code, a link, a client that writes, and faults from a seed. Time is virtual: a step is 50 ms.
- */
+/** Two servers with the production runtime, a network between them, a witness, and a client that writes. Time is virtual. */
 export class SimulatedPair {
-  primary: SimulatedServer;
-  readonly secondary: SimulatedServer;
+  readonly clock = new VirtualClock();
   readonly random: SeededRandom;
+  readonly network: SimulatedNetwork;
   readonly witness: SimulatedWitness | null;
   /** The servers that reach the witness. */
   readonly witnessReach = new Set<SimulatedServer>();
-  linkUp = true;
-  /** Probability that a message of a request between the servers is lost. */
-  lossProbability = 0;
-  /** Probability that an effect fails. */
-  failureProbability = 0;
-  /** Longest time that an effect takes. */
-  effectMs = 0;
-  /** Probability that an effect hangs. */
-  hangProbability = 0;
-  /** Probability that a look at a database does not tell its position. */
-  blindProbability = 0;
-  /** The standby receives nothing although it is connected. */
-  stalled = false;
-  /** Writes that a client was told are safe. */
-  readonly acknowledged: string[] = [];
-  private readonly newPrimary: () => SimulatedServer;
-  private nowMs = 1000;
-  private bothSinceMs = 0;
-  private hung = false;
-  private writes = 0;
+  readonly primary: SimulatedServer;
+  readonly secondary: SimulatedServer;
+  readonly tally = new Tally();
+  readonly trace = new Trace(this);
+  adversity: Adversity = CALM;
+  /** Where the writes of each timeline begin and end that a client was told are safe. */
+  readonly acknowledged = new Map<number, { readonly from: number; to: number }>();
+  /** Since when every message of the pair link went through; before, the servers may not have heard each other. */
+  soundSinceMs = 0;
+  /** The last time that something hung which may take two minutes to be given up. */
+  hungAtMs = Number.NEGATIVE_INFINITY;
+  /** What the laws have to remember between two looks. */
+  readonly seen: Seen = { bothSinceMs: 0, actionsLookedAtMs: 0, epochs: { primary: 0, secondary: 0 } };
+  private readonly lease: WitnessTiming;
+  private timelines = 0;
   private pairs = 0;
-  private linkUpSinceMs = 0;
-  private thawedAtMs = Number.NEGATIVE_INFINITY;
-  private machines = 1;
-  /** The primary is a new machine, which has not begun to take part in the pair: it serves what it has of its own. */
-  private isPrimaryNew = false;
-  private epochs: Record<string, number> = { primary: 0, secondary: 0 };
 
-  constructor(seed: number, withWitness = false) {
-    this.witness = withWitness ? new SimulatedWitness() : null;
-    this.random = new SeededRandom(seed);
-    const around: Surroundings = {
-      reachable: (from) => {
-        const other = from === this.primary ? this.secondary : this.primary;
-        return this.linkUp && other.up && from.up && !other.frozen && !from.frozen ? other : null;
+  constructor(
+    seed: number,
+    readonly variant: PairVariant = PLAIN_VARIANT,
+  ) {
+    const random = new SeededRandom(seed);
+    this.lease = witnessTiming(shortestLeaseSeconds(variant.beatMs / 1000));
+    this.random = random;
+    this.network = new SimulatedNetwork(
+      random,
+      () => this.adversity,
+      () => {
+        this.soundSinceMs = this.clock.nowMs;
       },
-      delivers: () => !this.random.chance(this.lossProbability),
-      effectFails: ({ kind }: Effect) => kind !== 'fence' && this.random.chance(this.failureProbability),
-      failureOf: ({ kind }) =>
-        kind === 'follow-peer' ? this.random.pick(['injected', 'copy-failed', 'rewind-failed']) : 'injected',
-      witness: (from) => (this.witness !== null && from.awake && this.witnessReach.has(from) ? this.witness : null),
-      effectTakes: (kind) => {
-        // that closing takes no longer than that is what the lease is reckoned with
-        if (kind === 'fence') return { ms: this.effectMs === 0 ? 0 : FENCE_MS - 2 * STEP_MS, worksAtOnce: false };
-        if (kind.endsWith('database') && this.random.chance(this.hangProbability)) return this.hang();
-        return this.effectMs === 0
-          ? { ms: 0, worksAtOnce: false }
-          : { ms: Math.floor(this.random.next() * this.effectMs), worksAtOnce: this.random.chance(0.5) };
-      },
-      positionUnknown: () => this.random.chance(this.blindProbability),
-      nowMs: () => this.nowMs,
-    };
+    );
+    this.witness = variant.witness === 'nats' ? new SimulatedWitness() : null;
+    const around = this.surroundings();
     const settings = {
-      maximumLagBytes: 20,
-      minimumBetweenFailoversMs: 0,
-      witness: withWitness ? ({ kind: 'nats', leaseMs: LEASE_MS, fenceMs: FENCE_MS } as const) : null,
+      maximumLagBytes: variant.maximumLagWrites,
+      minimumBetweenFailoversMs: variant.minimumBetweenFailoversMs,
+      witness: witnessSettings(variant.witness, this.lease),
     };
-    this.newPrimary = () => new SimulatedServer('primary', around, settings, this.machines++);
-    this.primary = this.newPrimary();
+    this.primary = new SimulatedServer('primary', around, settings);
     this.secondary = new SimulatedServer('secondary', around, settings);
-    for (const server of this.servers) this.witnessReach.add(server);
-    this.primary.boot(false);
-    this.secondary.boot(false);
+    for (const server of this.servers) {
+      this.witnessReach.add(server);
+      server.boot();
+    }
+    this.nextWrites();
   }
 
-  get servers(): readonly SimulatedServer[] {
+  get servers(): readonly [SimulatedServer, SimulatedServer] {
     return [this.primary, this.secondary];
   }
 
@@ -125,112 +98,50 @@ export class SimulatedPair {
 
   /** Virtual time in seconds. */
   get seconds(): number {
-    return this.nowMs / 1000;
+    return this.clock.nowMs / 1000;
   }
 
-  cut(): void {
-    this.linkUp = false;
+  /** Cuts both directions, or some of it. */
+  cut(from: readonly ServerRole[] = ['primary', 'secondary'], channels: readonly Channel[] = CHANNELS): void {
+    for (const role of from) this.network.cut(role, channels);
   }
 
   heal(): void {
-    if (!this.linkUp) this.linkUpSinceMs = this.nowMs;
-    this.linkUp = true;
-  }
-
-  /** A frozen server goes on. */
-  thaw(server: SimulatedServer): void {
-    if (!server.frozen) return;
-    server.frozen = false;
-    this.thawedAtMs = this.nowMs;
-    server.thawedAtMs = this.nowMs;
-    server.lastHeardMs = this.nowMs;
-    server.lastFailureMs = this.nowMs;
-    this.linkUpSinceMs = this.nowMs;
+    this.network.heal();
   }
 
   /** Registers the pair and waits until it protects itself. */
-  register(failoverType: FailoverType): void {
-    this.run(3);
+  async register(failoverType: FailoverType): Promise<void> {
+    await this.run(3);
     this.orderRegistration(failoverType);
-    this.until(() => this.states === 'primary-active / secondary-syncing', 30);
-  }
-
-  /** Lets time pass. */
-  run(seconds: number): void {
-    for (const end = this.nowMs + seconds * 1000; this.nowMs < end; ) this.step();
-  }
-
-  /** Lets time pass until the condition holds; a broken law when it does not within the limit. */
-  until(condition: () => boolean, seconds: number): void {
-    const end = this.nowMs + seconds * 1000;
-    while (!condition()) {
-      if (this.nowMs >= end) throw new BrokenLaw(`not reached within ${seconds} s; the states are ${this.states}`);
-      this.step();
-    }
-  }
-
-  /** One server serves and the other follows it. */
-  get isProtected(): boolean {
-    const states = this.states;
-    return (
-      (states === 'primary-active / secondary-syncing' || states === 'primary-syncing / secondary-active') &&
-      this.primary.streaming()
-    );
+    await this.until(() => this.states === 'primary-active / secondary-syncing', 60);
   }
 
   /** The operator's order to register, with a pair of its own each time. */
   orderRegistration(failoverType: FailoverType): void {
     const pairId = `pair-${++this.pairs}`;
-    this.primary.feed({ type: 'operator-register', operationId: `registration-${this.pairs}`, pairId, failoverType });
+    this.primary.tell({ type: 'operator-register', operationId: `registration-${this.pairs}`, pairId, failoverType });
   }
 
-  /** The primary's machine is lost with all that it had. A new one stands in its place, installed and not paired. */
-  loseMachineOfPrimary(): void {
-    const { primary } = this;
-    primary.crash();
-    this.witnessReach.delete(primary);
-    this.primary = this.newPrimary();
-    this.witnessReach.add(this.primary);
-    this.epochs.primary = 0;
-    this.isPrimaryNew = true;
-    this.primary.boot(false);
+  /** Lets time pass. */
+  async run(seconds: number): Promise<void> {
+    await this.pass(this.clock.nowMs + seconds * 1000, () => false);
   }
 
-  /** The operator's order to put the new primary in the place of the lost one. */
-  orderReplacement(failoverType: FailoverType): string | null {
-    const pairId = `pair-${++this.pairs}`;
-    const order = { pairId, failoverType, replacesPrimary: true, confirmed: true };
-    const operationId = `replacement-${this.pairs}`;
-    return this.primary.feed({ type: 'operator-register', operationId, ...order }).refusal;
+  /** Lets time pass until the condition holds; a broken law when it does not within the limit. */
+  async until(condition: () => boolean, seconds: number): Promise<void> {
+    if (condition()) return;
+    await this.pass(this.clock.nowMs + seconds * 1000, condition);
+    if (!condition()) throw new BrokenLaw(`not reached within ${seconds} s; the states are ${this.states}`);
   }
 
-  /**
-   * What an operator does who finds the primary lost with its machine: has the secondary serve, and replaces the primary. Where the
-   * witness knows that the secondary lacks what the lost primary wrote last, or it has no database, the pair is given up.
-   */
-  replacePrimary(failoverType: FailoverType): void {
-    const { primary, secondary } = this;
-    const giveUpAtMs = this.nowMs + 300_000;
-    this.until(() => {
-      if (secondary.record.state === 'secondary-active') {
-        if (primary.record.state === 'ha-not-configured') this.orderReplacement(failoverType);
-      } else {
-        secondary.feed({ type: 'operator-failover', operationId: 'failover', acceptDataLoss: true });
-        if (this.nowMs > giveUpAtMs)
-          secondary.feed({ type: 'operator-remove', operationId: 'remove', confirmed: true, acceptDataLoss: true });
-      }
-      return !this.waitsForPrimary && primary.record.state !== 'ha-initializing';
-    }, 600);
-  }
-
-  /** Planned work, ordered on that server: the one that might take over hears of it first. */
-  maintenance(server: SimulatedServer, minutes: number): void {
-    const order = { type: 'operator-maintenance', minutes, reason: 'planned', unixMs: this.nowMs } as const;
-    const other = server === this.primary ? this.secondary : this.primary;
-    const reachable = this.linkUp && other.up;
-    if (server.record.opened && !reachable) return;
-    for (const each of server.record.opened ? [other, server] : [server, other])
-      if (each === server || reachable) each.feed(order);
+  /** One server serves and the other follows it. */
+  get isProtected(): boolean {
+    const { states } = this;
+    return (
+      (states === 'primary-active / secondary-syncing' || states === 'primary-syncing / secondary-active') &&
+      this.primary.streaming
+    );
   }
 
   /** Neither server is paired. */
@@ -248,159 +159,95 @@ export class SimulatedPair {
     );
   }
 
-  /** The primary was lost with its machine, or has given a replacement up: the secondary waits for another one. */
-  get waitsForPrimary(): boolean {
-    const { primary, secondary } = this;
-    return (
-      primary.record.state === 'ha-not-configured' &&
-      secondary.record.pairId !== null &&
-      !primary.record.dissolved.includes(secondary.record.pairId)
-    );
+  /** Acknowledged writes that are not on both servers. */
+  get notOnBoth(): number {
+    let count = 0;
+    for (const [timeline, { from, to }] of this.acknowledged) {
+      const kept = Math.min(...this.servers.map(({ database }) => reachOn(database.wal, timeline) ?? from));
+      count += to - Math.min(to, Math.max(from, kept));
+    }
+    return count;
   }
 
-  private step(): void {
-    this.nowMs += STEP_MS;
-    const whole = this.nowMs % BEAT_MS === 0;
+  /** Planned work, ordered on that server: the one that might take over hears of it first. */
+  async maintenance(server: SimulatedServer, minutes: number): Promise<void> {
+    const { nowMs } = this.clock;
+    const order = { type: 'operator-maintenance', minutes, reason: 'planned', unixMs: nowMs } as const;
+    const end = { type: 'operator-maintenance-end' } as const;
+    const { life } = server;
+    if (life === null) return;
+    const way = { from: server, to: server.other, channel: 'pair-link', asking: life } as const;
+    const tellOther = () =>
+      this.network.request(way, 3000, async () => (await server.other.feed(order)).refusal === null).catch(() => false);
+    if (server.record.opened) {
+      if (await tellOther()) await server.feed(order);
+      return;
+    }
+    if ((await server.feed(order)).refusal !== null) return;
+    if (!(await tellOther()) && this.variant.witness === 'nats') await server.feed(end);
+  }
+
+  private async pass(untilMs: number, isEnough: () => boolean): Promise<void> {
+    let broken: string | null = null;
+    await this.clock.pass(untilMs, () => {
+      broken = brokenLawOf(this);
+      return broken !== null || isEnough();
+    });
+    if (broken !== null) throw new BrokenLaw(broken);
+  }
+
+  /** The client writes to whoever serves, and the stream brings it to the other server. */
+  private nextWrites(): void {
     for (const server of this.servers) {
-      if (!server.up || server.frozen) continue;
-      const before = server.record;
-      server.work();
-      if (whole) {
-        server.observe();
-        server.feed({ type: 'tick', unixMs: this.nowMs });
+      const { database, other } = server;
+      if (server.serving && !server.isDiskStuck && !server.isDiskFull) {
+        const from = database.end;
+        const timeline = database.write();
+        const known = this.acknowledged.get(timeline);
+        if (known === undefined) this.acknowledged.set(timeline, { from, to: from + 1 });
+        else known.to = database.end;
       }
-      if (this.nowMs % RENEW_MS === 0) server.lookAtWitness();
-      this.beat(server, whole, before !== server.record);
+      if (!this.adversity.stalled && database.mode === 'read-write' && other.source() === database)
+        other.database.receive(database);
     }
-    if (this.nowMs % 200 === 0) this.write();
-    this.replicate();
-    this.checkLaws();
+    this.clock.at(this.clock.nowMs + WRITE_MS, () => this.nextWrites(), true);
   }
 
-  private beat(server: SimulatedServer, whole: boolean, changed: boolean): void {
-    const other = server === this.primary ? this.secondary : this.primary;
-    if (server.pinned === null) return;
-    // another machine shows another certificate
-    const reachable = this.linkUp && other.up && !other.frozen && server.pinned.certificate === other.certificate;
-    // a server that has forgotten its peer does not answer its beats; asked at its URL, it says what became of the pair
-    const remembers = other.record.pairId !== null || other.record.inFlight !== null;
-    const hears = reachable && other.pinned?.pairId === server.pinned.pairId && remembers;
-    if (hears && whole) {
-      server.lastHeardMs = this.nowMs;
-      other.feed({ type: 'beat-answered' });
-      server.feed({ type: 'peer-heard', status: other.status(), sentAtMs: this.nowMs });
-    }
-    if (hears && changed) {
-      other.lastHeardMs = this.nowMs;
-      server.feed({ type: 'beat-answered' });
-      other.feed({ type: 'peer-heard', status: server.status(), sentAtMs: this.nowMs });
-    }
-    if (!whole) return;
-    const silentMs = this.nowMs - server.lastHeardMs;
-    const { pairId } = server.record;
-    if (silentMs >= CONFIRMED_MS && reachable && pairId !== null && other.record.dissolved.includes(pairId))
-      server.feed({ type: 'pair-dissolved', pairId });
-    if (silentMs >= CONFIRMED_MS) server.feed({ type: reachable ? 'peer-answered-probe' : 'peer-confirmed-lost' });
-    else if (silentMs >= LOST_MS) server.feed({ type: 'peer-lost' });
+  private surroundings(): Surroundings {
+    const pair = this;
+    const { clock, random, network } = this;
+    return {
+      clock,
+      random,
+      network,
+      get adversity() {
+        return pair.adversity;
+      },
+      beatMs: this.variant.beatMs,
+      renewMs: this.lease.renewMs,
+      other: (server) => (server === this.primary ? this.secondary : this.primary),
+      courseOf: (kind) => {
+        const course = courseOf(kind, this.adversity, random);
+        if (course.ms >= HANG_MS) this.hungAtMs = clock.nowMs;
+        return course;
+      },
+      isPositionUnknown: () => random.chance(this.adversity.blindProbability),
+      witness: (from) => (this.witnessReach.has(from) ? this.witness : null),
+      seesWitness: (from) => this.witnessReach.has(from),
+      witnessMessageMs: () =>
+        random.chance(this.adversity.lossProbability) ? null : random.below(Math.min(this.adversity.messageMs, 50)),
+      newTimeline: () => ++this.timelines,
+      decided: (server, decision, cause) => this.decided(server, decision, cause),
+    };
   }
 
-  private replicate(): void {
-    for (const [source, standby] of [
-      [this.primary, this.secondary],
-      [this.secondary, this.primary],
-    ] as const) {
-      if (!this.stalled && source.database.mode === 'read-write' && source.streaming()) standby.receive(source);
-    }
+  private decided(server: SimulatedServer, decision: Decision, cause: HaEvent): void {
+    this.tally.decided(decision);
+    if (decision.rule !== null || decision.refusal !== null) this.trace.decided(server, decision, cause);
   }
+}
 
-  private write(): void {
-    for (const server of this.servers) {
-      if (!server.serving) continue;
-      const write = `${server.record.hold}:${++this.writes}`;
-      server.database.log.push(write);
-      this.acknowledged.push(write);
-    }
-  }
-
-  /** A pair that was dissolved by one side hears of it by the URL, after the ladder. */
-  private dissolvedSinceMs(): number {
-    const { primary, secondary } = this;
-    return primary.record.pairId === null && secondary.record.pairId !== null
-      ? Math.max(primary.lastHeardMs, secondary.lastHeardMs) + CONFIRMED_MS
-      : 0;
-  }
-
-  private checkLaws(): void {
-    const { primary, secondary } = this;
-    this.isPrimaryNew &&= primary.record.state.startsWith('ha-');
-    const physical = (server: SimulatedServer) =>
-      server.up && !server.frozen && server.processesRunning && server.database.mode === 'read-write';
-    if (!physical(primary) || !physical(secondary) || !this.linkUp || this.isPrimaryNew) this.bothSinceMs = this.nowMs;
-    if (
-      this.nowMs - Math.max(this.bothSinceMs, this.linkUpSinceMs) >
-      (this.hung ? BOTH_LIMIT_WITH_HANGS_MS : BOTH_LIMIT_MS)
-    )
-      throw new BrokenLaw('the application works on both servers although they hear each other');
-    if (this.nowMs % LOOK_AT_ACTIONS_MS === 0) this.checkActions();
-    for (const server of this.servers) {
-      if (server.brokenLaw !== null) throw new BrokenLaw(server.brokenLaw);
-      const { epoch, role } = server.record;
-      if (epoch < (this.epochs[role] ?? 0)) throw new BrokenLaw(`the epoch of the ${role} fell to ${epoch}`);
-      this.epochs[role] = epoch;
-      if (
-        server.awake &&
-        !server.unkillable &&
-        server.processesRunning &&
-        server.record.pairId !== null &&
-        server.record.hold === 0 &&
-        !server.record.inFlight &&
-        // what cannot be stopped is stopped again and again
-        this.nowMs - server.lastFailureMs > STOP_AGAIN_MS &&
-        server.record.state !== 'ha-initializing'
-      ) {
-        throw new BrokenLaw(
-          `the application runs on the ${role}, which does not own the role (${server.record.state})`,
-        );
-      }
-    }
-    for (const { up, record, processesRunning, lastFailureMs } of [secondary]) {
-      const idle = record.inFlight === null && this.nowMs - lastFailureMs > STOP_AGAIN_MS;
-      if (up && record.state === 'ha-not-configured' && processesRunning && idle)
-        throw new BrokenLaw('the application runs on a secondary that is not paired');
-    }
-    if (primary.serving && secondary.serving && !this.isPrimaryNew) {
-      const thawed = this.nowMs - this.thawedAtMs < THAW_MS;
-      if (
-        !thawed &&
-        this.witness !== null &&
-        primary.record.pairId !== null &&
-        primary.record.pairId === secondary.record.pairId
-      )
-        throw new BrokenLaw('both are active although there is a witness');
-      if (primary.record.hold === secondary.record.hold) throw new BrokenLaw('both are active under the same epoch');
-      const talkingMs = this.nowMs - Math.max(this.linkUpSinceMs, this.dissolvedSinceMs());
-      if (this.linkUp && talkingMs > 2 * BEAT_MS)
-        throw new BrokenLaw(`both are active although they have heard each other for ${talkingMs} ms`);
-    }
-  }
-
-  /** An effect that makes no progress is given up after two minutes. */
-  private hang(): { ms: number; worksAtOnce: boolean } {
-    this.hung = true;
-    return { ms: 120_000, worksAtOnce: this.random.chance(0.5) };
-  }
-
-  /** What is offered to an operator is taken when it is ordered. */
-  private checkActions(): void {
-    for (const server of this.servers) {
-      if (!server.up || server.frozen) continue;
-      for (const type of OPERATOR_EVENTS) {
-        if (actionRefusal(server.view, type, this.nowMs) !== null) continue;
-        const order = { ...ANY_ORDER, type, atMs: this.nowMs } as unknown as HaEvent;
-        const { rule, refusal } = decide(server.view, order);
-        if (rule === null)
-          throw new BrokenLaw(`${type} is offered in ${server.record.state} and then refused: ${refusal}`);
-      }
-    }
-  }
+function witnessSettings(kind: PairVariant['witness'], { leaseMs, fenceMs }: WitnessTiming): WitnessSettings | null {
+  if (kind === 'none') return null;
+  return kind === 'gateway' ? { kind } : { kind, leaseMs, fenceMs };
 }

@@ -1,18 +1,13 @@
 import {
-  atStart,
   type Decision,
-  decide,
-  type Effect,
-  formatLsn,
+  type EffectKind,
+  type FailoverType,
   grantsToPeer,
   type HaEvent,
   isServing,
-  keepsLease,
-  lineageOf,
   newRecord,
   type PeerView,
   parseLsn,
-  replacementRefusal,
   rightToServeUntilMs,
   type Server,
   type ServerRecord,
@@ -20,490 +15,473 @@ import {
   type Settings,
   toldOfRecord,
 } from '@understudy/ha-core';
-import { SimulatedLeaseKeeper, type SimulatedWitness } from './simulated-witness.ts';
+import { EffectError } from '@understudy/ha-runtime';
+import type { Adversity, Course } from './adversity.ts';
+import { LawOfTaking } from './law-of-taking.ts';
+import { Life } from './life.ts';
+import type { SeededRandom } from './seeded-random.ts';
+import { SimulatedDatabase } from './simulated-database.ts';
+import { type HeartbeatPlace, SimulatedHeartbeat } from './simulated-heartbeat.ts';
+import { type EventWithoutTime, JournalFailed, SimulatedManager, WrongPair } from './simulated-manager.ts';
+import type { SimulatedNetwork } from './simulated-network.ts';
+import type { SimulatedWitness } from './simulated-witness.ts';
+import type { VirtualClock } from './virtual-clock.ts';
 
-/** Every server looks at the time at least so often. */
-const LOOK_AT_TIME_MS = 1000;
+const OBSERVE_MS = 1000;
+const GUARD_MS = 100;
+/** The runner starts a manager again that has ended. */
+const RESTART_MS = 1000;
+const KEPT_REQUESTS = 50;
+const STOP_LOOK_MS = 100;
+const STOP_ANSWER_LIMIT_MS = 4000;
+const STOP_HAND_OVER_LIMIT_MS = 20_000;
 
-/** A database as the simulation sees it: a list of writes, each carrying the epoch it was made under. */
-export interface SimulatedDatabase {
-  mode: 'none' | 'stopped' | 'read-write' | 'standby';
-  /** A stopped database starts as a standby. */
-  isStandby: boolean;
-  log: string[];
-}
-
-/** What a simulated server asks of its surroundings. */
+/** What a simulated server has around it. */
 export interface Surroundings {
-  /** The other server, when both are up and a message from here to there would arrive. */
-  reachable(from: SimulatedServer): SimulatedServer | null;
-  /** The witness, when this server can reach it. */
+  readonly clock: VirtualClock;
+  readonly random: SeededRandom;
+  readonly network: SimulatedNetwork;
+  readonly adversity: Adversity;
+  /** Between two beats. */
+  readonly beatMs: number;
+  /** Between two looks at the witness. */
+  readonly renewMs: number;
+  other(server: SimulatedServer): SimulatedServer;
+  courseOf(kind: EffectKind): Course;
+  isPositionUnknown(): boolean;
+  /** The witness that keeps a lease, when this server can reach it. */
   witness(from: SimulatedServer): SimulatedWitness | null;
-  /** A message to the other server and its answer; false when one of them is lost. */
-  delivers(): boolean;
-  /** Whether an effect fails now. */
-  effectFails(effect: Effect): boolean;
-  /** The code of an effect's failure. */
-  failureOf(effect: Effect): string;
-  /** How long an effect takes, in milliseconds, and whether it works at the beginning of that time or at its end. */
-  effectTakes(kind: string): { readonly ms: number; readonly worksAtOnce: boolean };
-  /** Whether the position of a database cannot be read now. */
-  positionUnknown(): boolean;
-  nowMs(): number;
+  /** Whether this server can reach a witness of whatever kind. */
+  seesWitness(from: SimulatedServer): boolean;
+  /** How long the next message to or from the witness takes; null: it is lost. */
+  witnessMessageMs(): number | null;
+  newTimeline(): number;
+  /** Told of every decision. */
+  decided(server: SimulatedServer, decision: Decision, cause: HaEvent): void;
 }
 
 /** A request of the peer. */
-type Request =
+export type PeerRequest =
   | { readonly type: 'consent-requested'; readonly epoch: number; readonly nonce: string }
   | { readonly type: 'hand-over-requested'; readonly operationId: string };
 
-/** Effects being performed, the first of them from `begunAtMs` on. */
-interface Work {
-  readonly decisionId: string;
-  readonly effects: Effect[];
-  finalLsn?: string | null;
-  /** The first effect has been begun: when it ends, and what it has done already. */
-  begun?: { readonly endsAtMs: number; readonly ending: (() => string | null) | null } | undefined;
-}
-
-/** What lets a server open its database after a start: consent, an order to act alone, or the search for a later owner. */
-const WARRANTS = new Set([
-  ...['P-72', 'P-78', 'P-122', 'P-147', 'S-51', 'S-40', 'S-42', 'S-60', 'S-61'],
-  ...['S-141', 'S-142', 'S-143', 'S-151'],
-]);
-
-/** One server: the real state machine on a simulated database, disk and clock. */
+/** One server of the pair: a machine, its disk, PostgreSQL, the application, heartbeat and manager. */
 export class SimulatedServer {
-  up = true;
-  /** Everything of this server stands still, and goes on later as if nothing had been. */
-  frozen = false;
-  /** When it went on last: a server that stood still notices that only when it has looked at the time. */
-  thawedAtMs = Number.NEGATIVE_INFINITY;
+  /** The machine, while it is switched on. */
+  life: Life | null = null;
+  manager: SimulatedManager | null = null;
+  /** The record as it would survive. */
+  disk: ServerRecord;
+  readonly database: SimulatedDatabase;
+  processesRunning = false;
   /** A process of the application survives SIGKILL. */
   unkillable = false;
   /** The application does not start here. */
   broken = false;
-  /** The peer that is pinned, and the pair with it; kept on disk. */
-  pinned: { readonly pairId: string; readonly certificate: number } | null = null;
-  /** Requests that were sent to this server. */
-  readonly received: Request[] = [];
-  processesRunning = false;
-  readonly database: SimulatedDatabase;
-  readonly history: string[] = [];
-  readonly rules: string[] = [];
-  /** Writes that were thrown away here by following the peer after a divergence. */
-  readonly setAside: string[] = [];
-  lastHeardMs = 0;
+  isDiskStuck = false;
+  isDiskFull = false;
+  /** The next record cannot be written. */
+  journalFails = false;
+  /** The peer that is pinned, by its pair; kept on disk. */
+  pin: string | null = null;
   /** Being stopped on purpose. */
   stopping = false;
-  lastFailureMs = 0;
+  /** Requests that were sent to this server, the newest last. */
+  readonly received: PeerRequest[] = [];
+  readonly history: string[] = [];
+  readonly rules: string[] = [];
+  /** Last time that something was in the way of this server's own decisions: a failed step, a standstill, a start. */
+  disturbedAtMs = 0;
+  /** Last time that the machine went on after a standstill. */
+  thawedAtMs = Number.NEGATIVE_INFINITY;
+  /** Until when the manager did not decide: it stood still, or did not run. */
+  standstillUntilMs = 0;
   /** What broke a law while an event was handled; the pair looks at it after each step. */
   brokenLaw: string | null = null;
-  private server: Server;
-  private disk: ServerRecord;
-  private queue: Work | null = null;
+  private heartbeat: SimulatedHeartbeat | null = null;
   private runs = 0;
-  private hasWarrant = true;
-  private keeper: SimulatedLeaseKeeper | null;
-  /** The furthest position that the peer has told of, by lineage. */
-  private readonly told = new Map<number, bigint>();
+  /** Until when the manager has noted that this server may serve, for the runner and for the next manager. */
+  private rightUntilMs: number | null = null;
+  private isGuarded = false;
+  private last: Server | null = null;
+  private readonly law: LawOfTaking;
 
   constructor(
     readonly role: ServerRole,
-    private readonly around: Surroundings,
-    private readonly settings: Settings = { maximumLagBytes: 20, minimumBetweenFailoversMs: 0, witness: null },
-    /** Tells this machine from another one of the same role. */
-    readonly certificate = 0,
+    readonly around: Surroundings,
+    readonly settings: Settings,
   ) {
     this.disk = newRecord(role, 'none');
-    this.keeper = this.newKeeper();
-    this.database = { mode: role === 'primary' ? 'stopped' : 'none', isStandby: false, log: [] };
-    this.server = atStart(this.disk, settings, 0);
+    this.law = new LawOfTaking(this);
+    this.database = new SimulatedDatabase(this, role === 'primary' ? 'stopped' : 'none');
   }
 
-  private newKeeper(): SimulatedLeaseKeeper | null {
-    const { witness } = this.settings;
-    return witness?.kind === 'nats' ? new SimulatedLeaseKeeper(this.role, witness.leaseMs) : null;
+  get other(): SimulatedServer {
+    return this.around.other(this);
   }
 
   get record(): ServerRecord {
-    return this.server.record;
+    return this.manager?.host.view.record ?? this.disk;
   }
 
-  get view(): Server {
-    return this.server;
+  /** What the manager knows; null: it does not run. */
+  get view(): Server | null {
+    return this.manager?.host.view ?? null;
+  }
+
+  get up(): boolean {
+    return this.life !== null;
+  }
+
+  /** The whole machine stands still. */
+  get frozen(): boolean {
+    return this.life?.isFrozen === true;
+  }
+
+  /** Up, and nothing that it needs for decisions stands still. */
+  get awake(): boolean {
+    return this.manager !== null && !this.frozen && !this.manager.life.isFrozen && !this.isDiskStuck;
   }
 
   get serving(): boolean {
     return this.up && !this.frozen && isServing(this.record) && this.database.mode === 'read-write';
   }
 
-  /** Up, and not standing still. */
-  get awake(): boolean {
-    return this.up && !this.frozen;
+  /** When the peer was heard last. */
+  get heardAtMs(): number {
+    return this.heartbeat?.heardAtMs ?? 0;
   }
 
-  get lsn(): string {
-    return formatLsn(BigInt(this.database.log.length));
+  get isKeptClosed(): boolean {
+    return this.rightUntilMs !== null && this.around.clock.nowMs > this.rightUntilMs;
   }
 
-  /** Power on, or only the manager again. */
-  boot(sameRun: boolean): void {
-    this.up = true;
+  get isPaired(): boolean {
+    return this.pin !== null;
+  }
+
+  /** Power on. */
+  boot(): void {
+    if (this.life !== null) return;
+    const { clock, random, beatMs } = this.around;
+    const life = new Life(clock);
+    this.life = life;
+    this.runs += 1;
     this.stopping = false;
-    if (!sameRun) this.runs += 1;
-    const grantUntilMs = sameRun ? this.server.peerGrantUntilMs : 0;
-    this.server = atStart(this.disk, this.settings, this.around.nowMs(), grantUntilMs);
-    this.keeper = this.newKeeper();
-    this.queue = null;
-    this.lastHeardMs = this.around.nowMs();
-    // what was only heard is forgotten with the process that heard it
-    this.told.clear();
-    const { peerPosition } = this.record;
-    if (peerPosition !== null) this.told.set(peerPosition.lineage, parseLsn(peerPosition.lsn));
-    if (!sameRun) this.hasWarrant = this.record.pairId === null || this.record.state === 'ha-initializing';
-    this.feed({ type: 'boot', runId: `${this.role}-${this.runs}`, sameRun });
-    this.feed({ type: 'tick', unixMs: this.around.nowMs() });
+    this.rightUntilMs = null;
+    this.isGuarded = false;
+    this.law.started(this.disk);
+    this.database.begin(life);
+    this.heartbeat = new SimulatedHeartbeat(life, this.heartbeatPlace(life), beatMs, random.below(beatMs));
+    life.every(OBSERVE_MS, random.below(OBSERVE_MS), () => this.observe());
+    this.startManager();
   }
 
   /** Power off at once: nothing says good-bye. */
   crash(): void {
-    this.up = false;
-    this.frozen = false;
+    this.life?.end();
+    this.life = null;
+    this.manager = null;
+    this.heartbeat = null;
+    this.last = null;
     this.unkillable = false;
     this.processesRunning = false;
-    this.queue = null;
-    this.closeDatabase();
+    this.isDiskStuck = false;
+    this.database.die();
   }
 
-  /** An event reaches the state machine. */
-  feed(event: HaEvent extends infer E ? (E extends HaEvent ? Omit<E, 'atMs'> : never) : never): Decision {
-    const before = this.record;
-    if (event.type === 'peer-heard' && event.status.lsn !== null) {
-      const { lineage, lsn } = event.status;
-      const told = this.told.get(lineage) ?? 0n;
-      this.told.set(lineage, parseLsn(lsn) > told ? parseLsn(lsn) : told);
+  /** The manager ends, and the runner starts it again. */
+  restartManager(): void {
+    this.manager?.end();
+    this.manager = null;
+    this.life?.after(RESTART_MS, () => this.startManager());
+  }
+
+  /**
+   * Stopped on purpose: a primary waits for a short time until the secondary has taken over. Spec: "How High Availability Works".
+   */
+  shutDown(): void {
+    const { life, view } = this;
+    if (life === null || this.stopping) return;
+    const { record, link, peer, database } = view ?? {};
+    const isHandedOver =
+      record?.role === 'primary' &&
+      record.failoverType === 'automatic' &&
+      record.maintenance === null &&
+      isServing(record) &&
+      link === 'up' &&
+      peer?.state === 'secondary-syncing' &&
+      database?.streaming === true;
+    if (!isHandedOver) {
+      this.crash();
+      return;
     }
-    const decision = decide(this.server, { ...event, atMs: this.around.nowMs() } as HaEvent);
-    this.server = decision.server;
-    this.disk = decision.server.record;
-    if (decision.rule !== null) {
-      this.rules.push(decision.rule.id);
-      if (WARRANTS.has(decision.rule.id)) this.hasWarrant = true;
-      this.checkTaking(decision, event, before);
-    }
-    if (this.record.pairId === null) this.hasWarrant = true;
-    if (decision.rule?.id === 'P-11') this.hasWarrant = false;
-    if (this.record.state !== before.state) this.history.push(this.record.state);
-    if (decision.effects !== null)
-      this.queue =
-        decision.effects.length === 0
-          ? null
-          : { decisionId: decision.decisionId ?? '', effects: [...decision.effects] };
-    return decision;
+    this.stopping = true;
+    const begunAtMs = life.nowMs;
+    life.every(STOP_LOOK_MS, STOP_LOOK_MS, () => {
+      this.hintPeer();
+      const waitedMs = life.nowMs - begunAtMs;
+      const isTakenOver = this.record.hold === 0 && this.view?.peer?.serving === true;
+      const isNotAnswered = this.record.state === 'primary-active' && waitedMs > STOP_ANSWER_LIMIT_MS;
+      if (isTakenOver || isNotAnswered || waitedMs > STOP_HAND_OVER_LIMIT_MS) this.crash();
+    });
+  }
+
+  /** The whole machine stands still. */
+  freeze(): void {
+    this.life?.freeze();
+  }
+
+  /** Only the manager stands still. */
+  freezeManager(): void {
+    this.manager?.life.freeze();
+  }
+
+  /** Whatever stood still goes on. */
+  thaw(): void {
+    if (this.life === null) return;
+    if (this.frozen || this.manager?.life.isFrozen || this.isDiskStuck) this.stoodStill();
+    this.isDiskStuck = false;
+    this.life.thaw();
+    this.manager?.life.thaw();
+  }
+
+  /** There is no room on the disk any more: PostgreSQL ends, the journal needs none. */
+  fillDisk(): void {
+    this.isDiskFull = true;
+    this.database.die();
+  }
+
+  /** An event reaches the state machine. Rejects when no manager decides about it. */
+  feed(event: EventWithoutTime): Promise<Decision> {
+    return this.manager?.submit(event) ?? Promise.reject(new Error('the manager does not run'));
+  }
+
+  /** The same, without waiting for what follows. */
+  tell(event: EventWithoutTime): void {
+    this.manager?.tell(event);
   }
 
   /** What the peer gets as the answer to a beat. */
-  status(): PeerView {
+  async answerBeat(pairId: string): Promise<PeerView> {
     const { record } = this;
-    return {
-      ...toldOfRecord(record),
-      lsn: this.database.mode === 'none' || this.around.positionUnknown() ? null : this.lsn,
-      lagBytes: this.lagOfStandby(),
-      streaming: this.streaming(),
-      databaseUsable: this.database.mode === 'read-write' || this.database.mode === 'standby',
-      processesOk: !isServing(record) || this.processesRunning,
-      stopping: this.stopping,
-      grants: grantsToPeer(this.server),
-    };
+    // a server that has forgotten its peer does not answer its beats; asked at its URL, it says what became of the pair
+    if (this.pin !== pairId || (record.pairId === null && record.inFlight === null)) throw new WrongPair('wrong pair');
+    const { server } = await this.feed({ type: 'beat-answered' });
+    return this.status(server);
+  }
+
+  /** The peer asks for consent or for the hand-over: whether it gets it. */
+  async requested(pairId: string, request: PeerRequest): Promise<boolean> {
+    if (this.record.pairId !== pairId) throw new WrongPair('wrong pair');
+    this.received.push(request);
+    if (this.received.length > KEPT_REQUESTS) this.received.shift();
+    if (request.type === 'hand-over-requested' && this.record.operation?.id === request.operationId) return true;
+    const { rule } = await this.feed(request);
+    if (request.type === 'hand-over-requested') return rule !== null;
+    return rule?.change?.includes('give-consent') ?? false;
+  }
+
+  async dissolved(pairId: string): Promise<void> {
+    await this.feed({ type: 'pair-dissolved', pairId });
+  }
+
+  /** A primary asks to be registered with. */
+  async asksToRegister(pairId: string, failoverType: FailoverType): Promise<string> {
+    const { record } = this;
+    const isUnderWay = record.pairId === pairId && record.state === 'ha-initializing' && this.pin === pairId;
+    if (isUnderWay) return 'accepted';
+    if (record.pairId !== null) return 'already-paired';
+    if (record.inFlight !== null) return 'not-ready';
+    this.pin = pairId;
+    const { rule } = await this.feed({ type: 'registration-begun', operationId: pairId, pairId, failoverType });
+    if (rule !== null) return 'accepted';
+    this.pin = null;
+    return 'refused';
+  }
+
+  async abandoned(pairId: string): Promise<void> {
+    if (this.record.pairId === pairId) await this.feed({ type: 'registration-abandoned' });
   }
 
   /** The databases stream: one writes, the other follows it and has no write of its own. */
-  streaming(): boolean {
-    const other = this.around.reachable(this);
-    if (other === null || !this.isPairedWith(other)) return false;
-    const [source, standby] = this.database.mode === 'read-write' ? [this, other] : [other, this];
-    return (
-      source.database.mode === 'read-write' &&
-      standby.database.mode === 'standby' &&
-      isPrefix(standby.database.log, source.database.log)
-    );
+  get streaming(): boolean {
+    const source = this.source();
+    return this.database.streamsFrom(source) || source?.streamsFrom(this.database) === true;
   }
 
-  /** Both have pinned each other. */
-  private isPairedWith(other: SimulatedServer): boolean {
-    return this.pinned?.certificate === other.certificate && other.pinned?.certificate === this.certificate;
+  /** The database of the other server, when the stream can come from there. */
+  source(): SimulatedDatabase | null {
+    const { other } = this;
+    const isReached =
+      this.around.network.connects('replication') && this.up && other.up && !other.frozen && !this.frozen;
+    return isReached && !other.isDiskStuck ? other.database : null;
   }
 
-  /** The manager looks at the witness, and renews the lease. */
-  lookAtWitness(): void {
-    if (this.keeper === null) return;
-    const serving = keepsLease(this.record);
-    const witness = this.keeper.look(this.around.witness(this), serving, this.record.hold, this.around.nowMs());
-    this.feed({ type: 'witness-observed', witness });
+  hasReceived(lsn: string): boolean {
+    return parseLsn(this.database.lsn) >= parseLsn(lsn);
   }
 
-  /** db-replication reports. */
-  observe(): void {
-    const { mode } = this.database;
-    const running = mode === 'read-write' || mode === 'standby';
-    this.feed({
-      type: 'database-observed',
-      database: {
-        running,
-        usable: running,
-        streaming: this.streaming(),
-        lsn: mode === 'none' || this.around.positionUnknown() ? null : this.lsn,
-        lagBytes: 0,
-        restartsExhausted: false,
-      },
-    });
+  courseOf(kind: EffectKind): Course {
+    return this.around.courseOf(kind);
   }
 
-  /** Goes on with the effects in flight. */
-  work(): void {
-    const { queue } = this;
-    if (queue === null) return;
-    const [effect] = queue.effects;
-    if (effect === undefined) {
-      this.queue = null;
-      this.feed({
-        type: 'effects-completed',
-        decisionId: queue.decisionId,
-        results:
-          queue.finalLsn === undefined ? {} : { finalLsn: queue.finalLsn, databaseMissing: queue.finalLsn === null },
-      });
-      return;
-    }
-    if (queue.begun === undefined) {
-      const { ms, worksAtOnce } = this.around.effectTakes(effect.kind);
-      queue.begun = {
-        endsAtMs: this.around.nowMs() + ms,
-        ending: worksAtOnce && ms > 0 ? this.perform(effect, queue) : null,
-      };
-    }
-    if (this.around.nowMs() < queue.begun.endsAtMs) return;
-    const ending = queue.begun.ending ?? this.perform(effect, queue);
-    queue.begun = undefined;
-    const failure = this.around.effectFails(effect) ? this.around.failureOf(effect) : ending();
-    if (this.queue !== queue || failure === 'again') return;
-    if (failure === null) {
-      queue.effects.shift();
-      return;
-    }
-    // what cannot be stopped shall at least not write
-    if (effect.kind === 'stop-processes' && queue.effects[1]?.kind === 'stop-database')
-      this.performNow(queue.effects[1], queue);
-    this.queue = null;
-    this.lastFailureMs = this.around.nowMs();
-    this.feed({
-      type: 'effect-failed',
-      decisionId: queue.decisionId,
-      effect: effect.kind,
-      code: failure,
-      message: failure,
-    });
+  isPositionUnknown(): boolean {
+    return this.around.isPositionUnknown();
   }
 
-  /** Does the work of an effect; what is returned tells this server about it: null, or why it failed. */
-  private perform(effect: Effect, queue: Work): () => string | null {
-    if (effect.kind === 'acquire-lease') {
-      const witness = this.around.witness(this);
-      if (witness === null || this.keeper === null) return () => 'witness-unreachable';
-      const { keeper } = this;
-      const granted = keeper.acquire(witness, effect.epoch, this.around.nowMs());
-      return () => {
-        this.feed({ type: 'witness-observed', witness: keeper.view(true) });
-        this.feed({ type: 'lease-answered', nonce: effect.nonce, granted });
-        return null;
-      };
-    }
-    if (effect.kind !== 'request-consent') {
-      const outcome = this.performNow(effect, queue);
-      return () => outcome;
-    }
-    const other = this.around.reachable(this);
-    if (other === null || !this.around.delivers()) return () => 'peer-unreachable';
-    const request = { type: 'consent-requested', epoch: effect.epoch, nonce: effect.nonce } as const;
-    other.received.push(request);
-    const granted = other.feed(request).rule?.change?.includes('give-consent') ?? false;
-    return () => {
-      if (!this.around.delivers() || this.around.reachable(this) === null) return 'again';
-      this.feed({ type: 'consent-answered', nonce: effect.nonce, granted });
-      return null;
+  newTimeline(): number {
+    return this.around.newTimeline();
+  }
+
+  startProcesses(): void {
+    this.processesRunning = true;
+    if (this.broken) throw new EffectError('process-failed', 'the application does not start');
+  }
+
+  stopProcesses(): void {
+    if (this.unkillable) throw new EffectError('process-not-stopped', 'a process of the application does not end');
+    this.processesRunning = false;
+  }
+
+  /** What cannot be killed is not counted: it cannot write either, once its database is closed. */
+  killProcesses(): void {
+    this.processesRunning = false;
+  }
+
+  /** The database is about to be opened. */
+  opening(): void {
+    this.law.opening();
+  }
+
+  /** A decision is durable. */
+  announced(decision: Decision, cause: HaEvent): void {
+    const before = this.last?.record ?? this.disk;
+    this.last = decision.server;
+    const { record } = decision.server;
+    this.noteRight(decision.server);
+    this.law.decided(decision, cause, before);
+    if (cause.type === 'effect-failed') this.disturbed();
+    if (decision.rule !== null) this.rules.push(decision.rule.id);
+    if (record.state !== before.state) this.history.push(record.state);
+    this.around.decided(this, decision, cause);
+    if (decision.rule !== null || decision.effects !== null) this.hintPeer();
+  }
+
+  /** The state machine cannot go on: the manager ends. Only what the simulation did to its journal is no fault of the product. */
+  managerBroken(error: unknown): void {
+    if (!(error instanceof JournalFailed)) this.brokenLaw ??= `the ${this.role} stops deciding: ${String(error)}`;
+    this.restartManager();
+  }
+
+  failsToKeep(): boolean {
+    const fails = this.journalFails;
+    this.journalFails = false;
+    return fails;
+  }
+
+  private startManager(): void {
+    if (this.life === null || this.manager !== null) return;
+    this.stoodStill();
+    this.manager = new SimulatedManager(this, this.life, this.disk, this.settings, this.rightUntilMs ?? 0);
+    this.last = this.manager.host.view;
+    this.law.managerStarted(this.disk);
+    const runId = `${this.role}-${this.runs}`;
+    this.tell({ type: 'boot', runId, sameRun: this.disk.runId === runId });
+  }
+
+  private disturbed(): void {
+    this.disturbedAtMs = this.around.clock.nowMs;
+  }
+
+  private stoodStill(): void {
+    this.disturbed();
+    this.standstillUntilMs = this.around.clock.nowMs;
+    if (this.frozen) this.thawedAtMs = this.around.clock.nowMs;
+  }
+
+  private status(server: Server): PeerView {
+    const { record } = server;
+    return {
+      ...toldOfRecord(record),
+      lsn: this.database.mode === 'none' || this.isPositionUnknown() ? null : this.database.lsn,
+      lagBytes: this.lagOfStandby(),
+      streaming: this.streaming,
+      databaseUsable: this.database.isRunning,
+      processesOk: !isServing(record) || this.processesRunning,
+      stopping: this.stopping,
+      grants: grantsToPeer(server),
     };
-  }
-
-  private performNow(effect: Effect, queue: Work): string | null {
-    const { database } = this;
-    const other = this.around.reachable(this);
-    switch (effect.kind) {
-      case 'open-database':
-      case 'promote-database':
-        if (database.mode === 'none' && this.record.pairId !== null) return 'no-data';
-        if (
-          effect.kind === 'promote-database' &&
-          effect.requiredLsn !== null &&
-          parseLsn(this.lsn) < parseLsn(effect.requiredLsn)
-        )
-          return 'data-missing';
-        if (!this.hasWarrant)
-          this.brokenLaw ??= `the ${this.role} opens its database after a start without having asked`;
-        // a manager that was restarted makes sure of what is open
-        if (database.mode !== 'read-write') this.checkRight();
-        if (this.role === 'primary' && this.record.pairId !== null && !this.record.complete)
-          this.brokenLaw ??= 'the primary opens a database that is not whole';
-        database.mode = 'read-write';
-        database.isStandby = false;
-        return null;
-      case 'stop-database':
-        if (database.mode === 'read-write' && this.streaming()) other?.receive(this);
-        this.closeDatabase();
-        queue.finalLsn = database.mode === 'none' ? null : this.lsn;
-        return null;
-      case 'follow-peer':
-        if (other === null || !this.isPairedWith(other) || other.database.mode !== 'read-write')
-          return 'peer-unreachable';
-        if (!isPrefix(database.log, other.database.log))
-          this.setAside.push(...database.log.filter((write) => !other.database.log.includes(write)));
-        database.mode = 'standby';
-        database.log = [...other.database.log];
-        return null;
-      case 'start-processes':
-        this.processesRunning = true;
-        return this.broken ? 'process-failed' : null;
-      case 'stop-processes':
-        if (this.unkillable) return 'process-not-stopped';
-        this.processesRunning = false;
-        return null;
-      case 'await-data':
-        return parseLsn(this.lsn) >= parseLsn(effect.lsn) ? null : 'data-missing';
-      case 'request-consent':
-      case 'acquire-lease':
-        return null; // see perform
-      case 'fence':
-        this.processesRunning = false;
-        this.closeDatabase();
-        return null;
-      case 'request-hand-over': {
-        if (other === null || !this.around.delivers()) return 'peer-unreachable';
-        other.received.push({ type: 'hand-over-requested', operationId: effect.operationId });
-        const accepted =
-          other.record.operation?.id === effect.operationId ||
-          other.feed({ type: 'hand-over-requested', operationId: effect.operationId }).rule !== null;
-        if (!this.around.delivers()) return 'again';
-        return accepted ? null : 'refused';
-      }
-      case 'register-with-peer':
-        return this.record.operation?.kind === 'replace-primary'
-          ? this.takePlaceOfPrimary(other)
-          : this.register(other, effect.operationId);
-      case 'announce-dissolution':
-        if (other !== null && this.around.delivers()) other.feed({ type: 'pair-dissolved', pairId: effect.pairId });
-        return null;
-      case 'retire-pairing':
-        if (
-          this.role === 'primary' &&
-          this.pinned !== null &&
-          other?.record.pairId === this.pinned.pairId &&
-          this.around.delivers()
-        )
-          other.feed({ type: 'registration-abandoned' });
-        if (this.role === 'secondary' && !this.record.complete) Object.assign(database, { mode: 'none', log: [] });
-        this.pinned = null;
-        return null;
-    }
-  }
-
-  private register(other: SimulatedServer | null, operationId: string): string | null {
-    const { pairId, failoverType } = this.record;
-    if (other === null || pairId === null) return 'unreachable';
-    if (other.record.pairId !== null || other.record.inFlight !== null) return 'already-paired';
-    other.pinned = { pairId, certificate: this.certificate };
-    if (other.feed({ type: 'registration-begun', operationId, pairId, failoverType }).rule === null) {
-      other.pinned = null;
-      return 'refused';
-    }
-    this.pinned = { pairId, certificate: other.certificate };
-    return null;
-  }
-
-  /** The active secondary pins this server before its record says so; it may break off there, and its answer may be lost. */
-  private takePlaceOfPrimary(other: SimulatedServer | null): string | null {
-    const { pairId, failoverType } = this.record;
-    if (other === null || pairId === null) return 'unreachable';
-    const before = other.pinned;
-    const isPinnedPrimary = before?.certificate === this.certificate;
-    if (replacementRefusal(other.view, isPinnedPrimary) !== null) return 'not-replaceable';
-    other.pinned = { pairId, certificate: this.certificate };
-    if (!this.around.delivers()) return 'timeout';
-    if (other.feed({ type: 'replacement-begun', pairId, failoverType, isPinnedPrimary }).rule === null) {
-      other.pinned = before;
-      return 'refused';
-    }
-    if (!this.around.delivers()) return 'timeout';
-    this.pinned = { pairId, certificate: other.certificate };
-    return null;
-  }
-
-  private closeDatabase(): void {
-    const { database } = this;
-    if (database.mode === 'none' || database.mode === 'stopped') return;
-    database.isStandby = database.mode === 'standby';
-    database.mode = 'stopped';
   }
 
   /** As an active server measures it: what its standby has not confirmed. */
   private lagOfStandby(): number | null {
-    const other = this.around.reachable(this);
-    if (this.database.mode !== 'read-write' || other === null || !this.streaming()) return null;
-    return this.database.log.length - other.database.log.length;
+    const standby = this.source();
+    if (standby === null || !standby.streamsFrom(this.database)) return null;
+    return Number(parseLsn(this.database.lsn) - parseLsn(standby.lsn));
   }
 
-  /** With a witness nothing is opened that has no right to serve. */
-  private checkRight(): void {
-    const untilMs = rightToServeUntilMs(this.server);
-    const nowMs = this.around.nowMs();
-    if (nowMs - this.thawedAtMs < LOOK_AT_TIME_MS) return;
-    if (untilMs !== null && this.record.maintenance === null && nowMs >= untilMs)
-      this.brokenLaw ??= `the ${this.role} opens its database without a right to serve`;
+  /** db-replication reports. */
+  private observe(): void {
+    const { database } = this;
+    const isUsable = database.isRunning && !this.isDiskStuck;
+    this.tell({
+      type: 'database-observed',
+      database: {
+        running: database.isRunning,
+        usable: isUsable,
+        streaming: isUsable && this.streaming,
+        lsn: database.mode === 'none' || this.isPositionUnknown() ? null : database.lsn,
+        lagBytes: 0,
+        restartsExhausted: database.isExhausted,
+      },
+    });
   }
 
-  /** Law 5, by what this server was really told; and consent leaves nothing behind that the giver has. */
-  private checkTaking(
-    { rule }: Decision,
-    event: { type: string; acceptDataLoss?: boolean },
-    before: ServerRecord,
-  ): void {
-    const own = lineageOf(before);
-    if (rule?.change?.some((name) => name === 'take-role-alone')) {
-      const missing = Number((this.told.get(own) ?? 0n) - BigInt(this.database.log.length));
-      const allowed = event.type.startsWith('operator-') ? 0 : this.settings.maximumLagBytes;
-      if (missing > allowed && event.acceptDataLoss !== true)
-        this.brokenLaw ??= `the ${this.role} takes the role by ${rule.id} although it was told of ${missing} more writes`;
-    }
-    const giver = this.around.reachable(this);
-    if (rule?.change?.some((name) => name === 'accept-consent') && giver?.database.mode === 'read-write')
-      this.brokenLaw ??= `the ${this.role} takes the role by ${rule.id} while the database of the giver is open`;
-    if (
-      rule?.change?.some((name) => name === 'accept-consent') &&
-      giver !== null &&
-      before.operation?.kind !== 'forced-failback' && // the operator has accepted the loss
-      this.database.mode !== 'none' &&
-      lineageOf(giver.record) === own &&
-      giver.record.complete &&
-      !isPrefix(giver.database.log, this.database.log)
-    )
-      this.brokenLaw ??= `the ${this.role} takes the role by ${rule.id} without writes that the giver of the consent has`;
+  /** The runner closes a server whose right has ended and whose manager has not closed it. It looks often; here, when it matters. */
+  private guard(): void {
+    const { life, rightUntilMs } = this;
+    if (life === null || rightUntilMs === null || this.isGuarded) return;
+    this.isGuarded = true;
+    life.at(Math.max(rightUntilMs, life.nowMs) + GUARD_MS, () => {
+      this.isGuarded = false;
+      if (this.isKeptClosed) {
+        this.processesRunning = false;
+        this.database.die();
+      }
+      this.guard();
+    });
   }
 
-  /** The stream brings everything that the source has. */
-  receive(source: SimulatedServer): void {
-    if (this.database.mode === 'standby' && isPrefix(this.database.log, source.database.log))
-      this.database.log = [...source.database.log];
+  private noteRight(server: Server): void {
+    const untilMs = rightToServeUntilMs(server);
+    const { witness } = server.settings;
+    this.rightUntilMs = untilMs === null || witness?.kind !== 'nats' ? null : untilMs - witness.fenceMs / 2;
+    this.guard();
   }
-}
 
-function isPrefix(prefix: readonly string[], whole: readonly string[]): boolean {
-  return prefix.length <= whole.length && prefix.every((write, index) => whole[index] === write);
+  private hintPeer(): void {
+    const { network } = this.around;
+    network.send(this, this.other, 'pair-link', () => this.other.heartbeat?.hint());
+  }
+
+  private heartbeatPlace(life: Life): HeartbeatPlace {
+    const { network } = this.around;
+    return {
+      pin: () => this.pin,
+      askPeer: (pairId, timeoutMs) => {
+        const way = { from: this, to: this.other, channel: 'pair-link', asking: life } as const;
+        return network.request(way, timeoutMs, () => this.other.answerBeat(pairId));
+      },
+      openUrl: (pairId) => {
+        const { other } = this;
+        // who may be asked is the manager: without one the URL does not answer
+        if (!network.connects('https') || !other.awake) return null;
+        return { dissolved: other.record.dissolved.includes(pairId) };
+      },
+      heard: (status, sentAtMs) => this.tell({ type: 'peer-heard', status, sentAtMs }),
+      lost: (fact) => this.tell({ type: fact }),
+      dissolved: (pairId) => this.tell({ type: 'pair-dissolved', pairId }),
+    };
+  }
 }

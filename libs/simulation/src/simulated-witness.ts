@@ -1,4 +1,13 @@
-import { type Lease, LeaseKnowledge, type ServerRole, type WitnessView } from '@understudy/ha-core';
+import {
+  keepsLease,
+  type Lease,
+  LeaseKnowledge,
+  type ServerRecord,
+  type ServerRole,
+  type WitnessView,
+} from '@understudy/ha-core';
+import { EffectError, type WitnessPort } from '@understudy/ha-runtime';
+import type { Life } from './life.ts';
 
 /** A witness of a simulated pair: one value that is replaced only by whoever knows the last one. */
 export class SimulatedWitness {
@@ -14,41 +23,90 @@ export class SimulatedWitness {
   }
 }
 
-/** One server's side of it: keeps its own lease alive while it serves, and knows when the other's has ended. */
-export class SimulatedLeaseKeeper {
+/** The way of one manager to the witness. */
+export interface WitnessWay {
+  readonly life: Life;
+  /** The witness, when it can be reached. */
+  witness(): SimulatedWitness | null;
+  /** How long the next message takes; null: it is lost. */
+  messageMs(): number | null;
+}
+
+/** One server's side of it, as its manager does it: keeps the lease alive while it serves, and knows when the other's has ended. */
+export class SimulatedLeaseKeeper implements WitnessPort {
   private readonly knowledge: LeaseKnowledge;
+  private reachable = false;
+  private looking: Promise<void> | null = null;
 
   constructor(
     private readonly role: ServerRole,
     leaseMs: number,
+    private readonly way: WitnessWay,
+    private readonly tell: (witness: WitnessView) => void,
   ) {
     this.knowledge = new LeaseKnowledge(role, leaseMs);
   }
 
-  /** Looks at the witness, and renews the lease of a server that serves under `epoch`. `witness` null: it cannot be reached. */
-  look(witness: SimulatedWitness | null, serving: boolean, epoch: number, nowMs: number): WitnessView {
-    if (witness !== null) {
-      this.knowledge.see(witness.lease, nowMs);
-      if (serving && this.knowledge.mayRenew(epoch, nowMs)) this.take(witness, epoch, nowMs);
+  /** What is done several times within the time of a lease. */
+  look(record: ServerRecord): void {
+    this.tell(this.knowledge.view(this.reachable));
+    if (record.pairId === null) return;
+    this.looking ??= this.lookAndRenew(record)
+      .then(() => this.tell(this.knowledge.view(this.reachable)))
+      .finally(() => {
+        this.looking = null;
+      });
+  }
+
+  async acquire({ epoch }: { epoch: number }): Promise<boolean> {
+    await this.looking;
+    this.knowledge.see(await this.read(), this.way.life.nowMs);
+    const isGiven = this.knowledge.mayTake(epoch, this.way.life.nowMs) && (await this.take(epoch));
+    // the lease is known before anything is opened under it
+    this.tell(this.knowledge.view(true));
+    return isGiven;
+  }
+
+  private async lookAndRenew(record: ServerRecord): Promise<void> {
+    try {
+      this.knowledge.see(await this.read(), this.way.life.nowMs);
+      if (keepsLease(record) && this.knowledge.mayRenew(record.hold, this.way.life.nowMs)) await this.take(record.hold);
+      this.reachable = true;
+    } catch {
+      this.reachable = false;
     }
-    return this.knowledge.view(witness !== null);
   }
 
-  /** What is known of the lease. */
-  view(reachable: boolean): WitnessView {
-    return this.knowledge.view(reachable);
-  }
-
-  /** Tries to get the lease. */
-  acquire(witness: SimulatedWitness, epoch: number, nowMs: number): boolean {
-    this.knowledge.see(witness.lease, nowMs);
-    return this.knowledge.mayTake(epoch, nowMs) && this.take(witness, epoch, nowMs);
-  }
-
-  private take(witness: SimulatedWitness, epoch: number, nowMs: number): boolean {
-    const lease = witness.replace(this.role, epoch, this.knowledge.revision);
+  private async take(epoch: number): Promise<boolean> {
+    const askedAtMs = this.way.life.nowMs;
+    const { revision } = this.knowledge;
+    const lease = await this.exchange((witness) => witness.replace(this.role, epoch, revision));
     if (lease === null) return false;
-    this.knowledge.taken(lease, nowMs);
+    this.knowledge.taken(lease, askedAtMs);
     return true;
   }
+
+  private read(): Promise<Lease | null> {
+    return this.exchange(({ lease }) => lease);
+  }
+
+  /** A message to the witness and its answer, each of which takes its time or is lost. */
+  private async exchange<T>(act: (witness: SimulatedWitness) => T): Promise<T> {
+    await this.message();
+    const witness = this.way.witness();
+    if (witness === null) throw unreachable();
+    const answer = act(witness);
+    await this.message();
+    return answer;
+  }
+
+  private async message(): Promise<void> {
+    const ms = this.way.messageMs();
+    if (ms === null) throw unreachable();
+    if (ms > 0) await this.way.life.sleep(ms);
+  }
+}
+
+function unreachable(): EffectError {
+  return new EffectError('witness-unreachable', 'the witness does not answer');
 }

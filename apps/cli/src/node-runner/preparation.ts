@@ -8,12 +8,14 @@ import {
   localBindAddress,
   type NodeConfiguration,
   NodePaths,
+  SystemClock,
   writeFileAtomically,
 } from '@understudy/platform';
 import { findPrograms, type Programs, requireOwnDirectory, requirePorts } from './checks.ts';
 import { requireDatabaseUser } from './database-user.ts';
+import { endLeftovers } from './leftovers.ts';
 import { NotStartable } from './not-startable.ts';
-import { killLeftovers, releaseRunnerLock, requireOwnLock, takeRunnerLock } from './runner-lock.ts';
+import { releaseRunnerLock, requireOwnLock, takeRunnerLock } from './runner-lock.ts';
 
 /** What `node run` has found and made before it starts anything. */
 export interface PreparedNode {
@@ -41,7 +43,7 @@ export async function prepareNode(configurationFile: string, environment: NodeJS
     requireOwnDirectory(configuration, paths);
     requireDatabaseUser(configuration);
     mkdirSync(paths.run, { recursive: true });
-    killLeftovers(takeRunnerLock(paths, runId));
+    await endLeftovers(takeRunnerLock(paths, runId), paths, new SystemClock());
     await requirePorts(configuration, configurationFile);
     makeDirectories(paths);
     const credentials = await makeFiles(configuration, paths);

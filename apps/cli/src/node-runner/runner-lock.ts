@@ -63,17 +63,6 @@ export function releaseRunnerLock(paths: NodePaths): void {
   if (readLock(paths)?.pid === process.pid) rmSync(paths.runnerLock, { force: true });
 }
 
-/** Ends what a killed runner left behind: bus, store, services. PostgreSQL is not among them: db-replication finds it again. */
-export function killLeftovers(lock: RunnerLock | null): void {
-  if (lock === null || lock.bootId !== bootId()) return;
-  const living = lock.children.filter(({ pid, startTime }) => isAlive(pid, startTime));
-  for (const { pid } of living) process.kill(pid, 'SIGKILL');
-  const until = Date.now() + 5000;
-  while (living.some(({ pid, startTime }) => isAlive(pid, startTime)) && Date.now() < until) {
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
-  }
-}
-
 function requireNotRunning(paths: NodePaths): void {
   const running = readRunnerLock(paths);
   if (running === null || running.pid === process.pid) return;

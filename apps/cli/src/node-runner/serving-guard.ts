@@ -1,12 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import {
-  APPLICATION_MARK,
-  allPids,
-  type Clock,
-  environmentOf,
-  type Logger,
-  parseServingNote,
-} from '@understudy/platform';
+import { type Clock, type Logger, parseServingNote } from '@understudy/platform';
+import { applicationProcesses } from './application-processes.ts';
 import { ownPostmaster } from './own-postmaster.ts';
 
 const LOOK_MS = 100;
@@ -71,18 +65,15 @@ export class ServingGuard {
 
   private close(): void {
     const postmaster = ownPostmaster(this.server.databaseDirectory);
-    for (const pid of [...(postmaster === null ? [] : [postmaster]), ...this.application()]) {
+    for (const pid of [
+      ...(postmaster === null ? [] : [postmaster]),
+      ...applicationProcesses(this.server.dataDirectory),
+    ]) {
       try {
         process.kill(pid, 'SIGKILL');
       } catch {
         // gone meanwhile
       }
     }
-  }
-
-  /** Everything that carries a mark of this server's application. */
-  private application(): number[] {
-    const mark = `${APPLICATION_MARK}=${this.server.dataDirectory}|`;
-    return allPids().filter((pid) => environmentOf(pid).some((entry) => entry.startsWith(mark)));
   }
 }

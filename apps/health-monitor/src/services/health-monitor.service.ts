@@ -28,7 +28,7 @@ import {
   type Server,
 } from '@understudy/ha-core';
 import { type DatabasePort, HaHost, type PeerPort } from '@understudy/ha-runtime';
-import { type Bus, BusError } from '@understudy/messaging';
+import { type Bus, BusError, type CloseReason } from '@understudy/messaging';
 import type { ServiceEnvironment } from '@understudy/platform';
 import { eventOf } from '../domain/event-text.ts';
 import { ownStatus, peerView, refusalOf, statusView, type ViewContext } from '../domain/views.ts';
@@ -140,11 +140,11 @@ export class HealthMonitorService {
     this.timers = [setInterval(() => this.tick(), TICK_MS), setInterval(() => this.publishWatch(), WATCH_REPEAT_MS)];
   }
 
-  /** Stops deciding. `server-shutdown` also stops the application; otherwise it runs on and is found again. */
-  async close(reason: 'server-shutdown' | 'service-restart'): Promise<void> {
+  /** Stops deciding. `service-restart` leaves the application running for the next manager; otherwise it is stopped too. */
+  async close(reason: CloseReason): Promise<void> {
     try {
-      if (reason === 'server-shutdown') {
-        await this.handOverBeforeStop();
+      if (reason === 'server-shutdown') await this.handOverBeforeStop();
+      if (reason !== 'service-restart') {
         await this.host.beginNothing();
         await this.processes.stopEverything();
       }

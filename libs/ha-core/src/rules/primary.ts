@@ -204,6 +204,16 @@ const SERVING: readonly Rule[] = [
     says: 'trying to open service again',
     spec: PROCESS,
   },
+  {
+    id: 'P-46',
+    from: ['primary-active', 'primary-lost-secondary', 'primary-uncertain'],
+    on: ['tick'],
+    when: ['owner', 'opened', 'idle', 'not-isolated', 'application-not-seen', 'retry-due'],
+    to: null,
+    effects: ['open-database', 'start-processes'],
+    says: 'the manager has not found everything running after its start: making sure again',
+    spec: PROCESS,
+  },
 ];
 
 /** The primary gives the role up, or has given it up. */
@@ -962,6 +972,16 @@ export const PRIMARY_RULES: readonly Rule[] = [
     to: null,
     effects: ['retire-pairing', 'open-database', 'start-processes'],
     says: 'trying to open service again',
+    spec: PROCESS,
+  },
+  {
+    id: 'P-17',
+    from: ['ha-not-configured'],
+    on: ['tick'],
+    when: ['opened', 'idle', 'application-not-seen', 'retry-due'],
+    to: null,
+    effects: ['open-database', 'start-processes'],
+    says: 'the manager has not found everything running after its start: making sure again',
     spec: PROCESS,
   },
   {

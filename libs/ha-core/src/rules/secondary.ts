@@ -726,6 +726,16 @@ const SERVING: readonly Rule[] = [
     says: 'trying to open service again',
     spec: UNCERTAIN,
   },
+  {
+    id: 'S-68',
+    from: ['secondary-active', 'secondary-uncertain'],
+    on: ['tick'],
+    when: ['owner', 'opened', 'idle', 'not-isolated', 'application-not-seen', 'retry-due'],
+    to: null,
+    effects: ['open-database', 'start-processes'],
+    says: 'the manager has not found everything running after its start: making sure again',
+    spec: UNCERTAIN,
+  },
 ];
 
 /** The active secondary gets another primary. */

@@ -1,0 +1,24 @@
+import type { SimulatedPair } from './simulated-pair.ts';
+
+/** Faults of the product that the laws have to notice, by name. A check that cannot fail is worth nothing. */
+export const PLANTED_FAULTS: Readonly<Record<string, (pair: SimulatedPair) => void>> = {
+  'consent to everything': ({ servers }) => {
+    for (const server of servers) {
+      const asked = server.requested.bind(server);
+      server.requested = (pairId, request) => asked(pairId, request).then(() => true);
+    }
+  },
+  'a journal that keeps the first record': ({ servers }) => {
+    for (const server of servers) {
+      const first = server.disk;
+      Object.defineProperty(server, 'disk', { get: () => first, set: () => undefined });
+    }
+  },
+  'a lease for everybody': ({ witness }) => {
+    if (witness !== null)
+      witness.replace = (role, epoch, known) => ({ role, epoch, revision: known + 1, stamp: 'planted' });
+  },
+  'nothing is set aside': ({ servers }) => {
+    for (const { database } of servers) database.setAside.set = () => database.setAside;
+  },
+};

@@ -1,0 +1,3 @@
+import { simulate } from './simulate.ts';
+
+process.exitCode = await simulate(process.argv.slice(2), (line) => console.log(line));

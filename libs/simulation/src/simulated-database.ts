@@ -1,0 +1,267 @@
+import { type EffectKind, formatLsn, type Lsn, parseLsn } from '@understudy/ha-core';
+import { EffectError } from '@understudy/ha-runtime';
+import type { Course } from './adversity.ts';
+import { Life } from './life.ts';
+import { commonEnd, endOf, isContained, type Wal, withWrite } from './wal.ts';
+
+/** Work on a database, in the words of the contract with db-replication. */
+export type DatabaseTask =
+  | { readonly kind: 'start-active' | 'start-standby' | 'stop' | 'fence' | 'discard-copy' }
+  | { readonly kind: 'promote'; readonly requiredLsn: Lsn | null }
+  | { readonly kind: 'follow-peer'; readonly forceCopy: boolean };
+
+/** What a task found out. */
+export interface DatabaseTaskResult {
+  readonly lsn: Lsn | null;
+  readonly hasDatabase: boolean;
+}
+
+/** Where a database is. */
+export interface DatabasePlace {
+  /** The machine it runs on. */
+  readonly life: Life | null;
+  /** No read or write of the disk comes to an end. */
+  readonly isDiskStuck: boolean;
+  /** There is no room on the disk. */
+  readonly isDiskFull: boolean;
+  /** The runner ends PostgreSQL again and again. */
+  readonly isKeptClosed: boolean;
+  readonly isPaired: boolean;
+  /** The peer's database, when the stream can come from there. */
+  source(): SimulatedDatabase | null;
+  courseOf(kind: EffectKind): Course;
+  isPositionUnknown(): boolean;
+  newTimeline(): number;
+}
+
+const STUCK_LOOK_MS = 500;
+const REVIVE_MS = 1000;
+const EFFECT_OF_TASK = {
+  'start-active': 'open-database',
+  'start-standby': 'open-database',
+  promote: 'promote-database',
+  stop: 'stop-database',
+  fence: 'fence',
+  'follow-peer': 'follow-peer',
+  'discard-copy': 'retire-pairing',
+} as const satisfies Record<DatabaseTask['kind'], EffectKind>;
+
+/**
+ * PostgreSQL as db-replication keeps it: a log with timelines, what it is started as, and one task at a time, known by its id, so that
+ * asking twice does nothing twice and a later task takes the place of an earlier one.
+ */
+export class SimulatedDatabase {
+  mode: 'none' | 'stopped' | 'read-write' | 'standby';
+  wal: Wal | null = null;
+  /** It does not start. */
+  isUnstartable = false;
+  /** It cannot be kept running, as far as was tried since the last task. */
+  isExhausted = false;
+  /** Writes that were set aside here before the peer was followed: the end of each timeline that was not the peer's. */
+  readonly setAside = new Map<number, number>();
+  setAsideWrites = 0;
+  /** A stopped database starts as a standby. */
+  private isStandby = false;
+  private timeline = 0;
+  /** What a full copy has taken the place of, until the copy is worked with. */
+  private replaced: { readonly mode: 'none' | 'stopped'; readonly wal: Wal | null } | null = null;
+  private desired: 'running' | 'stopped' = 'stopped';
+  private epoch = 0;
+  private running: Life | null = null;
+  private readonly outcomes = new Map<string, Promise<DatabaseTaskResult>>();
+
+  constructor(
+    private readonly place: DatabasePlace,
+    mode: 'none' | 'stopped',
+  ) {
+    this.mode = mode;
+  }
+
+  get isRunning(): boolean {
+    return this.mode === 'read-write' || this.mode === 'standby';
+  }
+
+  get lsn(): Lsn {
+    return formatLsn(BigInt(endOf(this.wal)));
+  }
+
+  /** The machine has started: nothing runs yet, and no task is known any more. */
+  begin(life: Life): void {
+    this.desired = 'stopped';
+    this.isExhausted = false;
+    this.running = null;
+    this.outcomes.clear();
+    life.every(REVIVE_MS, REVIVE_MS, () => this.revive());
+  }
+
+  /** PostgreSQL has ended: with the machine, or killed. */
+  die(): void {
+    if (!this.isRunning) return;
+    this.isStandby = this.mode === 'standby';
+    this.mode = 'stopped';
+  }
+
+  /** Where the log ends. */
+  get end(): number {
+    return endOf(this.wal);
+  }
+
+  /** A client's write, safe on this disk, and the timeline it is on. */
+  write(): number {
+    if (this.timeline === 0) this.timeline = this.place.newTimeline();
+    this.wal = withWrite(this.wal, this.timeline);
+    return this.timeline;
+  }
+
+  /** The databases stream: this one follows, and has nothing that the source lacks. */
+  streamsFrom(source: SimulatedDatabase | null): boolean {
+    return source?.mode === 'read-write' && this.mode === 'standby' && isContained(this.wal, source.wal);
+  }
+
+  /** The stream brings everything that the source has. */
+  receive(source: SimulatedDatabase): void {
+    if (this.streamsFrom(source)) this.wal = source.wal;
+  }
+
+  /** Performs a task, or tells the outcome of the one with that id. The outcome of a task that was replaced is never told. */
+  perform(taskId: string, epoch: number, task: DatabaseTask): Promise<DatabaseTaskResult> {
+    const known = this.outcomes.get(taskId);
+    if (known !== undefined) return known;
+    const { life } = this.place;
+    if (life === null || epoch < this.epoch)
+      return Promise.reject(new EffectError('stale-epoch', `epoch ${epoch} is older than ${this.epoch}`));
+    this.epoch = epoch;
+    this.isExhausted = false;
+    this.running?.end();
+    this.running = new Life(life);
+    const outcome = this.carryOut(task, this.running);
+    this.outcomes.set(taskId, outcome);
+    return outcome;
+  }
+
+  private async carryOut(task: DatabaseTask, life: Life): Promise<DatabaseTaskResult> {
+    try {
+      // what kills needs no disk
+      while (this.place.isDiskStuck && task.kind !== 'fence') await life.sleep(STUCK_LOOK_MS);
+      const { ms, worksAtOnce, failure } = this.place.courseOf(EFFECT_OF_TASK[task.kind]);
+      const work = () => (failure === null || failure.hasWorked ? this.work(task) : null);
+      const early = worksAtOnce ? work() : null;
+      if (ms > 0) await life.sleep(ms);
+      const result = early ?? work();
+      if (failure !== null || result === null) throw new EffectError(failure?.code ?? 'injected', 'injected');
+      return result;
+    } finally {
+      if (this.running === life) this.running = null;
+    }
+  }
+
+  private work(task: DatabaseTask): DatabaseTaskResult {
+    if (task.kind === 'stop' || task.kind === 'fence') return this.close(task.kind);
+    if (this.place.isDiskFull && !this.isRunning) throw new EffectError('start-failed', 'no space left on device');
+    switch (task.kind) {
+      case 'start-active':
+        this.startActive();
+        break;
+      case 'start-standby':
+        this.requireStandby();
+        if (this.isUnstartable) throw new EffectError('start-failed', 'PostgreSQL does not start');
+        this.run('standby');
+        break;
+      case 'promote':
+        this.promote(task.requiredLsn);
+        break;
+      case 'follow-peer':
+        this.follow(task.forceCopy);
+        break;
+      case 'discard-copy':
+        this.discardCopy();
+        break;
+    }
+    return { lsn: null, hasDatabase: true };
+  }
+
+  private startActive(): void {
+    if (this.mode === 'none' && this.place.isPaired) throw new EffectError('no-data', 'there is no database');
+    if (this.mode === 'standby' || (this.mode === 'stopped' && this.isStandby))
+      throw new EffectError('is-standby', 'the data directory is a standby: it has to be promoted');
+    if (this.isUnstartable) throw new EffectError('start-failed', 'PostgreSQL does not start');
+    this.run('read-write');
+    this.replaced = null;
+  }
+
+  private promote(requiredLsn: Lsn | null): void {
+    this.requireDatabase();
+    if (this.mode !== 'read-write') {
+      this.requireStandby();
+      if (requiredLsn !== null && parseLsn(this.lsn) < parseLsn(requiredLsn))
+        throw new EffectError('data-missing', `needed up to ${requiredLsn}, received up to ${this.lsn}`);
+      if (this.isUnstartable) throw new EffectError('start-failed', 'PostgreSQL does not start');
+      this.timeline = this.place.newTimeline();
+      this.run('read-write');
+    }
+    this.replaced = null;
+  }
+
+  /** As a stop ends a database: what it has written goes to whoever streams it, and then it tells where its data end. */
+  private close(kind: 'stop' | 'fence'): DatabaseTaskResult {
+    if (kind === 'stop') this.place.source()?.receive(this);
+    this.desired = 'stopped';
+    this.die();
+    const hasDatabase = this.mode !== 'none';
+    return { lsn: hasDatabase && !this.place.isPositionUnknown() ? this.lsn : null, hasDatabase };
+  }
+
+  /** Follow, rewind or copy: what only this database has is set aside before. */
+  private follow(forceCopy: boolean): void {
+    const source = this.place.source();
+    if (source?.mode !== 'read-write')
+      throw new EffectError('peer-unreachable', 'PostgreSQL of the peer does not answer');
+    if (this.isUnstartable) throw new EffectError('start-failed', 'PostgreSQL does not start');
+    const isCopied = this.mode === 'none' || forceCopy;
+    if (isCopied) this.replaced ??= { mode: this.mode === 'none' ? 'none' : 'stopped', wal: this.wal };
+    this.keepWhatIsOwn(source.wal);
+    this.wal = source.wal;
+    this.run('standby');
+  }
+
+  private keepWhatIsOwn(other: Wal | null): void {
+    const common = commonEnd(this.wal, other);
+    this.setAsideWrites += endOf(this.wal) - common;
+    for (let part = this.wal; part !== null && part.endsAt > common; part = part.before)
+      this.setAside.set(part.timeline, Math.max(part.endsAt, this.setAside.get(part.timeline) ?? 0));
+  }
+
+  /** The directory from before a copy comes back, when nobody has worked with the copy. */
+  private discardCopy(): void {
+    if (this.replaced === null) return;
+    this.desired = 'stopped';
+    this.isStandby = false;
+    Object.assign(this, this.replaced);
+    this.replaced = null;
+  }
+
+  private requireDatabase(): void {
+    if (this.mode === 'none') throw new EffectError('no-data', 'there is no database on this server');
+  }
+
+  private requireStandby(): void {
+    this.requireDatabase();
+    if (this.mode === 'read-write' || (this.mode === 'stopped' && !this.isStandby))
+      throw new EffectError('not-standby', 'the database is no standby');
+  }
+
+  private run(mode: 'read-write' | 'standby'): void {
+    this.mode = mode;
+    this.isStandby = mode === 'standby';
+    this.desired = 'running';
+  }
+
+  /** db-replication starts again what has died, unless a task is at work. */
+  private revive(): void {
+    const { isDiskStuck, isDiskFull, isKeptClosed } = this.place;
+    if (this.running !== null || this.mode !== 'stopped' || this.desired === 'stopped') return;
+    if (isDiskStuck || isKeptClosed) return;
+    this.isExhausted = this.isUnstartable || isDiskFull;
+    if (!this.isExhausted) this.run(this.isStandby ? 'standby' : 'read-write');
+  }
+}
