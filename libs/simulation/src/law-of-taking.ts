@@ -36,6 +36,9 @@ export class LawOfTaking {
   }
 
   opening(): void {
+    const { role, record } = this.server;
+    if (role === 'primary' && record.pairId !== null && !record.complete)
+      this.breaks('the primary opens a database that is not whole');
     if (!this.hasWarrant) this.breaks(`the ${this.server.role} opens its database after a start without having asked`);
   }
 
@@ -47,6 +50,8 @@ export class LawOfTaking {
     }
     if (rule !== null && 'acceptDataLoss' in event) this.isLossAccepted = event.acceptDataLoss;
     this.hold = record.hold;
+    // what takes the place of a lost primary has nothing to open
+    if (rule?.id === 'P-11') this.hasWarrant = false;
     if (record.pairId === null || (rule !== null && WARRANTS.has(rule.id))) this.hasWarrant = true;
     if (rule?.change?.includes('take-role-alone')) this.takesAlone(rule.id, event, before);
     if (rule?.change?.includes('accept-consent')) this.takesByConsent(rule.id, before);

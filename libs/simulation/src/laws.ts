@@ -96,7 +96,7 @@ function neverBothUnderOneEpoch({ primary, secondary }: SimulatedPair): string |
 
 function withAWitnessNeverBoth(pair: SimulatedPair): string | null {
   const { primary, secondary, witness, clock } = pair;
-  if (witness === null || !primary.serving || !secondary.serving) return null;
+  if (witness === null || !primary.serving || !secondary.serving || pair.isPrimaryNew) return null;
   const isOnePair = primary.record.pairId !== null && primary.record.pairId === secondary.record.pairId;
   const stoodStill = pair.servers.some(({ thawedAtMs }) => clock.nowMs - thawedAtMs < THAW_MS);
   return isOnePair && !stoodStill ? 'both are active although there is a witness' : null;
@@ -104,7 +104,7 @@ function withAWitnessNeverBoth(pair: SimulatedPair): string | null {
 
 function whoHearsTheOtherYields(pair: SimulatedPair): string | null {
   const { primary, secondary, clock } = pair;
-  if (!primary.serving || !secondary.serving) return null;
+  if (!primary.serving || !secondary.serving || pair.isPrimaryNew) return null;
   const talkingMs = clock.nowMs - Math.max(talkingSinceMs(pair), dissolvedSinceMs(pair));
   return talkingMs > 2 * pair.variant.beatMs + ANSWER_MS
     ? `both are active although they have heard each other for ${talkingMs} ms`
@@ -116,7 +116,7 @@ function theApplicationWorksOnOne(pair: SimulatedPair): string | null {
   const { nowMs } = pair.clock;
   const works = ({ up, frozen, processesRunning, database }: SimulatedServer) =>
     up && !frozen && processesRunning && database.mode === 'read-write';
-  if (!works(pair.primary) || !works(pair.secondary) || !pair.servers.every(({ awake }) => awake))
+  if (pair.isPrimaryNew || !works(pair.primary) || !works(pair.secondary) || !pair.servers.every(({ awake }) => awake))
     seen.bothSinceMs = nowMs;
   const limitMs = nowMs - pair.hungAtMs < 2 * BOTH_LIMIT_WITH_HANGS_MS ? BOTH_LIMIT_WITH_HANGS_MS : BOTH_LIMIT_MS;
   return nowMs - Math.max(seen.bothSinceMs, talkingSinceMs(pair)) > limitMs

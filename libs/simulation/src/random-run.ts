@@ -44,6 +44,9 @@ const REST = 12;
 /** Until a primary knows that nobody answers, and how often it is ordered to remove HA. */
 const REMOVAL_WAIT = 40;
 const REMOVALS = 10;
+/** How often a new primary is put in the place of the lost one, and after how many times the secondary is given up that cannot serve. */
+const REPLACEMENTS = 20;
+const PATIENCE = 10;
 
 const FAULTS: Readonly<Record<string, Deed>> = {
   cut: ({ pair }) => pair.cut(),
@@ -91,6 +94,9 @@ const FAULTS: Readonly<Record<string, Deed>> = {
     const request = server.received.length === 0 ? undefined : pair.random.pick(server.received);
     if (request !== undefined) server.tell(request);
   },
+  'machine of the primary is lost': ({ pair }) => {
+    if (pair.random.chance(0.3)) pair.loseMachineOfPrimary();
+  },
   'witness unreachable': ({ pair, server }) => void pair.witnessReach.delete(server),
   'witness reachable': ({ pair, server }) => void pair.witnessReach.add(server),
   'witness forgets': ({ pair }) => {
@@ -130,6 +136,7 @@ const ORDERS: Readonly<Record<string, Deed>> = {
     pair.primary.tell({ type: 'operator-failover-type', failoverType });
   },
   'stop a server': ({ server }) => server.shutDown(),
+  'replace the primary': ({ pair, plot }) => pair.orderReplacement(plot.failoverType),
   nothing: () => undefined,
 };
 
@@ -146,8 +153,9 @@ export async function randomRun(seed: number, { keepsTrace = false, plant }: Run
   pair.trace.isWhole = keepsTrace;
   if (plant !== undefined) PLANTED_FAULTS[plant]?.(pair);
   try {
-    await suffer(pair, choice.plotFor(pair.random));
-    await heal(pair);
+    const plot = choice.plotFor(pair.random);
+    await suffer(pair, plot);
+    await heal(pair, plot);
     return { seed, pair, broken: lostWithoutTrace(pair) ?? servesInNameOnly(pair) };
   } catch (error) {
     if (!(error instanceof BrokenLaw)) throw error;
@@ -196,7 +204,7 @@ async function suffer(pair: SimulatedPair, plot: Plot): Promise<void> {
   }
 }
 
-async function heal(pair: SimulatedPair): Promise<void> {
+async function heal(pair: SimulatedPair, plot: Plot): Promise<void> {
   pair.trace.note('all', '*** everything is healed');
   pair.adversity = CALM;
   pair.heal();
@@ -212,7 +220,10 @@ async function heal(pair: SimulatedPair): Promise<void> {
     for (const server of pair.servers) server.boot(); // one that was being stopped at that moment
     return pair.servers.every(({ awake, stopping }) => awake && !stopping);
   };
-  await pair.until(() => isRunning() && (pair.isProtected || pair.isUnpaired || pair.waitsForRemoval), SETTLE_LIMIT);
+  const isSettled = () => pair.isProtected || pair.isUnpaired || pair.waitsForRemoval;
+  await pair.until(() => isRunning() && (isSettled() || pair.waitsForPrimary), SETTLE_LIMIT);
+  for (let asked = 0; pair.waitsForPrimary && asked < REPLACEMENTS; asked++) await replacePrimary(pair, plot, asked);
+  await pair.until(() => isRunning() && isSettled(), SETTLE_LIMIT);
   // while the other one is still cleaning up it is heard, and the order is refused
   for (let asked = 0; pair.waitsForRemoval && asked < REMOVALS; asked++) {
     await pair.run(REMOVAL_WAIT);
@@ -225,6 +236,22 @@ async function heal(pair: SimulatedPair): Promise<void> {
     REST_LIMIT,
   );
   await pair.run(REST);
+}
+
+/**
+ * What an operator does who finds the primary lost with its machine: has the secondary serve, then replaces the primary. A secondary that
+ * cannot serve, because the witness knows that it lacks something, or without a database, is given up.
+ */
+async function replacePrimary(pair: SimulatedPair, { failoverType }: Plot, asked: number): Promise<void> {
+  const { secondary } = pair;
+  const operationId = `failover-${asked}`;
+  if (secondary.record.state === 'secondary-active') pair.orderReplacement(failoverType);
+  else if (asked < PATIENCE) secondary.tell({ type: 'operator-failover', operationId, acceptDataLoss: true });
+  else {
+    secondary.tell({ type: 'operator-remove', operationId, confirmed: true, acceptDataLoss: true });
+    pair.acknowledged.clear(); // who gives the pair up gives up what it had
+  }
+  await pair.run(REMOVAL_WAIT);
 }
 
 function mend(server: SimulatedServer): void {

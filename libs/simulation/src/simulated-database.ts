@@ -85,6 +85,18 @@ export class SimulatedDatabase {
     return formatLsn(BigInt(endOf(this.wal)));
   }
 
+  /** The disk is another one: an empty database, which has never been written to. */
+  lose(): void {
+    this.wal = null;
+    this.timeline = 0;
+    this.mode = 'stopped';
+    this.isStandby = false;
+    this.isUnstartable = false;
+    this.replaced = null;
+    this.epoch = 0;
+    this.setAside.clear();
+  }
+
   /** The machine has started: nothing runs yet, and no task is known any more. */
   begin(life: Life): void {
     this.desired = 'stopped';

@@ -217,17 +217,17 @@ export class SimulatedManager implements DatabasePort, ProcessesPort, PeerPort, 
   }
 
   async register({ signal }: EffectContext): Promise<void> {
-    const { pairId, failoverType } = this.host.view.record;
+    const { pairId, failoverType, operation } = this.host.view.record;
     if (pairId === null) throw new EffectError('interrupted', 'there is no pair to register');
     await this.step('register-with-peer', () => undefined, signal);
     for (const endMs = this.life.nowMs + NOT_READY_LIMIT_MS; ; await this.life.sleep(NOT_READY_PAUSE_MS)) {
-      const answer = await this.tryToRegister(pairId, failoverType);
+      const answer = await this.tryToRegister(pairId, failoverType, operation?.kind === 'replace-primary');
       if (answer === 'accepted') break;
       if (answer !== 'not-ready' || signal.aborted || this.life.nowMs > endMs)
         throw new EffectError(answer, `the secondary does not take part: ${answer}`);
     }
     this.session = pairId;
-    this.server.pin = pairId;
+    this.server.pinPeer(pairId);
   }
 
   async retire(context: EffectContext): Promise<void> {
@@ -241,7 +241,7 @@ export class SimulatedManager implements DatabasePort, ProcessesPort, PeerPort, 
       await this.perform(context, { kind: 'discard-copy' }).catch((error: unknown) => {
         if (context.signal.aborted) throw error;
       });
-    server.pin = null;
+    server.pinPeer(null);
   }
 
   /** Starts the application again where it has died, and says when that does not help. */
@@ -252,11 +252,11 @@ export class SimulatedManager implements DatabasePort, ProcessesPort, PeerPort, 
     else server.processesRunning = true;
   }
 
-  private tryToRegister(pairId: string, failoverType: FailoverType): Promise<string> {
+  private tryToRegister(pairId: string, failoverType: FailoverType, replacesPrimary: boolean): Promise<string> {
     const { other } = this.server;
-    return this.exchange('https', REGISTER_LIMIT_MS, () => other.asksToRegister(pairId, failoverType)).catch(
-      () => 'unreachable',
-    );
+    const ask = () =>
+      replacesPrimary ? other.asksToReplace(pairId, failoverType) : other.asksToRegister(pairId, failoverType);
+    return this.exchange('https', REGISTER_LIMIT_MS, ask).catch(() => 'unreachable');
   }
 
   /** The record is durable at the end of that time at the latest; a crash in between leaves the one or the other. */

@@ -356,3 +356,54 @@ describe('what the random runs found', () => {
     expect(pair.primary.processesRunning).toBe(true);
   });
 });
+
+describe('a simulated pair whose primary is lost with its machine', () => {
+  /** The secondary serves, and a new machine is in the place of the primary. */
+  async function pairWithNewMachine(failoverType: FailoverType, witness: 'none' | 'nats'): Promise<SimulatedPair> {
+    const pair = new SimulatedPair(1, { ...PLAIN_VARIANT, witness });
+    await pair.register(failoverType);
+    await pair.run(5);
+    pair.loseMachineOfPrimary();
+    if (failoverType === 'manual') {
+      await pair.until(() => pair.secondary.view?.link === 'confirmed-lost', 30);
+      await pair.secondary.feed({ type: 'operator-failover', operationId: 'fo', acceptDataLoss: true });
+    }
+    await pair.until(() => pair.secondary.record.state === 'secondary-active', 60);
+    await pair.run(10);
+    for (const server of pair.servers) server.history.length = 0;
+    return pair;
+  }
+
+  it.each([
+    ['manual', 'none'],
+    ['automatic', 'none'],
+    ['automatic', 'nats'],
+  ] as const)(
+    'RP-1: the new primary follows the active secondary, which serves on, and gets the role back (%s, witness %s)',
+    async (failoverType, witness) => {
+      const pair = await pairWithNewMachine(failoverType, witness);
+      pair.orderReplacement(failoverType);
+      await pair.until(() => {
+        expect(pair.secondary.serving).toBe(true);
+        return pair.isProtected;
+      }, 60);
+      expect(pair.primary.history).toEqual(['ha-initializing', 'primary-preparing-for-failback', 'primary-syncing']);
+      expect(pair.secondary.history).toEqual([]);
+      await pair.run(5);
+      await pair.secondary.feed({ type: 'operator-failback', operationId: 'fb', force: false, acceptDataLoss: false });
+      await pair.until(() => pair.isProtected && pair.primary.serving, 60);
+    },
+  );
+
+  it('is repeated when the new primary was lost after the secondary had accepted it', async () => {
+    const pair = await pairWithNewMachine('automatic', 'none');
+    pair.orderReplacement('automatic');
+    await pair.until(() => pair.secondary.record.pairId === 'pair-2', 30);
+    pair.primary.crash();
+    pair.primary.boot();
+    await pair.run(30);
+    expect(pair.secondary.serving).toBe(true);
+    if (pair.primary.record.state === 'ha-not-configured') pair.orderReplacement('automatic');
+    await pair.until(() => pair.isProtected && pair.secondary.serving, 60);
+  });
+});

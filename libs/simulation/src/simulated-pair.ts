@@ -52,6 +52,8 @@ export class SimulatedPair {
   soundSinceMs = 0;
   /** The last time that something hung which may take two minutes to be given up. */
   hungAtMs = Number.NEGATIVE_INFINITY;
+  /** The primary is a new machine, which does not take part in a pair yet: it serves what it has of its own. */
+  isPrimaryNew = false;
   /** What the laws have to remember between two looks. */
   readonly seen: Seen = { bothSinceMs: 0, actionsLookedAtMs: 0, epochs: { primary: 0, secondary: 0 } };
   private readonly lease: WitnessTiming;
@@ -123,6 +125,34 @@ export class SimulatedPair {
     this.primary.tell({ type: 'operator-register', operationId: `registration-${this.pairs}`, pairId, failoverType });
   }
 
+  /** The primary's machine is lost, and with it whatever the secondary has not got. A new one stands in its place. */
+  loseMachineOfPrimary(): void {
+    const { primary, secondary } = this;
+    // what a secondary has that was dissolved is protected by nobody any more
+    if (secondary.record.pairId === null) this.acknowledged.clear();
+    for (const [timeline, { from, to }] of this.acknowledged) {
+      const kept = reachOn(secondary.database.wal, timeline) ?? secondary.database.setAside.get(timeline) ?? from;
+      this.acknowledged.set(timeline, { from, to: Math.min(to, Math.max(from, kept)) });
+    }
+    this.seen.epochs.primary = 0;
+    this.isPrimaryNew = true;
+    primary.loseMachine();
+  }
+
+  /** The operator's order to put the new primary in the place of the lost one. */
+  orderReplacement(failoverType: FailoverType): void {
+    const pairId = `pair-${++this.pairs}`;
+    const order = { pairId, failoverType, replacesPrimary: true, confirmed: true };
+    this.primary.tell({ type: 'operator-register', operationId: `replacement-${this.pairs}`, ...order });
+  }
+
+  /** The primary was lost with its machine, or has given a replacement up: the secondary waits for another one. */
+  get waitsForPrimary(): boolean {
+    const { record } = this.primary;
+    const { pairId } = this.secondary.record;
+    return record.state === 'ha-not-configured' && pairId !== null && !record.dissolved.includes(pairId);
+  }
+
   /** Lets time pass. */
   async run(seconds: number): Promise<void> {
     await this.pass(this.clock.nowMs + seconds * 1000, () => false);
@@ -190,6 +220,7 @@ export class SimulatedPair {
   private async pass(untilMs: number, isEnough: () => boolean): Promise<void> {
     let broken: string | null = null;
     await this.clock.pass(untilMs, () => {
+      this.isPrimaryNew &&= this.primary.record.state.startsWith('ha-');
       broken = brokenLawOf(this);
       return broken !== null || isEnough();
     });

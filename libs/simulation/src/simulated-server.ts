@@ -8,6 +8,7 @@ import {
   newRecord,
   type PeerView,
   parseLsn,
+  replacementRefusal,
   rightToServeUntilMs,
   type Server,
   type ServerRecord,
@@ -82,8 +83,11 @@ export class SimulatedServer {
   isDiskFull = false;
   /** The next record cannot be written. */
   journalFails = false;
-  /** The peer that is pinned, by its pair; kept on disk. */
+  /** The peer that is pinned, by its pair and its machine; kept on disk. */
   pin: string | null = null;
+  pinnedMachine: number | null = null;
+  /** Which machine this is: another one shows another certificate. */
+  machine = 1;
   /** Being stopped on purpose. */
   stopping = false;
   /** Requests that were sent to this server, the newest last. */
@@ -190,6 +194,25 @@ export class SimulatedServer {
     this.database.die();
   }
 
+  /** The machine is lost with all that it had. A new one stands in its place, installed and not paired. */
+  loseMachine(): void {
+    this.crash();
+    this.machine += 1;
+    this.disk = newRecord(this.role, 'none');
+    this.pinPeer(null);
+    this.received.length = 0;
+    this.isDiskFull = false;
+    this.journalFails = false;
+    this.database.lose();
+    this.boot();
+  }
+
+  /** Pins the other server as it is now, by its pair; null: forgets the peer. */
+  pinPeer(pairId: string | null): void {
+    this.pin = pairId;
+    this.pinnedMachine = pairId === null ? null : this.other.machine;
+  }
+
   /** The manager ends, and the runner starts it again. */
   restartManager(): void {
     this.manager?.end();
@@ -293,10 +316,23 @@ export class SimulatedServer {
     if (isUnderWay) return 'accepted';
     if (record.pairId !== null) return 'already-paired';
     if (record.inFlight !== null) return 'not-ready';
-    this.pin = pairId;
+    this.pinPeer(pairId);
     const { rule } = await this.feed({ type: 'registration-begun', operationId: pairId, pairId, failoverType });
     if (rule !== null) return 'accepted';
-    this.pin = null;
+    this.pinPeer(null);
+    return 'refused';
+  }
+
+  /** A new primary asks to take the place of the lost one. It is pinned before the record says so; the manager may end in between. */
+  async asksToReplace(pairId: string, failoverType: FailoverType): Promise<string> {
+    const { view, pin, pinnedMachine } = this;
+    const isPinnedPrimary = pinnedMachine === this.other.machine;
+    if (isPinnedPrimary && pin === pairId && this.record.pairId === pairId) return 'accepted';
+    if (view === null || replacementRefusal(view, isPinnedPrimary) !== null) return 'not-replaceable';
+    this.pinPeer(pairId);
+    const { rule } = await this.feed({ type: 'replacement-begun', pairId, failoverType, isPinnedPrimary });
+    if (rule !== null) return 'accepted';
+    Object.assign(this, { pin, pinnedMachine });
     return 'refused';
   }
 
@@ -315,7 +351,9 @@ export class SimulatedServer {
     const { other } = this;
     const isReached =
       this.around.network.connects('replication') && this.up && other.up && !other.frozen && !this.frozen;
-    return isReached && !other.isDiskStuck ? other.database : null;
+    const isStranger =
+      (this.pinnedMachine ?? other.machine) !== other.machine || (other.pinnedMachine ?? this.machine) !== this.machine;
+    return isReached && !isStranger && !other.isDiskStuck ? other.database : null;
   }
 
   hasReceived(lsn: string): boolean {
@@ -476,7 +514,7 @@ export class SimulatedServer {
       openUrl: (pairId) => {
         const { other } = this;
         // who may be asked is the manager: without one the URL does not answer
-        if (!network.connects('https') || !other.awake) return null;
+        if (!network.connects('https') || !other.awake || this.pinnedMachine !== other.machine) return null;
         return { dissolved: other.record.dissolved.includes(pairId) };
       },
       heard: (status, sentAtMs) => this.tell({ type: 'peer-heard', status, sentAtMs }),
