@@ -35,6 +35,8 @@ export class ChaosRun {
   private rows = NO_ROWS;
   private takeovers = 0;
   private pairsBuilt = 0;
+  /** Number of the group that was begun last. */
+  private group = 0;
   private runnerRestarts = 0;
 
   constructor(
@@ -105,7 +107,7 @@ export class ChaosRun {
       if (this.signal.aborted) return undefined;
       this.violations.push({
         kind: 'the pair could not be built',
-        group: this.groups.length,
+        group: this.group,
         details: error instanceof Error ? error.message : String(error),
         account: '',
       });
@@ -117,8 +119,7 @@ export class ChaosRun {
   private async breakOnePair(chaos: ChaosPair, schedule: Generator<FaultGroup, never>, endMs: number): Promise<void> {
     const checker = new Checker(chaos, this.settings.hasWitness);
     const operator = new Operator(chaos, this.settings.restLimitMs, this.signal);
-    const settle = () =>
-      operator.bringToRest((action) => this.operatorActions.push({ group: this.groups.length, ...action }));
+    const settle = () => operator.bringToRest((action) => this.operatorActions.push({ group: this.group, ...action }));
     let rest = await settle();
     while ('active' in rest && !this.signal.aborted && monotonicMs() < endMs) {
       const group = schedule.next().value;
@@ -133,6 +134,9 @@ export class ChaosRun {
     if ('reason' in rest && !this.signal.aborted)
       await this.violated(chaos, [{ kind: 'dead end', details: `Not at rest: ${rest.reason}` }]);
     await chaos.stop();
+    // once more, with the last rows
+    if ('active' in rest && !this.signal.aborted)
+      await this.violated(chaos, await this.accountAtRest(checker, rest.active));
     this.close(chaos, checker);
   }
 
@@ -142,7 +146,8 @@ export class ChaosRun {
     activeBefore: ServerName,
     { checker, settle }: { readonly checker: Checker; readonly settle: () => ReturnType<Operator['bringToRest']> },
   ) {
-    const number = this.groups.length + 1;
+    this.group += 1;
+    const number = this.group;
     for (const server of chaos.pair.servers) {
       await server.refreshHistory().catch(() => {});
       server.history.mark();
@@ -195,11 +200,11 @@ export class ChaosRun {
     if (findings.length === 0) return;
     const account = await accountOf(chaos.pair.servers);
     for (const finding of findings) {
-      this.violations.push({ ...finding, group: this.groups.length, account });
+      this.violations.push({ ...finding, group: this.group, account });
       this.progress(`VIOLATION: ${finding.kind}: ${finding.details}`);
     }
     const { evidenceDirectory } = this.settings;
-    if (evidenceDirectory) chaos.keepLogs(join(evidenceDirectory, `group-${this.groups.length}`));
+    if (evidenceDirectory) chaos.keepLogs(join(evidenceDirectory, `group-${this.group}`));
   }
 
   /** Adds what one pair came to. */

@@ -46,12 +46,14 @@ const SERVICES: Readonly<Record<Layout, readonly string[]>> = {
   ],
   composed: ['composed'],
 };
-const PROGRAMS = ['postgres', 'nats-server', 'redis-server', 'application'] as const;
+const PROGRAMS = ['postgres', 'nats-server', 'redis-server'] as const;
 
 /** Part names that are not those of a service. */
 export const WHOLE_SERVER = 'server';
 export const RUNNER = 'runner';
 export const WAL_RECEIVER = 'walreceiver';
+/** Runs where the server is active. */
+export const APPLICATION = 'application';
 
 const WITNESS_KINDS: readonly FaultKind[] = [
   { name: 'part the servers', act: 'part-servers', part: '', seconds: [2, 40] },
@@ -63,11 +65,12 @@ const WITNESS_KINDS: readonly FaultKind[] = [
 /** Every kind of fault that a pair of that layout can suffer, with a witness or without one. */
 export function faultKindsFor(pair: { readonly layout: Layout; readonly hasWitness: boolean }): readonly FaultKind[] {
   const services = SERVICES[pair.layout];
-  const kill = (part: string, seconds: FaultKind['seconds'] = [0, 0]): FaultKind => ({
+  const kill = (part: string, seconds: FaultKind['seconds'] = [0, 0], on?: Side): FaultKind => ({
     name: `kill ${part}`,
     act: 'kill',
     part,
     seconds,
+    ...(on ? { on } : {}),
   });
   const freeze = (part: string, on?: Side): FaultKind => ({
     name: `freeze ${part}`,
@@ -79,8 +82,10 @@ export function faultKindsFor(pair: { readonly layout: Layout; readonly hasWitne
   const link = (name: string, act: FaultAct): FaultKind => ({ name, act, part: '', seconds: [2, 40] });
   return [
     ...[...services, ...PROGRAMS, RUNNER].map((part) => kill(part)),
+    kill(APPLICATION, [0, 0], 'active'),
     kill(WHOLE_SERVER, [2, 30]),
     ...[...services, ...PROGRAMS, RUNNER, WHOLE_SERVER].map((part) => freeze(part)),
+    freeze(APPLICATION, 'active'),
     freeze(WAL_RECEIVER, 'standby'),
     link('cut the link', 'cut-link'),
     link('cut the link silently', 'cut-link-silently'),

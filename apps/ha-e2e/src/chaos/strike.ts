@@ -6,7 +6,7 @@ import type { RealPair } from '../real-pair/real-pair.ts';
 import type { SmallDisk } from '../real-pair/small-disk.ts';
 import type { UnderstudyServer } from '../real-pair/understudy-server.ts';
 import type { Witness } from '../real-pair/witness.ts';
-import { type FaultKind, RUNNER, WAL_RECEIVER, WHOLE_SERVER } from './fault-kinds.ts';
+import { APPLICATION, type FaultKind, RUNNER, WAL_RECEIVER, WHOLE_SERVER } from './fault-kinds.ts';
 
 /** What faults are done to. */
 export interface Victims {
@@ -117,7 +117,7 @@ function pidsOf(part: string, server: UnderstudyServer): number[] {
         return [server.postmasterPid()];
       case WAL_RECEIVER:
         return found((commandLine) => /^postgres: .*walreceiver/.test(commandLine));
-      case 'application':
+      case APPLICATION:
         return found((commandLine) => commandLine.includes('application.sh'));
       default:
         return [server.servicePid(part)];
