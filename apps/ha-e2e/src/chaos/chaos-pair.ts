@@ -50,7 +50,7 @@ export class ChaosPair implements Victims {
     const serverAt = (address: string): ServerName => (address === alpha ? 'alpha' : 'beta');
     const observer = (name: string, host: typeof stage.n3, targets: readonly string[], pauseMs: number) =>
       new Observer({ name, host, targets, pauseMs }, serverAt);
-    this.client = observer('client', stage.n3, [alpha, beta], 60);
+    this.client = observer('client', stage.n3, [alpha, beta], 100);
     // A server that is cut off has to be watched from within.
     this.observers = [
       observer('outside-alpha', stage.n3, [alpha], 150),

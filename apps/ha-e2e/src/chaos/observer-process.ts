@@ -1,6 +1,7 @@
 /**
  * Tries to write one row after another to the first of its targets that is read-write, all the time, and records what was
- * acknowledged and under which timeline. With one target it observes whether that server can be written to.
+ * acknowledged and under which timeline. With one target it keeps its connection, as long as that works: a server that can be written
+ * to by anybody must not go unnoticed. With several it opens a new one for each row, as the client of the benchmark does.
  *
  * usage: observer-process RUN PAUSE_MS HOST:PORT[,HOST:PORT...]; ends on SIGTERM, or when its parent does.
  * Output, one line each, times in milliseconds of the machine's monotonic clock:
@@ -50,12 +51,13 @@ async function attempt(sequence: number): Promise<void> {
   const found = await writable();
   if (!found) return;
   const { host, connection } = found;
-  kept = found;
   const startMs = monotonicMs();
   try {
     const [[timeline, transaction] = []] = await connection.query(statement(sequence), ACKNOWLEDGEMENT_TIMEOUT_MS);
     const times = `${startMs.toFixed(1)} ${monotonicMs().toFixed(1)}`;
     process.stdout.write(`a ${times} ${sequence} ${host} ${Number.parseInt(timeline ?? '0', 16)} ${transaction}\n`);
+    if (targets.length === 1) kept = found;
+    else connection.close();
   } catch (error) {
     connection.close();
     kept = undefined;
