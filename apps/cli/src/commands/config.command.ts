@@ -2,7 +2,7 @@ import { CliError, EXIT } from '../cli-error.ts';
 import { type GlobalOptions, ownConfigurationFile } from '../client/connect.ts';
 import { say, sayJson } from '../rendering/output.ts';
 
-/** `config check`: every problem of the file at once, exit code 2 when there is one; and what has no effect yet. */
+/** `config check`: every problem of the file at once, exit code 2 when there is one; what has no effect yet, and what this machine lacks for it. */
 export async function checkConfiguration(options: GlobalOptions): Promise<void> {
   const { databaseParameterProblems, formatProblem, loadConfiguration, settingsWithoutEffect } = await import(
     '@understudy/platform'
@@ -11,11 +11,14 @@ export async function checkConfiguration(options: GlobalOptions): Promise<void> 
   const loaded = loadConfiguration(file);
   const problems = loaded.ok ? databaseParameterProblems(file, loaded.configuration) : loaded.problems;
   const warnings = loaded.ok ? settingsWithoutEffect(loaded.configuration) : [];
+  const { objectionsOfMachine } = await import('../node-runner/index.ts');
+  const onThisMachine = loaded.ok ? objectionsOfMachine(loaded.configuration, process.env.PATH ?? '') : [];
   const valid = problems.length === 0;
-  if (options.json) sayJson({ file, valid, problems, warnings });
+  if (options.json) sayJson({ file, valid, problems, warnings, onThisMachine });
   if (!valid) throw new CliError(EXIT.usage, options.json ? '' : problems.map(formatProblem).join('\n'));
   if (options.json) return;
   for (const warning of warnings) say(`${file}: ${warning}.`);
+  for (const objection of onThisMachine) say(`It would not run on this machine yet: ${objection}.`);
   say(`${file} is valid.`);
 }
 

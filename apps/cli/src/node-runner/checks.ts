@@ -7,6 +7,7 @@ import {
   type NodeConfiguration,
   type NodePaths,
 } from '@understudy/platform';
+import { requireDatabaseUser } from './database-user.ts';
 import { NotStartable } from './not-startable.ts';
 import { ownPostmaster } from './own-postmaster.ts';
 import { portOwner } from './port-owner.ts';
@@ -39,6 +40,32 @@ export function findPrograms({ database }: NodeConfiguration, searchPath: string
     ]);
   }
   return { nats, redis, setpriv: findProgram('setpriv', searchPath) };
+}
+
+/** What keeps a sound configuration from running on this machine as it is: programs, users and files that are not there. */
+export function objectionsOfMachine(configuration: NodeConfiguration, searchPath: string): string[] {
+  const { node, witness } = configuration;
+  const files = {
+    'node.authenticationKeyFile': node.authenticationKeyFile,
+    'witness.credentialsFile': witness?.kind === 'nats' ? witness.credentialsFile : undefined,
+  };
+  return [
+    ...linesOf(() => findPrograms(configuration, searchPath)),
+    ...linesOf(() => requireDatabaseUser(configuration)),
+    ...Object.entries(files).flatMap(([key, file]) =>
+      file === undefined || existsSync(file) ? [] : [`${key}: there is no file ${file}`],
+    ),
+  ];
+}
+
+function linesOf(check: () => unknown): readonly string[] {
+  try {
+    check();
+    return [];
+  } catch (error) {
+    if (error instanceof NotStartable) return error.lines;
+    throw error;
+  }
 }
 
 /** Refuses the data directory of another server. */

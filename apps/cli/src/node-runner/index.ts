@@ -1,3 +1,4 @@
+export { objectionsOfMachine } from './checks.ts';
 export { nodeStatus, stopNode } from './control-node.ts';
 export { NotStartable } from './not-startable.ts';
 export { type Layout, runNode } from './run-node.ts';

@@ -40,6 +40,11 @@ export class HostAgent {
     this.child.once('close', end);
   }
 
+  /** False when the host died, or the agent was closed. */
+  get isAlive(): boolean {
+    return !this.hasEnded;
+  }
+
   /** Sends an HTTPS request. Rejects when there is no answer within `timeoutMs`; every status is an answer. */
   async http(
     method: string,

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { chmodSync, closeSync, mkdirSync, openSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { ip, killAllIn, type NamespaceProcess, namespaceExists, processesIn, signal } from './namespaces.ts';
+import { ip, killAllIn, type NamespaceProcess, namespaceExists, processesIn, signal, tc } from './namespaces.ts';
 
 const HOME_DIRECTORIES = ['run', 'sock', 'tmp', 'log', 'etc', 'shared'] as const;
 const EMPTY_AFTER_BOOT = ['run', 'sock', 'tmp'] as const;
@@ -95,6 +95,28 @@ export class Host {
   /** Frames go nowhere, both ways, while the host's cable looks fine. */
   cutLinkSilently(): void {
     ip(['-n', this.switchNamespace, 'link', 'set', this.port, 'nomaster']);
+  }
+
+  /** What this host sends vanishes, while it still hears the others: a queue that holds nothing. */
+  loseOutgoing(): void {
+    tc(['-n', this.namespace, 'qdisc', 'replace', 'dev', 'eth0', 'root', 'pfifo', 'limit', '0']);
+  }
+
+  /** What is sent to this host vanishes at the switch, while the others still hear it. */
+  loseIncoming(): void {
+    tc(['-n', this.switchNamespace, 'qdisc', 'replace', 'dev', this.port, 'root', 'pfifo', 'limit', '0']);
+  }
+
+  /** Ends both kinds of one-way loss. */
+  endLosses(): void {
+    tc(['-n', this.namespace, 'qdisc', 'del', 'dev', 'eth0', 'root'], { tolerate: true });
+    tc(['-n', this.switchNamespace, 'qdisc', 'del', 'dev', this.port, 'root'], { tolerate: true });
+  }
+
+  /** Whether the switch passes frames between this host and others that are isolated too; it always does with the rest. */
+  isolate(isolated: boolean): void {
+    const value = isolated ? 'on' : 'off';
+    ip(['-n', this.switchNamespace, 'link', 'set', this.port, 'type', 'bridge_slave', 'isolated', value]);
   }
 
   /** Command line that runs `command` on this host with its private /tmp and /run/postgresql. Its pid is the command's. */

@@ -14,12 +14,21 @@ export interface NamespaceProcess {
 
 /** Runs `ip` and returns what it prints. Throws with its message when it fails, unless `tolerate` is set. */
 export function ip(args: readonly string[], options: { readonly tolerate?: boolean } = {}): string {
+  return run('ip', args, options);
+}
+
+/** Runs `tc`, which rules over the queues of network devices, like ip(). */
+export function tc(args: readonly string[], options: { readonly tolerate?: boolean } = {}): string {
+  return run('tc', args, options);
+}
+
+function run(file: string, args: readonly string[], options: { readonly tolerate?: boolean }): string {
   try {
-    return execFileSync('ip', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], timeout: 20_000 });
+    return execFileSync(file, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], timeout: 20_000 });
   } catch (error) {
     if (options.tolerate) return '';
     const stderr = (error as { stderr?: string }).stderr ?? '';
-    throw new Error(`ip ${args.join(' ')}: ${stderr.trim() || String(error)}`);
+    throw new Error(`${file} ${args.join(' ')}: ${stderr.trim() || String(error)}`);
   }
 }
 

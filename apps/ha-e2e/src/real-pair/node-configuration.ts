@@ -22,6 +22,12 @@ export interface ServerDescription {
 /** The authentication key with which the secondaries of the stage are installed. */
 export const AUTHENTICATION_KEY = 'Correct-Horse-7-Battery';
 
+/** The `database` section of the stage: open to its hosts, and small. */
+export const DATABASE_SECTION = {
+  accessRules: ['host all all 10.77.0.0/24 trust', 'host all all 127.0.0.1/32 trust'],
+  parameters: { shared_buffers: '32MB', max_connections: '80' },
+} as const;
+
 /** Where a server of the stage keeps its things. */
 export function dataDirectoryOf(host: Host, description: ServerDescription): string {
   return join(host.directory, description.name);
@@ -43,10 +49,7 @@ export function writeConfiguration(host: Host, description: ServerDescription): 
     },
     heartbeat: description.heartbeat,
     failover: { minimumSecondsBetween: 0 },
-    database: {
-      accessRules: ['host all all 10.77.0.0/24 trust', 'host all all 127.0.0.1/32 trust'],
-      parameters: { shared_buffers: '32MB', max_connections: '80' },
-    },
+    database: DATABASE_SECTION,
     ...description.sections,
   };
   const file = join(directory, `${description.name}.yaml`);

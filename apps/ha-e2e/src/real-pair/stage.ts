@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { join } from 'node:path';
 import { Host } from './host.ts';
 import { ip, killAllIn, namespaceExists } from './namespaces.ts';
+import { unmountBelow } from './small-disk.ts';
 
 /** Where stages keep what their hosts have on disk. Not below /tmp: every host has a /tmp of its own. */
 const STAGES_DIRECTORY = process.env.UNDERSTUDY_E2E_DIRECTORY ?? '/var/tmp/understudy-e2e';
@@ -42,6 +43,16 @@ export class Stage {
     return stage;
   }
 
+  /** Cuts the two servers off from one another, while both still see the client's host. */
+  partServers(): void {
+    for (const host of [this.n1, this.n2]) if (host.isPowered) host.isolate(true);
+  }
+
+  /** Ends partServers(). */
+  joinServers(): void {
+    for (const host of [this.n1, this.n2]) if (host.isPowered) host.isolate(false);
+  }
+
   get hosts(): readonly Host[] {
     return [this.n1, this.n2, this.n3];
   }
@@ -53,6 +64,7 @@ export class Stage {
       killAllIn(namespace);
       ip(['netns', 'delete', namespace]);
     }
+    unmountBelow(this.directory);
     if (options.keepFiles) rmSync(join(this.directory, 'owner'), { force: true });
     else rmSync(this.directory, { recursive: true, force: true });
   }
@@ -67,6 +79,7 @@ export class Stage {
         while pids=$(ip netns pids "$namespace" 2> /dev/null) && [ -n "$pids" ]; do kill -9 $pids; sleep 0.05; done
         ip netns delete "$namespace" 2> /dev/null
       done
+      grep -o " $directory/[^ ]*" /proc/self/mounts | while read -r mounted; do umount -l "$mounted"; done
       rm -rf "$directory"`;
     const guardian = spawn('sh', ['-c', script, 'understudy-e2e-guardian', this.directory, ...namespaces], {
       stdio: ['pipe', 'ignore', 'ignore'],

@@ -192,8 +192,14 @@ export class UnderstudyServer {
   }
 
   /** Runs SQL on this server's database as the superuser, asked from the server itself. */
-  async query(sql: string): Promise<(string | null)[][]> {
-    return this.asker().query(this.host.address, 5432, sql);
+  async query(sql: string, timeoutMs?: number): Promise<(string | null)[][]> {
+    return this.asker().query(this.host.address, 5432, sql, timeoutMs);
+  }
+
+  /** Process id of `node run`, null when it has ended or was never started. */
+  runnerPid(): number | null {
+    const hasEnded = this.runner === undefined || this.runner.exitCode !== null || this.runner.signalCode !== null;
+    return hasEnded ? null : (this.runner?.pid ?? null);
   }
 
   /** Process id of the running postmaster. Throws when there is none. */
@@ -214,7 +220,7 @@ export class UnderstudyServer {
   }
 
   private asker(): HostAgent {
-    this.agent ??= new HostAgent(this.host);
+    if (!this.agent?.isAlive) this.agent = new HostAgent(this.host);
     return this.agent;
   }
 

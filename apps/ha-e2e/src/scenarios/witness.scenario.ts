@@ -1,28 +1,9 @@
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from '@jest/globals';
 import { until } from '../real-pair/deadline.ts';
 import type { RealPair } from '../real-pair/real-pair.ts';
+import { WITNESS_SECTION, Witness } from '../real-pair/witness.ts';
 import { scenariosOnRealPair } from './scenario.ts';
-
-/** On the client's host, as a third place. */
-const WITNESS = { kind: 'nats', servers: ['nats://10.77.0.13:4222'], leaseSeconds: 3 };
-
-/** Starts the witness where it does not run yet. */
-async function startWitness(pair: RealPair): Promise<void> {
-  const { n3 } = pair.stage;
-  const runs = () => n3.processes().some(({ name }) => name === 'nats-server');
-  if (runs()) return;
-  const directory = join(n3.directory, 'witness');
-  mkdirSync(directory, { recursive: true });
-  n3.start(['nats-server', '-js', '-sd', directory, '-a', n3.address, '-p', '4222'], { log: 'witness.log' });
-  await until('the witness runs', { withinMs: 10_000 }, runs);
-}
-
-function stopWitness({ stage: { n3 } }: RealPair): void {
-  for (const { pid, name } of n3.processes()) if (name === 'nats-server') n3.kill(pid);
-}
 
 /** The primary has its lease, the secondary is armed, and each is written to: the primary from within its own host. */
 async function readyForTheCut(pair: RealPair) {
@@ -39,127 +20,131 @@ async function readyForTheCut(pair: RealPair) {
   return { inner, outer };
 }
 
-scenariosOnRealPair('a pair with a witness', { layout: 'separate', sections: { witness: WITNESS } }, (scenario) => {
-  // Decision: docs/decisions/0011-witness.md.
-  scenario(
-    'when the primary is cut off from everything it closes itself before the secondary takes over, and no row is written on both',
-    { failoverType: 'automatic' },
-    async ({ pair, primary, secondary }) => {
-      await startWitness(pair);
-      for (const server of pair.servers)
-        await server.shows('the witness', { withinMs: 20_000 }, ({ witness }) => witness?.reachable === true);
-      const { inner, outer } = await readyForTheCut(pair);
+scenariosOnRealPair(
+  'a pair with a witness',
+  { layout: 'separate', sections: { witness: WITNESS_SECTION } },
+  (scenario) => {
+    // Decision: docs/decisions/0011-witness.md.
+    scenario(
+      'when the primary is cut off from everything it closes itself before the secondary takes over, and no row is written on both',
+      { failoverType: 'automatic' },
+      async ({ pair, primary, secondary }) => {
+        await new Witness(pair.stage.n3).start();
+        for (const server of pair.servers)
+          await server.shows('the witness', { withinMs: 20_000 }, ({ witness }) => witness?.reachable === true);
+        const { inner, outer } = await readyForTheCut(pair);
 
-      primary.host.cutLink();
-      await primary.reaches('Primary Failover', { withinMs: 10_000 });
-      await secondary.reaches('Secondary Active', { withinMs: 20_000 });
-      await until('the secondary is written to', { withinMs: 10_000 }, () => outer.log.acknowledged.length > 5);
-      const lastInside = inner.log.acknowledged.at(-1);
-      const firstOutside = outer.log.acknowledged[0];
-      expect(lastInside?.atMs).toBeLessThan(firstOutside?.startMs ?? 0);
-      expect(pair.application.runsOn(primary.host)).toBe(false);
+        primary.host.cutLink();
+        await primary.reaches('Primary Failover', { withinMs: 10_000 });
+        await secondary.reaches('Secondary Active', { withinMs: 20_000 });
+        await until('the secondary is written to', { withinMs: 10_000 }, () => outer.log.acknowledged.length > 5);
+        const lastInside = inner.log.acknowledged.at(-1);
+        const firstOutside = outer.log.acknowledged[0];
+        expect(lastInside?.atMs).toBeLessThan(firstOutside?.startMs ?? 0);
+        expect(pair.application.runsOn(primary.host)).toBe(false);
 
-      primary.host.healLink();
-      await pair.inSyncSwapped({ withinMs: 60_000 });
-      expect(inner.log.acknowledged.at(-1)).toEqual(lastInside);
-      const { lost } = await pair.finish(outer, secondary);
-      expect(lost).toEqual([]);
-      await pair.stopWriters();
-      await secondary.perform('/ha/failback', {}, { withinMs: 30_000 });
-      await pair.inSync({ withinMs: 30_000 });
-    },
-  );
+        primary.host.healLink();
+        await pair.inSyncSwapped({ withinMs: 60_000 });
+        expect(inner.log.acknowledged.at(-1)).toEqual(lastInside);
+        const { lost } = await pair.finish(outer, secondary);
+        expect(lost).toEqual([]);
+        await pair.stopWriters();
+        await secondary.perform('/ha/failback', {}, { withinMs: 30_000 });
+        await pair.inSync({ withinMs: 30_000 });
+      },
+    );
 
-  scenario(
-    'when the health monitor of a cut-off primary hangs, its runner closes the server before the secondary takes over',
-    { failoverType: 'automatic' },
-    async ({ pair, primary, secondary }) => {
-      await startWitness(pair);
-      const { inner, outer } = await readyForTheCut(pair);
+    scenario(
+      'when the health monitor of a cut-off primary hangs, its runner closes the server before the secondary takes over',
+      { failoverType: 'automatic' },
+      async ({ pair, primary, secondary }) => {
+        await new Witness(pair.stage.n3).start();
+        const { inner, outer } = await readyForTheCut(pair);
 
-      primary.host.freeze(primary.servicePid('health-monitor'));
-      primary.host.cutLink();
-      await secondary.reaches('Secondary Active', { withinMs: 20_000 });
-      // nobody starts it again while there is no right to serve
-      for (let look = 0; look < 20; look++) {
-        expect(primary.host.processes().map(({ name }) => name)).not.toContain('postgres');
-        await delay(50);
-      }
-      await until('the secondary is written to', { withinMs: 10_000 }, () => outer.log.acknowledged.length > 5);
-      const firstOutside = outer.log.acknowledged[0];
-      expect(inner.log.acknowledged.at(-1)?.atMs).toBeLessThan(firstOutside?.startMs ?? 0);
+        primary.host.freeze(primary.servicePid('health-monitor'));
+        primary.host.cutLink();
+        await secondary.reaches('Secondary Active', { withinMs: 20_000 });
+        // nobody starts it again while there is no right to serve
+        for (let look = 0; look < 20; look++) {
+          expect(primary.host.processes().map(({ name }) => name)).not.toContain('postgres');
+          await delay(50);
+        }
+        await until('the secondary is written to', { withinMs: 10_000 }, () => outer.log.acknowledged.length > 5);
+        const firstOutside = outer.log.acknowledged[0];
+        expect(inner.log.acknowledged.at(-1)?.atMs).toBeLessThan(firstOutside?.startMs ?? 0);
 
-      primary.host.healLink();
-      await pair.inSyncSwapped({ withinMs: 90_000 });
-      expect(inner.log.acknowledged.at(-1)?.atMs).toBeLessThan(firstOutside?.startMs ?? 0);
-      const { lost } = await pair.finish(outer, secondary);
-      expect(lost).toEqual([]);
-      await pair.stopWriters();
-      await secondary.perform('/ha/failback', {}, { withinMs: 30_000 });
-      await pair.inSync({ withinMs: 30_000 });
-    },
-  );
+        primary.host.healLink();
+        await pair.inSyncSwapped({ withinMs: 90_000 });
+        expect(inner.log.acknowledged.at(-1)?.atMs).toBeLessThan(firstOutside?.startMs ?? 0);
+        const { lost } = await pair.finish(outer, secondary);
+        expect(lost).toEqual([]);
+        await pair.stopWriters();
+        await secondary.perform('/ha/failback', {}, { withinMs: 30_000 });
+        await pair.inSync({ withinMs: 30_000 });
+      },
+    );
 
-  scenario(
-    'without the witness the pair goes on, and when the link is cut too nobody takes over and the primary closes; healed, it serves again by itself',
-    { failoverType: 'automatic' },
-    async ({ pair, primary, secondary }) => {
-      await startWitness(pair);
-      await primary.shows('the witness', { withinMs: 20_000 }, ({ witness }) => witness?.reachable === true);
-      const writer = await pair.startWriter();
-      stopWitness(pair);
-      await primary.shows('that the witness is gone', { withinMs: 20_000 }, ({ witness }) => !witness?.reachable);
-      await writer.isWriting({ withinMs: 5000, forMs: 5000 });
-      await pair.mark();
+    scenario(
+      'without the witness the pair goes on, and when the link is cut too nobody takes over and the primary closes; healed, it serves again by itself',
+      { failoverType: 'automatic' },
+      async ({ pair, primary, secondary }) => {
+        await new Witness(pair.stage.n3).start();
+        await primary.shows('the witness', { withinMs: 20_000 }, ({ witness }) => witness?.reachable === true);
+        const writer = await pair.startWriter();
+        new Witness(pair.stage.n3).kill();
+        await primary.shows('that the witness is gone', { withinMs: 20_000 }, ({ witness }) => !witness?.reachable);
+        await writer.isWriting({ withinMs: 5000, forMs: 5000 });
+        await pair.mark();
 
-      primary.host.cutLink();
-      await primary.reaches('Primary Failover', { withinMs: 10_000 });
-      await secondary.reaches('Secondary Lost Primary', { withinMs: 10_000 });
-      await expect(secondary.reaches('Secondary Active', { withinMs: 12_000 })).rejects.toThrow('not within');
-      primary.host.healLink();
-      await pair.inSync({ withinMs: 60_000 });
-      await writer.isWriting({ withinMs: 10_000 });
-      const { lost } = await pair.finish(writer, primary);
-      expect(lost).toEqual([]);
-    },
-  );
+        primary.host.cutLink();
+        await primary.reaches('Primary Failover', { withinMs: 10_000 });
+        await secondary.reaches('Secondary Lost Primary', { withinMs: 10_000 });
+        await expect(secondary.reaches('Secondary Active', { withinMs: 12_000 })).rejects.toThrow('not within');
+        primary.host.healLink();
+        await pair.inSync({ withinMs: 60_000 });
+        await writer.isWriting({ withinMs: 10_000 });
+        const { lost } = await pair.finish(writer, primary);
+        expect(lost).toEqual([]);
+      },
+    );
 
-  // Decision: docs/decisions/0012-replaced-primary.md.
-  scenario(
-    'when the lost primary is replaced, the secondary serves on under a lease of the new pair, also without the new primary',
-    // the new machine serves what it has of its own until it is told whose place it takes
-    { failoverType: 'automatic', bothActive: true, timeoutMs: 300_000 },
-    async ({ pair, primary: old, secondary }) => {
-      await startWitness(pair);
-      const { inner, outer } = await readyForTheCut(pair);
-      old.die();
-      await secondary.reaches('Secondary Active', { withinMs: 30_000 });
-      await until('the secondary is written to', { withinMs: 10_000 }, () => outer.log.acknowledged.length > 5);
-      await inner.stop().catch(() => undefined);
+    // Decision: docs/decisions/0012-replaced-primary.md.
+    scenario(
+      'when the lost primary is replaced, the secondary serves on under a lease of the new pair, also without the new primary',
+      // the new machine serves what it has of its own until it is told whose place it takes
+      { failoverType: 'automatic', bothActive: true, timeoutMs: 300_000 },
+      async ({ pair, primary: old, secondary }) => {
+        await new Witness(pair.stage.n3).start();
+        const { inner, outer } = await readyForTheCut(pair);
+        old.die();
+        await secondary.reaches('Secondary Active', { withinMs: 30_000 });
+        await until('the secondary is written to', { withinMs: 10_000 }, () => outer.log.acknowledged.length > 5);
+        await inner.stop().catch(() => undefined);
 
-      pair.bringNewPrimary();
-      const { primary } = pair;
-      await primary.canBePaired({ withinMs: 90_000 });
-      await pair.mark();
-      const order = { ...pair.registration('automatic'), replacePrimary: true, confirmed: true };
-      await primary.perform('/ha/configuration', order, { method: 'PUT', withinMs: 60_000 });
-      await pair.inSyncSwapped({ withinMs: 90_000 });
+        pair.bringNewPrimary();
+        const { primary } = pair;
+        await primary.canBePaired({ withinMs: 90_000 });
+        await pair.mark();
+        const order = { ...pair.registration('automatic'), replacePrimary: true, confirmed: true };
+        await primary.perform('/ha/configuration', order, { method: 'PUT', withinMs: 60_000 });
+        await pair.inSyncSwapped({ withinMs: 90_000 });
 
-      primary.host.cutLink();
-      await delay(9000); // longer than any answer of the new primary counts
-      await outer.isWriting({ withinMs: 1000, forMs: 8000 });
-      await secondary.shows(
-        'its lease',
-        { withinMs: 1000 },
-        ({ witness }) => witness?.holder?.role === 'secondary' && (witness.leaseRemainingSeconds ?? 0) > 0,
-      );
-      primary.host.healLink();
-      await pair.inSyncSwapped({ withinMs: 60_000 });
-      expect(secondary.history.sinceMark()).toEqual(['Secondary Active']);
-      const { lost } = await pair.finish(outer, secondary);
-      expect(lost).toEqual([]);
-      await secondary.perform('/ha/failback', {}, { withinMs: 30_000 });
-      await pair.inSync({ withinMs: 30_000 });
-    },
-  );
-});
+        primary.host.cutLink();
+        await delay(9000); // longer than any answer of the new primary counts
+        await outer.isWriting({ withinMs: 1000, forMs: 8000 });
+        await secondary.shows(
+          'its lease',
+          { withinMs: 1000 },
+          ({ witness }) => witness?.holder?.role === 'secondary' && (witness.leaseRemainingSeconds ?? 0) > 0,
+        );
+        primary.host.healLink();
+        await pair.inSyncSwapped({ withinMs: 60_000 });
+        expect(secondary.history.sinceMark()).toEqual(['Secondary Active']);
+        const { lost } = await pair.finish(outer, secondary);
+        expect(lost).toEqual([]);
+        await secondary.perform('/ha/failback', {}, { withinMs: 30_000 });
+        await pair.inSync({ withinMs: 30_000 });
+      },
+    );
+  },
+);
