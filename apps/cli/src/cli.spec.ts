@@ -135,6 +135,24 @@ describe('long work', () => {
     });
   });
 
+  it('says what a replaced primary costs before it is ordered, and sends the confirmation with the order', async () => {
+    answers = {
+      'GET /ha/status': [STATUS],
+      'PUT /ha/configuration': [{ operationId: 'op-1' }],
+      'GET /operations/op-1': [operation('succeeded', 'done')],
+    };
+    const words = ['--secondary', '10.77.0.2', '--authentication-key-file', keyFile, '--replace-primary'];
+    expect(await run('ha', 'register', ...words)).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('replaced by that of the secondary at 10.77.0.2'),
+    });
+    expect(asked.some(({ what }) => what === 'PUT /ha/configuration')).toBe(false);
+    expect(await run('ha', 'register', ...words, '--yes')).toMatchObject({ code: 0 });
+    expect(asked.find(({ what }) => what === 'PUT /ha/configuration')?.body).toMatchObject({
+      ...{ replacePrimary: true, confirmed: true },
+    });
+  });
+
   it('waits for a server that is still starting before it registers', async () => {
     const refused = { action: 'register', reason: 'the database is not running yet' };
     const starting = {

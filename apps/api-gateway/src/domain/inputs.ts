@@ -48,8 +48,8 @@ export const RegisterInput = z.strictObject({
       ipv6: z.ipv6('is not an IPv6 address').optional(),
     })
     .optional(),
-  replacePrimary: z.boolean().default(false),
-  confirmed: z.boolean().default(false),
+  replacePrimary: z.boolean().optional(),
+  confirmed: z.boolean().optional(),
 });
 
 /** Body of PATCH /ha/configuration: what may change in place. */

@@ -31,7 +31,7 @@ export async function register(options: RegisterOptions): Promise<void> {
     ...(options.replacePrimary
       ? {
           consequence: ({ node }: StatusView) =>
-            `The database of ${node.name} is replaced by that of the secondary at ${options.secondary}, and its application is stopped. What is here now is kept beside it (postgresql.before in the data directory) and served no more.`,
+            `The database of ${node.name} is replaced by that of the secondary at ${options.secondary}, and its application is stopped. What is here now is kept beside it (postgresql.kept-<time>) and served no more.`,
         }
       : {}),
     before: async (client) => {

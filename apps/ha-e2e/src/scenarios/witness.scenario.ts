@@ -29,7 +29,6 @@ scenariosOnRealPair(
       'when the primary is cut off from everything it closes itself before the secondary takes over, and no row is written on both',
       { failoverType: 'automatic' },
       async ({ pair, primary, secondary }) => {
-        await new Witness(pair.stage.n3).start();
         for (const server of pair.servers)
           await server.shows('the witness', { withinMs: 20_000 }, ({ witness }) => witness?.reachable === true);
         const { inner, outer } = await readyForTheCut(pair);
@@ -58,7 +57,6 @@ scenariosOnRealPair(
       'when the health monitor of a cut-off primary hangs, its runner closes the server before the secondary takes over',
       { failoverType: 'automatic' },
       async ({ pair, primary, secondary }) => {
-        await new Witness(pair.stage.n3).start();
         const { inner, outer } = await readyForTheCut(pair);
 
         primary.host.freeze(primary.servicePid('health-monitor'));
@@ -88,7 +86,6 @@ scenariosOnRealPair(
       'without the witness the pair goes on, and when the link is cut too nobody takes over and the primary closes; healed, it serves again by itself',
       { failoverType: 'automatic' },
       async ({ pair, primary, secondary }) => {
-        await new Witness(pair.stage.n3).start();
         await primary.shows('the witness', { withinMs: 20_000 }, ({ witness }) => witness?.reachable === true);
         const writer = await pair.startWriter();
         new Witness(pair.stage.n3).kill();
@@ -105,6 +102,44 @@ scenariosOnRealPair(
         await writer.isWriting({ withinMs: 10_000 });
         const { lost } = await pair.finish(writer, primary);
         expect(lost).toEqual([]);
+      },
+    );
+
+    // Decision: docs/decisions/0012-replaced-primary.md.
+    scenario(
+      'when the lost primary is replaced, the secondary serves on under a lease of the new pair, also without the new primary',
+      // the new machine serves what it has of its own until it is told whose place it takes
+      { failoverType: 'automatic', bothActive: true, timeoutMs: 300_000 },
+      async ({ pair, primary: old, secondary }) => {
+        const { inner, outer } = await readyForTheCut(pair);
+        old.die();
+        await secondary.reaches('Secondary Active', { withinMs: 30_000 });
+        await until('the secondary is written to', { withinMs: 10_000 }, () => outer.log.acknowledged.length > 5);
+        await inner.stop().catch(() => undefined);
+
+        pair.bringNewPrimary();
+        const { primary } = pair;
+        await primary.canBePaired({ withinMs: 90_000 });
+        await pair.mark();
+        const order = { ...pair.registration('automatic'), replacePrimary: true, confirmed: true };
+        await primary.perform('/ha/configuration', order, { method: 'PUT', withinMs: 60_000 });
+        await pair.inSyncSwapped({ withinMs: 90_000 });
+
+        primary.host.cutLink();
+        await delay(9000); // longer than any answer of the new primary counts
+        await outer.isWriting({ withinMs: 1000, forMs: 8000 });
+        await secondary.shows(
+          'its lease',
+          { withinMs: 1000 },
+          ({ witness }) => witness?.holder?.role === 'secondary' && (witness.leaseRemainingSeconds ?? 0) > 0,
+        );
+        primary.host.healLink();
+        await pair.inSyncSwapped({ withinMs: 60_000 });
+        expect(secondary.history.sinceMark()).toEqual(['Secondary Active']);
+        const { lost } = await pair.finish(outer, secondary);
+        expect(lost).toEqual([]);
+        await secondary.perform('/ha/failback', {}, { withinMs: 30_000 });
+        await pair.inSync({ withinMs: 30_000 });
       },
     );
   },
