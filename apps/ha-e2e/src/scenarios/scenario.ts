@@ -2,6 +2,7 @@ import { afterAll, describe, expect, it } from '@jest/globals';
 import { namespacesAreAvailable } from '../real-pair/namespaces.ts';
 import { type FailoverType, type PairOptions, RealPair, TEST_TIMES } from '../real-pair/real-pair.ts';
 import type { UnderstudyServer } from '../real-pair/understudy-server.ts';
+import { Witness } from '../real-pair/witness.ts';
 import { accountOf } from './account.ts';
 
 /** What one scenario wants. */
@@ -46,10 +47,17 @@ export function scenariosOnRealPair(
   const pairOptions: PairOptions = { layout: 'composed', heartbeat: TEST_TIMES, ...options };
   let pair: RealPair | undefined;
 
+  /** Where the pair has a witness it is there at the beginning of every scenario: without it nothing is armed. */
+  async function startWitness({ stage }: RealPair): Promise<void> {
+    if (pairOptions.sections?.witness !== undefined) await new Witness(stage.n3).start();
+  }
+
   async function readyPair(failoverType: FailoverType): Promise<RealPair> {
+    if (pair) await startWitness(pair);
     if (pair && (await isReadyAgain(pair, failoverType))) return pair;
     pair?.destroy();
     pair = new RealPair(pairOptions);
+    await startWitness(pair);
     await pair.start(failoverType);
     await getReady(pair, failoverType);
     return pair;

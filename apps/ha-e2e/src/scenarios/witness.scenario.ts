@@ -29,7 +29,6 @@ scenariosOnRealPair(
       'when the primary is cut off from everything it closes itself before the secondary takes over, and no row is written on both',
       { failoverType: 'automatic' },
       async ({ pair, primary, secondary }) => {
-        await new Witness(pair.stage.n3).start();
         for (const server of pair.servers)
           await server.shows('the witness', { withinMs: 20_000 }, ({ witness }) => witness?.reachable === true);
         const { inner, outer } = await readyForTheCut(pair);
@@ -58,7 +57,6 @@ scenariosOnRealPair(
       'when the health monitor of a cut-off primary hangs, its runner closes the server before the secondary takes over',
       { failoverType: 'automatic' },
       async ({ pair, primary, secondary }) => {
-        await new Witness(pair.stage.n3).start();
         const { inner, outer } = await readyForTheCut(pair);
 
         primary.host.freeze(primary.servicePid('health-monitor'));
@@ -88,7 +86,6 @@ scenariosOnRealPair(
       'without the witness the pair goes on, and when the link is cut too nobody takes over and the primary closes; healed, it serves again by itself',
       { failoverType: 'automatic' },
       async ({ pair, primary, secondary }) => {
-        await new Witness(pair.stage.n3).start();
         await primary.shows('the witness', { withinMs: 20_000 }, ({ witness }) => witness?.reachable === true);
         const writer = await pair.startWriter();
         new Witness(pair.stage.n3).kill();
@@ -114,7 +111,6 @@ scenariosOnRealPair(
       // the new machine serves what it has of its own until it is told whose place it takes
       { failoverType: 'automatic', bothActive: true, timeoutMs: 300_000 },
       async ({ pair, primary: old, secondary }) => {
-        await new Witness(pair.stage.n3).start();
         const { inner, outer } = await readyForTheCut(pair);
         old.die();
         await secondary.reaches('Secondary Active', { withinMs: 30_000 });
