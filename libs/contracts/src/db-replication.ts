@@ -117,7 +117,6 @@ export const DATABASE_TASK_ERRORS = [
   'peer-unreachable',
   'copy-failed',
   'copy-not-made',
-  'rewind-failed',
   'set-aside-failed',
   'peer-not-ready',
   'start-failed',

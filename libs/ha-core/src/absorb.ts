@@ -159,9 +159,7 @@ function learned(server: Server, event: HaEvent): Partial<ServerRecord> {
         // effects come in order: what follows the closing fails after it
         ...(event.effect !== 'stop-processes' && !isClosing(event.effect) && closes(record) ? { closing: false } : {}),
         // within a registration it means that the first copy was whole
-        ...((event.code === 'copy-failed' || event.code === 'rewind-failed') && record.state !== 'ha-initializing'
-          ? { complete: false }
-          : {}),
+        ...(event.code === 'copy-failed' && record.state !== 'ha-initializing' ? { complete: false } : {}),
         ...(event.code === 'no-data' && record.pairId !== null ? { complete: false } : {}),
       };
     case 'lease-answered':

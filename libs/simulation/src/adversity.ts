@@ -80,5 +80,5 @@ export function courseOf(kind: EffectKind, adversity: Adversity, random: SeededR
 }
 
 function failureCode(kind: EffectKind, random: SeededRandom): string {
-  return kind === 'follow-peer' ? random.pick(['start-failed', 'copy-failed', 'rewind-failed']) : 'injected';
+  return kind === 'follow-peer' ? random.pick(['start-failed', 'copy-failed']) : 'injected';
 }

@@ -160,11 +160,16 @@ export class SimulatedDatabase {
       const early = worksAtOnce ? work() : null;
       if (ms > 0) await life.sleep(ms);
       const result = early ?? work();
-      if (failure !== null || result === null) throw new EffectError(failure?.code ?? 'injected', 'injected');
+      if (failure !== null || result === null) throw new EffectError(this.codeOf(failure?.code), 'injected');
       return result;
     } finally {
       if (this.running === life) this.running = null;
     }
+  }
+
+  /** A copy is made beside what is there: when it fails, that is as it was. */
+  private codeOf(code = 'injected'): string {
+    return code === 'copy-failed' && this.mode !== 'none' ? 'copy-not-made' : code;
   }
 
   private work(task: DatabaseTask): DatabaseTaskResult {
