@@ -187,6 +187,7 @@ export const GUARDS = {
     inState('primary-active', 'primary-lost-secondary')(server, event),
   'peer-left-registration': (server, event) =>
     linkUp(server, event) && samePair(server, event) && !inState('ha-initializing', 'ha-not-configured')(server, event),
+  'peer-of-our-pair': (server, event) => linkUp(server, event) && samePair(server, event),
   'peer-of-no-pair': (server, event) => linkUp(server, event) && server.peer?.pairId !== server.record.pairId,
   'peer-standby-down': (server, event) => linkUp(server, event) && server.peer?.databaseUsable === false,
   'peer-out-of-sync': (server, event) =>

@@ -370,6 +370,27 @@ describe('decisions', () => {
     expect(decide(active, { type: 'consent-requested', epoch: 5, nonce: 'n', atMs: 1 }).rule).toBeNull();
   });
 
+  it('ask no server for consent that is of no pair any more', () => {
+    const alone = {
+      ...server('primary', { state: 'primary-alone', pairId: 'pair', epoch: 1, lineage: 1, complete: true }),
+    };
+    const asks = (pairId: string | null) => {
+      const status = peer({
+        role: 'secondary',
+        state: 'secondary-lost-primary',
+        hold: 0,
+        serving: false,
+        pairId,
+        lineage: 1,
+        lsn: '0/1',
+      });
+      const known = { ...alone, database: { ...lost({}).database, lsn: '0/1' } } as Server;
+      return decide(known, { type: 'peer-heard', status, atMs: 100_000 }).rule?.id;
+    };
+    expect(asks('pair')).toBe('P-71');
+    expect(asks(null)).toBeUndefined();
+  });
+
   it('do not take a consent that comes too late', () => {
     const asking = server('primary', {
       state: 'primary-alone',
