@@ -11,6 +11,8 @@ export const LIMITS = {
   connectionsMax: 512,
   /** How long a status may be handed out again; load balancers ask often. */
   statusCacheMs: 200,
+  /** How long a bus that is away is waited for. */
+  busAwayMs: 1_500,
   /** Deadlines of what is asked over the bus. */
   statusMs: 2_000,
   queryMs: 5_000,

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import type { BusErrorBody, RequestDefinition, StatusView } from '@understudy/contracts';
 import { EventsQuery, OperationsQuery, StatusQuery } from '@understudy/contracts';
@@ -9,6 +10,8 @@ import { MessageBus } from '../ports/message-bus.port.ts';
 
 const SILENT_CODES = new Set(['deadline-exceeded', 'no-responder', 'bus-disconnected', 'overloaded']);
 
+const RETRY_MS = 100;
+
 /** Asks this server's health-monitor. Every question has a deadline; what goes wrong is a ProblemError for the client. */
 @Injectable()
 export class HealthMonitorService {
@@ -19,16 +22,25 @@ export class HealthMonitorService {
     private readonly clock: Clock,
   ) {}
 
-  /** Sends one command or query; commands get longer than queries. */
+  /**
+   * Sends one command or query; commands get longer than queries. The bus is replaced when the peer changes, and is back within a second:
+   * what has surely not been done is asked again for that long.
+   */
   async ask<Data extends z.ZodType, Reply extends z.ZodType>(
     definition: RequestDefinition<Data, Reply>,
     data: z.input<Data>,
     timeoutMs: number = definition.kind === 'command' ? LIMITS.commandMs : LIMITS.queryMs,
   ): Promise<z.output<Reply>> {
-    try {
-      return await this.bus.request(definition, data, { timeoutMs });
-    } catch (error) {
-      throw problemOf(error);
+    const untilMs = this.clock.nowMs() + LIMITS.busAwayMs;
+    for (;;) {
+      try {
+        return await this.bus.request(definition, data, { timeoutMs });
+      } catch (error) {
+        const { code } = error as Partial<BusErrorBody>;
+        const isUndone = code === 'no-responder' || (code === 'bus-disconnected' && definition.kind === 'query');
+        if (!isUndone || this.clock.nowMs() > untilMs) throw problemOf(error);
+        await sleep(RETRY_MS);
+      }
     }
   }
 
