@@ -69,7 +69,11 @@ afterEach(() => {
   jest.restoreAllMocks();
 });
 
-async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  return runBare('--config', file, ...args);
+}
+
+async function runBare(...args: string[]): Promise<{ code: number; out: string; err: string }> {
   let out = '';
   let err = '';
   jest.spyOn(process.stdout, 'write').mockImplementation((text) => {
@@ -80,7 +84,7 @@ async function run(...args: string[]): Promise<{ code: number; out: string; err:
     err += text;
     return true;
   });
-  const code = await runCli(['--config', file, ...args]);
+  const code = await runCli(args);
   jest.restoreAllMocks();
   return { code, out, err };
 }
@@ -113,6 +117,28 @@ describe('ha status', () => {
     writeFileSync(other, readFileSync(file, 'utf8').replace(/"healthMonitor":\d+/, '"healthMonitor":1'));
     const { code, err } = await run('ha', 'status', '--config', other);
     expect({ code, err }).toEqual({ code: 3, err: expect.stringContaining('nothing listens there') });
+  });
+});
+
+describe('--url', () => {
+  it('is refused by what works on the server itself, which would be another one', async () => {
+    for (const words of [
+      ['node', 'stop'],
+      ['node', 'status'],
+      ['config', 'check'],
+    ]) {
+      const { code, err } = await runBare(...words, '--url', 'https://10.77.0.2:8082');
+      expect([words, code, err]).toEqual([words, 2, expect.stringContaining('not with --url')]);
+    }
+  });
+});
+
+describe('an order', () => {
+  it('that is not possible is refused with the reason, without asking for a confirmation', async () => {
+    const unavailableActions = [{ action: 'failover', reason: 'the state is Secondary Syncing' }];
+    answers = { 'GET /ha/status': [{ ...STATUS, unavailableActions }] };
+    expect(await run('ha', 'failover')).toEqual({ code: 1, out: '', err: 'the state is Secondary Syncing\n' });
+    expect(asked.map(({ what }) => what)).toEqual(['GET /ha/status']);
   });
 });
 

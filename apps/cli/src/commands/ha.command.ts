@@ -56,6 +56,7 @@ export function failover(options: ActionOptions & { acceptDataLoss?: boolean }):
   return performAction(options, {
     method: 'POST',
     path: '/ha/failover',
+    name: 'failover',
     consequence: ({ node, peer }) =>
       peer && !peer.reachable
         ? `${node.name} takes over. ${peer.name} does not answer: if it still runs, both are active until it is heard again.`
@@ -69,6 +70,7 @@ export function forceFailover(options: ActionOptions): Promise<void> {
   return performAction(options, {
     method: 'POST',
     path: '/ha/forced-failover',
+    name: 'forced-failover',
     consequence: ({ node, peer }) => `${peer?.name ?? 'The primary'} hands over to ${node.name}.`,
     body: () => ({}),
   });
@@ -79,6 +81,7 @@ export function failback(options: ActionOptions & { force?: boolean; acceptDataL
   return performAction(options, {
     method: 'POST',
     path: '/ha/failback',
+    name: options.force ? 'forced-failback' : 'failback',
     consequence: ({ node, peer }) => `${node.name} hands back to ${peer?.name ?? 'the primary'}.`,
     body: () => ({ force: options.force ?? false, acceptDataLoss: options.acceptDataLoss ?? false }),
   });
@@ -106,6 +109,7 @@ export async function remove(options: ActionOptions & { confirm?: string; accept
   await performAction(options, {
     method: 'DELETE',
     path: '/ha/configuration',
+    name: 'remove',
     consequence: ({ node, peer }) =>
       node.homeRole === 'primary'
         ? `HA is removed; ${peer ? `${peer.name} no longer protects this server` : 'there is no peer'}.`

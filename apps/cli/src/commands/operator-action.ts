@@ -18,6 +18,8 @@ export interface ActionOptions extends GlobalOptions {
 export interface Action {
   readonly method: 'POST' | 'PUT' | 'DELETE';
   readonly path: string;
+  /** As the status names it. */
+  readonly name?: string;
   /** What happens, for the question; absent: nothing is asked. */
   readonly consequence?: (status: StatusView) => string;
   /** Waits for what the action needs first, such as a server that is still starting. */
@@ -30,7 +32,12 @@ export interface Action {
 export function performAction(options: ActionOptions, action: Action): Promise<void> {
   return withClient(options, async (client) => {
     const before = await client.get<StatusView>('/ha/status');
-    if (action.consequence && !options.yes) await confirm(before, action.consequence(before));
+    if (action.consequence && !options.yes) {
+      const refused = before.unavailableActions.find(({ action: name }) => name === action.name);
+      // nobody needs to confirm what is not possible
+      if (refused !== undefined) throw new CliError(EXIT.refused, refused.reason);
+      await confirm(before, action.consequence(before));
+    }
     const body = await action.body(before);
     await action.before?.(client);
     const { operationId } = await client.ask<{ operationId: string }>(action.method, action.path, body);
