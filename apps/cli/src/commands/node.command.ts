@@ -40,6 +40,7 @@ async function explained<T>(work: () => T | Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
+    if (error instanceof CliError) throw error;
     if (error instanceof NotStartable) throw new CliError(EXIT.usage, error.lines.join('\n'));
     throw new CliError(EXIT.refused, (error as Error).message);
   }
