@@ -239,13 +239,15 @@ async function heal(pair: SimulatedPair, plot: Plot): Promise<void> {
 }
 
 /**
- * What an operator does who finds the primary lost with its machine: has the secondary serve, then replaces the primary. A secondary that
+ * What an operator does who finds the primary lost with its machine: has the secondary serve, then replaces the primary. A registration
+ * that it has left behind is cancelled. A secondary that
  * cannot serve, because the witness knows that it lacks something, or without a database, is given up.
  */
 async function replacePrimary(pair: SimulatedPair, { failoverType }: Plot, asked: number): Promise<void> {
   const { secondary } = pair;
   const operationId = `failover-${asked}`;
   if (secondary.record.state === 'secondary-active') pair.orderReplacement(failoverType);
+  else if (secondary.record.state === 'ha-initializing') secondary.tell({ type: 'operator-cancel' });
   else if (asked < PATIENCE) secondary.tell({ type: 'operator-failover', operationId, acceptDataLoss: true });
   else {
     secondary.tell({ type: 'operator-remove', operationId, confirmed: true, acceptDataLoss: true });
