@@ -75,6 +75,7 @@ export class SimulatedServer {
   disk: ServerRecord;
   readonly database: SimulatedDatabase;
   processesRunning = false;
+  private isCompleting = false;
   /** A process of the application survives SIGKILL. */
   unkillable = false;
   /** The application does not start here. */
@@ -309,8 +310,21 @@ export class SimulatedServer {
     await this.feed({ type: 'pair-dissolved', pairId });
   }
 
+  /** What completes a registration is refused while another is being completed. */
+  private async oneAtATime(complete: () => Promise<string>): Promise<string> {
+    if (this.isCompleting) return 'already-paired';
+    this.isCompleting = true;
+    return complete().finally(() => {
+      this.isCompleting = false;
+    });
+  }
+
   /** A primary asks to be registered with. */
-  async asksToRegister(pairId: string, failoverType: FailoverType): Promise<string> {
+  asksToRegister(pairId: string, failoverType: FailoverType): Promise<string> {
+    return this.oneAtATime(() => this.beRegistered(pairId, failoverType));
+  }
+
+  private async beRegistered(pairId: string, failoverType: FailoverType): Promise<string> {
     const { record } = this;
     const isUnderWay = record.pairId === pairId && record.state === 'ha-initializing' && this.pin === pairId;
     if (isUnderWay) return 'accepted';
@@ -324,7 +338,11 @@ export class SimulatedServer {
   }
 
   /** A new primary asks to take the place of the lost one. It is pinned before the record says so; the manager may end in between. */
-  async asksToReplace(pairId: string, failoverType: FailoverType): Promise<string> {
+  asksToReplace(pairId: string, failoverType: FailoverType): Promise<string> {
+    return this.oneAtATime(() => this.beGivenAnotherPrimary(pairId, failoverType));
+  }
+
+  private async beGivenAnotherPrimary(pairId: string, failoverType: FailoverType): Promise<string> {
     const { view, pin, pinnedMachine } = this;
     const isPinnedPrimary = pinnedMachine === this.other.machine;
     if (isPinnedPrimary && pin === pairId && this.record.pairId === pairId) return 'accepted';
@@ -419,6 +437,7 @@ export class SimulatedServer {
   }
 
   private startManager(): void {
+    this.isCompleting = false;
     if (this.life === null || this.manager !== null) return;
     this.stoodStill();
     this.manager = new SimulatedManager(this, this.life, this.disk, this.settings, this.rightUntilMs ?? 0);
