@@ -83,6 +83,30 @@ scenariosOnRealPair(
     );
 
     scenario(
+      'when the runner of the active server is killed, nothing of its application is left when the other server may serve, and the pair is in sync again',
+      { failoverType: 'automatic' },
+      async ({ pair, primary, secondary }) => {
+        const writer = await pair.startWriter();
+        const runner = primary.runnerPid();
+        if (runner === null) throw new Error('the primary does not run');
+        primary.host.kill(runner);
+        // as systemd does it
+        await until('the runner has ended', { withinMs: 5000 }, () => primary.runnerPid() === null);
+        await delay(1000);
+        primary.boot();
+        // whichever of the two serves now: the application never ran on both, which is checked for every scenario
+        await until('the pair is in sync', { withinMs: 60_000 }, async () => {
+          const states = await Promise.all(pair.servers.map(async (server) => (await server.status())?.state));
+          return ['Primary Active,Secondary Syncing', 'Primary Syncing,Secondary Active'].includes(states.join());
+        });
+        await writer.isWriting({ withinMs: 10_000 });
+        const isSwapped = (await secondary.status())?.currentRole === 'active';
+        const { lost } = await pair.finish(writer, isSwapped ? secondary : primary);
+        expect(lost).toEqual([]);
+      },
+    );
+
+    scenario(
       'without the witness the pair goes on, and when the link is cut too nobody takes over and the primary closes; healed, it serves again by itself',
       { failoverType: 'automatic' },
       async ({ pair, primary, secondary }) => {
