@@ -230,14 +230,14 @@ export class SimulatedManager implements DatabasePort, ProcessesPort, PeerPort, 
     this.server.pinPeer(pairId);
   }
 
-  async retire(context: EffectContext): Promise<void> {
+  async retire(context: EffectContext, discardCopy: boolean): Promise<void> {
     const { server, session } = this;
     await this.step('retire-pairing', () => undefined, context.signal);
     this.session = null;
     if (session !== null && server.role === 'primary')
       await this.exchange('https', REGISTER_LIMIT_MS, () => server.other.abandoned(session)).catch(() => undefined);
     if (server.pin === null) return;
-    if (server.role === 'secondary')
+    if (server.role === 'secondary' && discardCopy)
       await this.perform(context, { kind: 'discard-copy' }).catch((error: unknown) => {
         if (context.signal.aborted) throw error;
       });

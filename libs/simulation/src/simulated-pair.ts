@@ -129,7 +129,6 @@ export class SimulatedPair {
   loseMachineOfPrimary(): void {
     const { primary, secondary } = this;
     // what a secondary has that was dissolved is protected by nobody any more
-    if (secondary.record.pairId === null) this.acknowledged.clear();
     for (const [timeline, { from, to }] of this.acknowledged) {
       const kept = reachOn(secondary.database.wal, timeline) ?? secondary.database.setAside.get(timeline) ?? from;
       this.acknowledged.set(timeline, { from, to: Math.min(to, Math.max(from, kept)) });
