@@ -276,6 +276,34 @@ describe('decisions', () => {
     expect(dissolved(false)).toMatchObject({ discardCopy: true });
   });
 
+  it('go on cleaning up on a primary that serves alone already, until it has succeeded', () => {
+    const effects = [{ kind: 'retire-pairing' as const, epoch: 1, discardCopy: false }];
+    const removed = server('primary', {
+      state: 'ha-not-configured',
+      opened: true,
+      operation: { id: 'o', kind: 'remove' },
+      inFlight: { decisionId: 'd', effects },
+    });
+    const failure = {
+      type: 'effect-failed',
+      decisionId: 'd',
+      effect: 'retire-pairing',
+      code: 'x',
+      message: '',
+    } as const;
+    const failed = { ...decide(removed, { ...failure, atMs: 1 }).server, applicationSeen: true };
+    expect(decide(failed, { type: 'tick', unixMs: 0, atMs: 2000 }).rule).toBeNull();
+    const again = decide(failed, { type: 'tick', unixMs: 0, atMs: 6000 });
+    expect(again.rule?.id).toBe('P-128');
+    const { server: done } = decide(again.server, {
+      type: 'effects-completed',
+      decisionId: again.decisionId ?? '',
+      results: {},
+      atMs: 6100,
+    });
+    expect(decide(done, { type: 'tick', unixMs: 0, atMs: 20_000 }).rule).toBeNull();
+  });
+
   it('keep a database usable whose replacement could not be copied', () => {
     const effects = [{ kind: 'follow-peer' as const, epoch: 0, forceCopy: false, lastInSyncUnixMs: null }];
     const following = server('secondary', {
