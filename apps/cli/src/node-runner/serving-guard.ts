@@ -4,6 +4,9 @@ import { applicationProcesses } from './application-processes.ts';
 import { ownPostmaster } from './own-postmaster.ts';
 
 const LOOK_MS = 100;
+/** Who looks again only after that has stood still himself, and has to read first what was noted meanwhile. */
+const STANDSTILL_MS = 500;
+const READ_MS = 300;
 
 /** What is guarded. */
 export interface GuardedServer {
@@ -24,6 +27,8 @@ export class ServingGuard {
   private untilMs: number | null = null;
   private reading = false;
   private isOver = false;
+  private lookedAtMs: number | null = null;
+  private judgesFromMs = 0;
 
   constructor(
     private readonly server: GuardedServer,
@@ -47,7 +52,10 @@ export class ServingGuard {
         this.reading = false;
       });
     }
-    const isOver = this.untilMs !== null && this.clock.nowMs() > this.untilMs;
+    const nowMs = this.clock.nowMs();
+    if (this.lookedAtMs !== null && nowMs - this.lookedAtMs > STANDSTILL_MS) this.judgesFromMs = nowMs + READ_MS;
+    this.lookedAtMs = nowMs;
+    const isOver = nowMs >= this.judgesFromMs && this.untilMs !== null && nowMs > this.untilMs;
     if (isOver && !this.isOver)
       this.logger.error('The right to serve has ended and the health monitor has not closed this server: closing it');
     this.isOver = isOver;

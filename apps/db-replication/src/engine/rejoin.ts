@@ -22,6 +22,8 @@ import { shielded } from './shielded.ts';
 const NO_STREAM_LIMIT_MS = 20_000;
 /** A full copy also brings WAL, and its server has to work. */
 const SPARE_BYTES = 128 * 1024 * 1024;
+/** Two segments of WAL: with less PostgreSQL does not work, whatever is done to its directory. */
+const WORK_BYTES = 32 * 1024 * 1024;
 
 type Found = Partial<DatabaseTaskResult>;
 
@@ -130,6 +132,9 @@ export class Rejoin {
       context.signal.throwIfAborted();
       // A peer that is gone is no reason to throw away what is here.
       await examinePeer(server);
+      // nor is a full disk: as soon as there is room it goes on with what is here
+      if ((await this.swap.room()) < WORK_BYTES)
+        throw new TaskFailure('start-failed', `the disk of ${this.directory.path} is full: ${messageOf(error)}`);
       const what = plan.method === 'rewind' ? 'the rewind failed' : 'following the peer as it is did not work';
       this.events.incident({
         severity: 'warning',
@@ -254,7 +259,7 @@ export class Rejoin {
     const needed = await unlessAborted(context.signal, sizeOfPeer(server));
     if (needed === null || (await this.swap.room()) > needed + SPARE_BYTES) return;
     // not for nothing: it may be the only copy that is left
-    if (before === 'same' && (await this.swap.room()) + (await this.swap.sizeOfOld()) > needed) {
+    if (before === 'same' && (await this.swap.room()) + (await this.swap.sizeOfOld()) > needed + SPARE_BYTES) {
       context.step('deleting the old directory first: there is no room for two');
       const message = `A full copy of ${needed} bytes has no room beside the old directory, which is deleted first`;
       this.events.incident({ severity: 'warning', code: 'copy-without-net', message });
