@@ -72,7 +72,7 @@ export class LawOfTaking {
       this.breaks(`the ${role} takes the role by ${ruleId} while the database of the giver is open`);
     if (
       before.operation?.kind !== 'forced-failback' && // on the other server the operator has accepted the loss
-      !(before.operation?.kind === 'activate-alone' && this.isLossAccepted) &&
+      !(this.isLossAccepted && ['activate-alone', 'failover'].includes(before.operation?.kind ?? '')) &&
       database.mode !== 'none' &&
       lineageOf(giver.record) === lineageOf(before) &&
       giver.record.complete &&
