@@ -81,18 +81,20 @@ function afterStandstill(server: Server, atMs: number): Server {
     : { ...next, usableAtMs: server.usableAtMs + gapMs, streamedAtMs: server.streamedAtMs + gapMs };
 }
 
+const NEVER_SEEN = { lagBytes: null, restartsExhausted: false } as const;
+
 /** What the effects just ended did to the database, so that no observation from before them is believed. */
 function afterEffects(server: Server, atMs: number): Server {
   const kinds = server.record.inFlight?.effects.map(({ kind }) => kind) ?? [];
   const { database } = server;
-  if (database === null) return server;
   if (kinds.includes('follow-peer'))
-    // a rewind or a copy may have moved the position back: the next observation tells
+    // a rewind or a copy may have moved the position back: the next observation tells. There may have been none since the manager started
     return {
       ...server,
       streamedAtMs: atMs,
-      database: { ...database, running: true, usable: true, streaming: true, lsn: null },
+      database: { ...(database ?? NEVER_SEEN), running: true, usable: true, streaming: true, lsn: null },
     };
+  if (database === null) return server;
   if (kinds.includes('stop-database') || kinds.includes('fence'))
     // closed on purpose: what could not be kept running before does not count any more
     return {

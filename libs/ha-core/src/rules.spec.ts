@@ -304,6 +304,20 @@ describe('decisions', () => {
     expect(decide(done, { type: 'tick', unixMs: 0, atMs: 20_000 }).rule).toBeNull();
   });
 
+  it('do not follow again what follows, although no database was observed yet since the manager started', () => {
+    const effects = [{ kind: 'follow-peer' as const, epoch: 2, forceCopy: true, lastInSyncUnixMs: null }];
+    const copying = server('primary', {
+      state: 'primary-database-copy-failed',
+      pairId: 'pair',
+      epoch: 2,
+      inFlight: { decisionId: 'd', effects },
+    });
+    const active = peer({ role: 'secondary', state: 'secondary-active', hold: 2, lineage: 2 });
+    const heard = { ...copying, link: 'up' as const, peer: active, database: null };
+    const done = decide(heard, { type: 'effects-completed', decisionId: 'd', results: {}, atMs: 10 });
+    expect(done.rule?.id).toBe('P-90');
+  });
+
   it('keep a database usable whose replacement could not be copied', () => {
     const effects = [{ kind: 'follow-peer' as const, epoch: 0, forceCopy: false, lastInSyncUnixMs: null }];
     const following = server('secondary', {
