@@ -247,8 +247,10 @@ async function replacePrimary(pair: SimulatedPair, { failoverType }: Plot, asked
   const { secondary } = pair;
   const operationId = `failover-${asked}`;
   if (secondary.record.state === 'secondary-active') pair.orderReplacement(failoverType);
-  else if (secondary.record.state === 'ha-initializing') secondary.tell({ type: 'operator-cancel' });
-  else if (asked < PATIENCE) secondary.tell({ type: 'operator-failover', operationId, acceptDataLoss: true });
+  else if (secondary.record.state === 'ha-initializing') {
+    secondary.tell({ type: 'operator-cancel' });
+    pair.acknowledged.clear(); // the copy of a registration that did not come about protects nobody, and goes with it
+  } else if (asked < PATIENCE) secondary.tell({ type: 'operator-failover', operationId, acceptDataLoss: true });
   else {
     secondary.tell({ type: 'operator-remove', operationId, confirmed: true, acceptDataLoss: true });
     pair.acknowledged.clear(); // who gives the pair up gives up what it had

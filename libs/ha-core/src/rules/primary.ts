@@ -875,16 +875,6 @@ const REMOVAL: readonly Rule[] = [
     says: 'HA is removed, but a step of the clean-up failed',
     spec: REMOVE,
   },
-  {
-    id: 'P-128',
-    from: ['ha-not-configured'],
-    on: ['tick'],
-    when: ['opened', 'idle', 'clean-up-due'],
-    to: null,
-    effects: ['retire-pairing'],
-    says: 'cleaning up what could not be cleaned up before',
-    spec: REMOVE,
-  },
 ];
 
 const PAIRED = STATES_OF_ROLE.primary.filter((state) => state.startsWith('primary-'));
@@ -1001,6 +991,16 @@ export const PRIMARY_RULES: readonly Rule[] = [
     effects: ['open-database', 'start-processes'],
     says: 'the manager has not found everything running after its start: making sure again',
     spec: PROCESS,
+  },
+  {
+    id: 'P-128',
+    from: ['ha-not-configured'],
+    on: ['tick'],
+    when: ['opened', 'idle', 'clean-up-due'],
+    to: null,
+    effects: ['retire-pairing'],
+    says: 'cleaning up what could not be cleaned up before',
+    spec: REMOVE,
   },
   {
     id: 'P-7',
