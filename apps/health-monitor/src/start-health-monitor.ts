@@ -75,42 +75,17 @@ export async function startHealthMonitor(env: ServiceEnvironment): Promise<Runni
 
   const processes = makeProcesses(env, {
     onCriticalFailure: (name, reason) => {
-      events.add({
-        severity: 'critical',
-        code: 'process-failed',
-        message: `${name}: ${reason}`,
-        state: null,
-        previousState: null,
-        rule: null,
-        epoch: null,
-      });
+      events.note({ severity: 'critical', code: 'process-failed', message: `${name}: ${reason}` });
       monitor.processFailed(name);
     },
     onRecovered: (name) => {
-      events.add({
-        severity: 'info',
-        code: 'process-recovered',
-        message: `${name} runs again`,
-        state: null,
-        previousState: null,
-        rule: null,
-        epoch: null,
-      });
+      events.note({ severity: 'info', code: 'process-recovered', message: `${name} runs again` });
       monitor.processFailed(null);
     },
-    onEvent: (severity, message) =>
-      events.add({ severity, code: 'process', message, state: null, previousState: null, rule: null, epoch: null }),
+    onEvent: (severity, message) => events.note({ severity, code: 'process', message }),
   });
   for (const sentence of settingsWithoutEffect(configuration))
-    events.add({
-      severity: 'warning',
-      code: 'setting-without-effect',
-      message: sentence,
-      state: null,
-      previousState: null,
-      rule: null,
-      epoch: null,
-    });
+    events.note({ severity: 'warning', code: 'setting-without-effect', message: sentence });
   const monitor = new HealthMonitorService(
     env,
     bus,

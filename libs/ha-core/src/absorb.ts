@@ -1,4 +1,4 @@
-import type { EffectKind } from './effects.ts';
+import { type EffectKind, isFailedCopy } from './effects.ts';
 import type { HaEvent } from './events.ts';
 import { lagBytes, missingBytes, peerPosition } from './lag.ts';
 import { grantsToPeer, lineageOf, type Server, type ServerRecord } from './server.ts';
@@ -57,7 +57,7 @@ function look(known: Server, event: HaEvent): Server {
       return {
         ...base,
         effectFailedAtMs: event.atMs,
-        ...(event.code === 'copy-failed' || event.code === 'copy-not-made' ? { copyFailedAtMs: event.atMs } : {}),
+        ...(isFailedCopy(event.code) ? { copyFailedAtMs: event.atMs } : {}),
       };
     case 'effects-completed':
       return {

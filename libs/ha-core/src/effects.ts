@@ -34,6 +34,11 @@ export type Effect =
   /** Forget a peer: its identity, replication for it, and on a secondary, with `discardCopy`, a copy that was never whole. */
   | { readonly kind: 'retire-pairing'; readonly epoch: number; readonly discardCopy: boolean };
 
+/** A failure to copy the peer's database: nothing is left, or (`copy-not-made`) what was there before is as it was. */
+export function isFailedCopy(code: string): boolean {
+  return code === 'copy-failed' || code === 'copy-not-made';
+}
+
 /** Name of an effect. */
 export type EffectKind = Effect['kind'];
 

@@ -1,3 +1,4 @@
+import { isFailedCopy } from './effects.ts';
 import type { HaEvent } from './events.ts';
 import { lagBytes, missingBytes, missingBytesNow } from './lag.ts';
 import { lsnDistance } from './lsn.ts';
@@ -289,8 +290,7 @@ export const GUARDS = {
   'release-limit-over': waited(TIMING.releaseLimitMs),
   'boot-search-over': waited(TIMING.bootSearchMs),
   'failed-before-role-was-usable': (_, event) => event.type === 'effect-failed' && event.effect === 'promote-database',
-  'copy-failed': (_, event) =>
-    event.type === 'effect-failed' && (event.code === 'copy-failed' || event.code === 'copy-not-made'),
+  'copy-failed': (_, event) => event.type === 'effect-failed' && isFailedCopy(event.code),
 } as const satisfies Record<string, Guard>;
 
 /** Whether the right to serve ends before this server could be closed later than now. Spec: a cut-off active server steps down. */

@@ -1,12 +1,10 @@
 import type { Effect, EffectResults, HaEvent, Lsn } from '@understudy/ha-core';
 import { type EffectContext, EffectError, type EffectProgress, type RuntimePorts } from './ports.ts';
 
-/** The effects of one decision, being performed. */
+/** The effects of one decision, being performed or about to be. */
 interface Run {
-  readonly decisionId: string;
   readonly abort: AbortController;
   readonly ended: Promise<void>;
-  hasEnded: boolean;
 }
 
 /**
@@ -35,17 +33,16 @@ export class Interpreter {
     const abort = new AbortController();
     const [first] = effects;
     const early = new AbortController();
-    if (first?.kind === 'fence' && before !== null && !before.hasEnded)
-      this.closeAtOnce(decisionId, first.epoch, early.signal);
+    if (first?.kind === 'fence' && before !== null) this.closeAtOnce(decisionId, first.epoch, early.signal);
     const ended = (before?.ended ?? Promise.resolve())
       .then(() => {
         early.abort();
         return this.performAll(decisionId, effects, abort.signal);
       })
       .then(() => {
-        run.hasEnded = true;
+        if (this.run === run) this.run = null;
       });
-    const run: Run = { decisionId, abort, ended, hasEnded: false };
+    const run: Run = { abort, ended };
     this.run = run;
   }
 

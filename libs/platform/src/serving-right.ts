@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 
@@ -17,6 +18,15 @@ export function servingNoteFile(runDirectory: string): string {
 /** The content of a note. */
 export function formatServingNote(runId: string, { untilMs }: ServingNote): string {
   return JSON.stringify({ runId, untilMs });
+}
+
+/** What is noted in the file; null when that is nothing, or of another run of the server. */
+export function readServingNote(file: string, runId: string): ServingNote | null {
+  try {
+    return parseServingNote(readFileSync(file, 'utf8'), runId);
+  } catch {
+    return null;
+  }
 }
 
 /** Null when it is of another run of the server, and so says nothing. Throws when it is no note. */

@@ -14,16 +14,16 @@ export interface GlobalOptions {
   readonly loginKeyFile?: string;
 }
 
+/** The configuration file: --config, then UNDERSTUDY_CONFIG_FILE, then /etc/understudy/node.yaml. */
+export function configurationFile({ config }: GlobalOptions): string {
+  return config ?? process.env.UNDERSTUDY_CONFIG_FILE ?? '/etc/understudy/node.yaml';
+}
+
 /** The same for what works on this machine only: with --url somebody means another server. */
 export function ownConfigurationFile(options: GlobalOptions): string {
   if (options.url !== undefined)
     throw new CliError(EXIT.usage, 'this works on the server itself only, not with --url: run it there');
   return configurationFile(options);
-}
-
-/** The configuration file: --config, then UNDERSTUDY_CONFIG_FILE, then /etc/understudy/node.yaml. */
-export function configurationFile({ config }: GlobalOptions): string {
-  return config ?? process.env.UNDERSTUDY_CONFIG_FILE ?? '/etc/understudy/node.yaml';
 }
 
 /** Opens the way to the server that is meant: the one of the configuration file, or --url. */

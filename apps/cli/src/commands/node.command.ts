@@ -11,7 +11,8 @@ export function run(options: GlobalOptions & { layout: Layout }): Promise<number
 
 /** `node stop`: 0 also when it did not run. */
 export async function stop(options: GlobalOptions): Promise<number> {
-  const hasRun = await explained(() => stopNode({ configFile: fileOf(options) }));
+  const configFile = fileOf(options);
+  const hasRun = await explained(() => stopNode({ configFile }));
   if (options.json) sayJson({ stopped: hasRun });
   else say(hasRun ? 'The server is stopped.' : 'The server was not running.');
   return EXIT.done;
@@ -19,7 +20,8 @@ export async function stop(options: GlobalOptions): Promise<number> {
 
 /** `node status`: 0 when the server runs, 3 when it does not. */
 export async function status(options: GlobalOptions): Promise<number> {
-  const running = await explained(() => nodeStatus({ configFile: fileOf(options) }));
+  const configFile = fileOf(options);
+  const running = await explained(() => nodeStatus({ configFile }));
   if (options.json) {
     sayJson({ running: running !== null, pid: running?.pid ?? null, children: running?.children ?? [] });
   } else if (running) {
@@ -40,7 +42,6 @@ async function explained<T>(work: () => T | Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    if (error instanceof CliError) throw error;
     if (error instanceof NotStartable) throw new CliError(EXIT.usage, error.lines.join('\n'));
     throw new CliError(EXIT.refused, (error as Error).message);
   }

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { type Clock, type Logger, parseServingNote } from '@understudy/platform';
 import { applicationProcesses } from './application-processes.ts';
+import { killAll } from './kill-all.ts';
 import { ownPostmaster } from './own-postmaster.ts';
 
 const LOOK_MS = 100;
@@ -73,15 +74,6 @@ export class ServingGuard {
 
   private close(): void {
     const postmaster = ownPostmaster(this.server.databaseDirectory);
-    for (const pid of [
-      ...(postmaster === null ? [] : [postmaster]),
-      ...applicationProcesses(this.server.dataDirectory),
-    ]) {
-      try {
-        process.kill(pid, 'SIGKILL');
-      } catch {
-        // gone meanwhile
-      }
-    }
+    killAll([...(postmaster === null ? [] : [postmaster]), ...applicationProcesses(this.server.dataDirectory)]);
   }
 }

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { lstat, opendir, rename, rm, statfs } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { syncDirectory, writeFileAtomically } from '@understudy/platform';
+import { nameOfNow } from './name-of-now.ts';
 
 /** Lies in a copied data directory, so that it comes into place with it. */
 const COPY_MARK = 'understudy.copy';
@@ -42,8 +43,7 @@ export class DirectorySwap {
 
   /** Puts the finished copy in place. The directory from before stays beside it; a database of its own under a name for good. */
   async putInPlace(before: Before): Promise<void> {
-    const stamp = new Date().toISOString().replaceAll(/[:.]/g, '-');
-    const path = before === 'foreign' ? `${this.dataDirectory}.kept-${stamp}` : this.beforePath;
+    const path = before === 'foreign' ? `${this.dataDirectory}.kept-${nameOfNow()}` : this.beforePath;
     await writeFileAtomically(join(this.copyPath, COPY_MARK), `${before}\n${basename(path)}\n`);
     if (existsSync(this.dataDirectory)) {
       if (path === this.beforePath) await rm(path, { recursive: true, force: true });

@@ -1,8 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { DatabaseFacts, DatabaseTask, DatabaseTaskResult, PeerIdentity } from '@understudy/contracts';
-import { type Clock, type Logger, parseServingNote, servingNoteFile } from '@understudy/platform';
+import { type Clock, type Logger, readServingNote, servingNoteFile } from '@understudy/platform';
 import { Programs } from '../adapters/programs.ts';
 import { StateFile } from '../adapters/state-file.ts';
 import { TaskFailure } from '../domain/task-failure.ts';
@@ -203,12 +202,8 @@ export class DatabaseEngine {
   /** The runner has closed what its health monitor did not close: it is not opened again before the health monitor is back. */
   private hasLostRight(): boolean {
     const { paths, runId } = this.settings;
-    try {
-      const untilMs = parseServingNote(readFileSync(servingNoteFile(paths.run), 'utf8'), runId)?.untilMs ?? null;
-      return untilMs !== null && this.clock.nowMs() > untilMs;
-    } catch {
-      return false;
-    }
+    const untilMs = readServingNote(servingNoteFile(paths.run), runId)?.untilMs ?? null;
+    return untilMs !== null && this.clock.nowMs() > untilMs;
   }
 
   private async report(always: boolean): Promise<void> {

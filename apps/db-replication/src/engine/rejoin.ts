@@ -227,8 +227,7 @@ export class Rejoin {
     context.step(reason === null ? 'full copy' : `full copy: ${reason}`);
     await this.intend('stopped');
     await this.stopOrderly(context);
-    await this.makeRoom(server, before, context);
-    await this.makeCopy(server, context);
+    await this.makeCopy(server, before, context);
     context.step('putting the copy in place');
     await new DataDirectory(this.swap.copyPath, this.programs, `${this.swap.copyPath}.rewinding`).becomeStandby();
     await this.swap.putInPlace(before);
@@ -244,8 +243,9 @@ export class Rejoin {
   }
 
   /** Fails with `copy-not-made` when the old directory is as it was: it can still be worked with. */
-  private async makeCopy(server: PeerServer, context: TaskContext): Promise<void> {
+  private async makeCopy(server: PeerServer, before: Before, context: TaskContext): Promise<void> {
     try {
+      await this.makeRoom(server, before, context);
       await this.fullCopy.make(server.peer, context);
     } catch (error) {
       const { exists, isHalfDone } = await this.directory.shape();
@@ -267,9 +267,8 @@ export class Rejoin {
     }
     const room = await this.swap.room();
     if (room > needed) return;
-    const { exists, isHalfDone } = await this.directory.shape();
     throw new TaskFailure(
-      exists && !isHalfDone ? 'copy-not-made' : 'copy-failed',
+      'copy-failed',
       `a full copy needs ${needed} bytes beside ${this.directory.path}, there are ${room}`,
     );
   }

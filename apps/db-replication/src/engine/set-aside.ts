@@ -8,6 +8,7 @@ import { TaskFailure } from '../domain/task-failure.ts';
 import { parseSegmentName } from '../domain/wal-position.ts';
 import type { TaskContext } from '../ports/task-context.ts';
 import type { DataDirectory } from './data-directory.ts';
+import { nameOfNow } from './name-of-now.ts';
 
 /** What was set aside, and where. */
 export interface SetAside {
@@ -49,7 +50,7 @@ export async function setAside(
     return segment.timeline >= from.timeline && end > from.lsn && segment.start < own.endOfWal;
   });
   await requireRoom(root, names.length * control.walSegmentBytes);
-  const folder = join(root, new Date().toISOString().replaceAll(/[:.]/g, '-'));
+  const folder = join(root, nameOfNow());
   const making = `${folder}.making`;
   await mkdir(making, { recursive: true, mode: 0o700 });
   for (const name of names) {

@@ -9,16 +9,13 @@
  *   u TIME SEQUENCE HOST                             sent, outcome unknown
  */
 import { monotonicMs, pause } from '../real-pair/deadline.ts';
-import { PostgresConnection, PostgresRefusalError, type PostgresTarget } from '../writer/postgres-wire.ts';
+import { PostgresConnection, PostgresRefusalError, parseTargets } from '../writer/postgres-wire.ts';
 
 const CONNECT_TIMEOUT_MS = 500;
 const ACKNOWLEDGEMENT_TIMEOUT_MS = 1000;
 
 const [run = 'run', pauseMs = '100', targetList = ''] = process.argv.slice(2);
-const targets: PostgresTarget[] = targetList.split(',').map((target) => {
-  const [host = '', port = '5432'] = target.split(':');
-  return { host, port: Number(port) };
-});
+const targets = parseTargets(targetList);
 
 let stopped = false;
 process.on('SIGTERM', () => {

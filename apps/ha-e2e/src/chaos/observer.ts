@@ -1,7 +1,6 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { createInterface } from 'node:readline';
 import type { Host } from '../real-pair/host.ts';
-import { nodeBinary, siblingScript } from '../real-pair/node-scripts.ts';
+import { siblingScript } from '../real-pair/node-scripts.ts';
+import { type ClientProcess, endClient, startClient } from '../writer/client-process.ts';
 import { type AcknowledgedWrite, parseWrite, type ServerName } from './acknowledged-write.ts';
 
 /** Makes the table that observers write to. For the active server, once. */
@@ -24,7 +23,7 @@ export class Observer {
   unknown = 0;
   private readonly place: ObserverPlace;
   private readonly serverAt: (address: string) => ServerName;
-  private child: ChildProcess | undefined;
+  private child: ClientProcess | undefined;
   private runs = 0;
 
   constructor(place: ObserverPlace, serverAt: (address: string) => ServerName) {
@@ -39,10 +38,11 @@ export class Observer {
     this.runs += 1;
     const run = `${name}-${this.runs}`;
     const script = siblingScript(import.meta.url, 'observer-process');
-    const words = [nodeBinary(), script, run, String(pauseMs), targets.map((address) => `${address}:5432`).join(',')];
-    const child = spawn('ip', ['netns', 'exec', host.namespace, ...words], {
-      stdio: ['pipe', 'pipe', 'ignore'],
-      env: host.environment(),
+    const words = { run, pauseMs, targets: targets.map((address) => `${address}:5432`) };
+    const child = startClient(host, script, words, (line) => {
+      const write = parseWrite(run, line, this.serverAt);
+      if (write) this.writes.push(write);
+      else if (line.startsWith('u ')) this.unknown += 1;
     });
     this.child = child;
     const ended = () => {
@@ -50,21 +50,10 @@ export class Observer {
     };
     child.once('error', ended);
     child.once('close', ended);
-    createInterface({ input: child.stdout }).on('line', (line) => {
-      const write = parseWrite(run, line, this.serverAt);
-      if (write) this.writes.push(write);
-      else if (line.startsWith('u ')) this.unknown += 1;
-    });
   }
 
   /** Ends it. */
   async stop(): Promise<void> {
-    const { child } = this;
-    if (!child) return;
-    const ended = new Promise((resolve) => child.once('close', resolve));
-    child.kill('SIGTERM');
-    const forced = setTimeout(() => child.kill('SIGKILL'), 5000);
-    await ended;
-    clearTimeout(forced);
+    if (this.child) await endClient(this.child);
   }
 }

@@ -11,6 +11,14 @@ export interface PostgresTarget {
   readonly database?: string;
 }
 
+/** `HOST:PORT[,HOST:PORT...]`, as the scripts that write get them. */
+export function parseTargets(list: string): PostgresTarget[] {
+  return list.split(',').map((target) => {
+    const [host = '', port = '5432'] = target.split(':');
+    return { host, port: Number(port) };
+  });
+}
+
 type Row = (string | null)[];
 
 /**

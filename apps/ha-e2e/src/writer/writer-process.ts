@@ -8,16 +8,13 @@
  *   u TIME SEQUENCE HOST ERROR  sent, outcome unknown
  *   e TIME ERROR                not sent or refused; only when the error changes
  */
-import { PostgresConnection, PostgresRefusalError, type PostgresTarget } from './postgres-wire.ts';
+import { PostgresConnection, PostgresRefusalError, parseTargets } from './postgres-wire.ts';
 
 const CONNECT_TIMEOUT_MS = 500;
 const ACKNOWLEDGEMENT_TIMEOUT_MS = 1000;
 
 const [run = 'run', pauseMs = '50', targetList = ''] = process.argv.slice(2);
-const targets: PostgresTarget[] = targetList.split(',').map((target) => {
-  const [host = '', port = '5432'] = target.split(':');
-  return { host, port: Number(port) };
-});
+const targets = parseTargets(targetList);
 
 let stopped = false;
 process.on('SIGTERM', () => {

@@ -1,8 +1,7 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { createInterface } from 'node:readline';
 import { monotonicMs, until } from '../real-pair/deadline.ts';
 import type { Host } from '../real-pair/host.ts';
-import { nodeBinary, siblingScript } from '../real-pair/node-scripts.ts';
+import { siblingScript } from '../real-pair/node-scripts.ts';
+import { type ClientProcess, endClient, startClient } from './client-process.ts';
 import { WriteLog } from './write-log.ts';
 
 /** Makes the table that writers write to. For the active server, once. */
@@ -13,12 +12,12 @@ export const CREATE_WRITER_TABLE = `create table if not exists understudy_e2e(ru
 export class Writer {
   readonly run: string;
   readonly log = new WriteLog();
-  private readonly child: ChildProcess;
+  private readonly child: ClientProcess;
 
-  private constructor(run: string, child: ChildProcess) {
+  private constructor(host: Host, run: string, targets: readonly string[], pauseMs: number) {
     this.run = run;
-    this.child = child;
-    if (child.stdout) createInterface({ input: child.stdout }).on('line', (line) => this.log.add(line));
+    const script = siblingScript(import.meta.url, 'writer-process');
+    this.child = startClient(host, script, { run, pauseMs, targets }, (line) => this.log.add(line));
   }
 
   /**
@@ -28,14 +27,7 @@ export class Writer {
    * @param targets `address:port` in the order in which they are tried
    */
   static start(host: Host, run: string, targets: readonly string[], pauseMs = 50): Writer {
-    const script = siblingScript(import.meta.url, 'writer-process');
-    const command = [nodeBinary(), script, run, String(pauseMs), targets.join(',')];
-    const child = spawn('ip', ['netns', 'exec', host.namespace, ...command], {
-      stdio: ['pipe', 'pipe', 'ignore'],
-      env: host.environment(),
-    });
-    child.on('error', () => {});
-    return new Writer(run, child);
+    return new Writer(host, run, targets, pauseMs);
   }
 
   /** Waits until writes are acknowledged without a hole for `forMs`. */
@@ -48,13 +40,7 @@ export class Writer {
 
   /** Ends the writer and returns its complete log. */
   async stop(): Promise<WriteLog> {
-    if (this.child.exitCode === null && this.child.signalCode === null) {
-      const ended = new Promise((resolve) => this.child.once('close', resolve));
-      this.child.kill('SIGTERM');
-      const forced = setTimeout(() => this.child.kill('SIGKILL'), 5000);
-      await ended;
-      clearTimeout(forced);
-    }
+    await endClient(this.child);
     return this.log;
   }
 }

@@ -25,6 +25,14 @@ export class EventLog {
     private readonly logger: Logger,
   ) {}
 
+  /** Adds what is no decision. */
+  note(
+    { severity, code, message }: Pick<NewEvent, 'severity' | 'code' | 'message'>,
+    epoch: number | null = null,
+  ): void {
+    this.add({ severity, code, message, state: null, previousState: null, rule: null, epoch });
+  }
+
   /** Loads what earlier runs left; without the store the list begins anew, with ids by the clock so that they still grow. */
   async load(): Promise<void> {
     try {

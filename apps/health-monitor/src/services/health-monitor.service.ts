@@ -276,17 +276,7 @@ export class HealthMonitorService {
       const { running, usable, streaming, lsn, lagBytes, restartsExhausted } = facts;
       fact({ type: 'database-observed', database: { running, usable, streaming, lsn, lagBytes, restartsExhausted } });
     });
-    bus.subscribe(DatabaseIncident, ({ severity, code, message }) =>
-      this.events.add({
-        severity,
-        code,
-        message,
-        state: null,
-        previousState: null,
-        rule: null,
-        epoch: this.record.epoch,
-      }),
-    );
+    bus.subscribe(DatabaseIncident, (incident) => this.events.note(incident, this.record.epoch));
     bus.handle(RequestConsent, async ({ pairId, nonce, epoch }) => {
       this.requireOwnPair(pairId);
       const decision = await this.submit({ type: 'consent-requested', epoch, nonce });
@@ -331,17 +321,13 @@ export class HealthMonitorService {
     // at a start nothing is said of one that is there, as it should be
     if (before === isReachable || (before === null && isReachable)) return;
     const what = this.env.configuration.witness?.kind === 'gateway' ? 'gateway' : 'witness';
-    this.events.add({
-      severity: isReachable ? 'info' : 'warning',
-      code: isReachable ? 'witness-reached' : 'witness-lost',
-      message: isReachable
-        ? `The ${what} answers again`
-        : `The ${what} cannot be reached: no automatic failover, and a server that does not hear its peer either closes itself`,
-      state: null,
-      previousState: null,
-      rule: null,
-      epoch: this.record.epoch,
-    });
+    const message = isReachable
+      ? `The ${what} answers again`
+      : `The ${what} cannot be reached: no automatic failover, and a server that does not hear its peer either closes itself`;
+    const [severity, code] = isReachable
+      ? (['info', 'witness-reached'] as const)
+      : (['warning', 'witness-lost'] as const);
+    this.events.note({ severity, code, message }, this.record.epoch);
   }
 
   /** A heartbeat service that is dead or hangs does not say that the peer is lost. Counted in ticks: who stood still has missed nothing. */

@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
-import { formatServingNote, parseServingNote } from '@understudy/platform';
+import { formatServingNote, readServingNote } from '@understudy/platform';
 
 /**
  * Until when this server may serve, as a file beside its other run-time files: for the next manager of this run, and for the runner,
@@ -17,7 +16,7 @@ export class ServingRight {
     private readonly file: string,
     private readonly runId: string,
   ) {
-    this.untilMs = readNote(file, runId);
+    this.untilMs = readServingNote(file, runId)?.untilMs ?? 0;
   }
 
   /** `untilMs` null: it does not serve, or may serve without limit. */
@@ -38,13 +37,5 @@ export class ServingRight {
         .then(() => rename(`${this.file}.new`, this.file))
         .catch(() => undefined);
     }
-  }
-}
-
-function readNote(file: string, runId: string): number {
-  try {
-    return parseServingNote(readFileSync(file, 'utf8'), runId)?.untilMs ?? 0;
-  } catch {
-    return 0;
   }
 }
