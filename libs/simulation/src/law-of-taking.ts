@@ -1,4 +1,4 @@
-import { type Decision, type HaEvent, lineageOf, parseLsn, type ServerRecord } from '@understudy/ha-core';
+import { type Decision, type HaEvent, lineageOf, parseLsn, type Server, type ServerRecord } from '@understudy/ha-core';
 import type { SimulatedServer } from './simulated-server.ts';
 import { isContained } from './wal.ts';
 
@@ -7,6 +7,9 @@ const WARRANTS = new Set([
   ...['P-72', 'P-78', 'P-122', 'P-147', 'S-51', 'S-40', 'S-42', 'S-60', 'S-61'],
   ...['S-141', 'S-142', 'S-143', 'S-151'],
 ]);
+
+/** A server that stood still writes until it has looked at the time, and not longer. */
+const THAW_MS = 1000;
 
 /** Laws 4 to 6 for one server: it takes the role only with a right to it, and with all that it has to have. */
 export class LawOfTaking {
@@ -35,11 +38,22 @@ export class LawOfTaking {
     if (peerPosition !== null) this.told.set(peerPosition.lineage, parseLsn(peerPosition.lsn));
   }
 
-  opening(): void {
+  askedToOpen(): void {
     const { role, record } = this.server;
     if (role === 'primary' && record.pairId !== null && !record.complete)
       this.breaks('the primary opens a database that is not whole');
     if (!this.hasWarrant) this.breaks(`the ${this.server.role} opens its database after a start without having asked`);
+  }
+
+  /** With a witness nothing is opened without a right to serve, however late it comes to it. `known`: what the manager knows, or knew. */
+  opens(known: Server | null): void {
+    const { role, thawedAtMs, around } = this.server;
+    if (known === null || known.settings.witness?.kind !== 'nats') return;
+    const { record, peerGrantUntilMs, witness } = known;
+    const { nowMs } = around.clock;
+    if (record.pairId === null || record.maintenance !== null || nowMs - thawedAtMs < THAW_MS) return;
+    const lateMs = nowMs - Math.max(peerGrantUntilMs, witness?.leaseUntilMs ?? 0);
+    if (lateMs > 0) this.breaks(`the ${role} opens its database ${lateMs} ms after its right to serve has ended`);
   }
 
   decided({ rule, server: { record } }: Decision, event: HaEvent, before: ServerRecord): void {

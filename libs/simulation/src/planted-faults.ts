@@ -18,6 +18,9 @@ export const PLANTED_FAULTS: Readonly<Record<string, (pair: SimulatedPair) => vo
     if (witness !== null)
       witness.replace = (role, epoch, known) => ({ role, epoch, revision: known + 1, stamp: 'planted' });
   },
+  'what comes late is opened all the same': ({ servers }) => {
+    for (const server of servers) Object.defineProperty(server, 'isKeptClosed', { get: () => false });
+  },
   'nothing is set aside': ({ servers }) => {
     for (const { database } of servers) database.setAside.set = () => database.setAside;
   },

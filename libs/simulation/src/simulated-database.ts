@@ -24,9 +24,11 @@ export interface DatabasePlace {
   readonly isDiskStuck: boolean;
   /** There is no room on the disk. */
   readonly isDiskFull: boolean;
-  /** The runner ends PostgreSQL again and again. */
+  /** The right to serve has ended: the runner ends PostgreSQL again and again. */
   readonly isKeptClosed: boolean;
   readonly isPaired: boolean;
+  /** The database opens for writing. */
+  opens(): void;
   /** The peer's database, when the stream can come from there. */
   source(): SimulatedDatabase | null;
   courseOf(kind: EffectKind): Course;
@@ -35,6 +37,7 @@ export interface DatabasePlace {
 }
 
 const STUCK_LOOK_MS = 500;
+const RIGHT_LOOK_MS = 20;
 const REVIVE_MS = 1000;
 const EFFECT_OF_TASK = {
   'start-active': 'open-database',
@@ -156,15 +159,24 @@ export class SimulatedDatabase {
       // what kills needs no disk
       while (this.place.isDiskStuck && task.kind !== 'fence') await life.sleep(STUCK_LOOK_MS);
       const { ms, worksAtOnce, failure } = this.place.courseOf(EFFECT_OF_TASK[task.kind]);
-      const work = () => (failure === null || failure.hasWorked ? this.work(task) : null);
-      const early = worksAtOnce ? work() : null;
+      const work = async () => {
+        if (failure !== null && !failure.hasWorked) return null;
+        while (this.waitsForRight(task)) await life.sleep(RIGHT_LOOK_MS);
+        return this.work(task);
+      };
+      const early = worksAtOnce ? await work() : null;
       if (ms > 0) await life.sleep(ms);
-      const result = early ?? work();
+      const result = early ?? (await work());
       if (failure !== null || result === null) throw new EffectError(this.codeOf(failure?.code), 'injected');
       return result;
     } finally {
       if (this.running === life) this.running = null;
     }
+  }
+
+  /** What would open the database waits until the server may serve again, or asks for something else. */
+  private waitsForRight({ kind }: DatabaseTask): boolean {
+    return (kind === 'start-active' || kind === 'promote') && this.place.isKeptClosed;
   }
 
   /** A copy is made beside what is there: when it fails, that is as it was. */
@@ -268,6 +280,7 @@ export class SimulatedDatabase {
   }
 
   private run(mode: 'read-write' | 'standby'): void {
+    if (mode === 'read-write') this.place.opens();
     this.mode = mode;
     this.isStandby = mode === 'standby';
     this.desired = 'running';

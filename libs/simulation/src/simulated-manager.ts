@@ -135,7 +135,7 @@ export class SimulatedManager implements DatabasePort, ProcessesPort, PeerPort, 
   }
 
   openActive(context: EffectContext): Promise<void> {
-    this.server.opening();
+    this.server.asksToOpen();
     return this.perform(context, { kind: 'start-active' }).then(() => undefined);
   }
 
@@ -144,7 +144,7 @@ export class SimulatedManager implements DatabasePort, ProcessesPort, PeerPort, 
   }
 
   promote(context: EffectContext, requiredLsn: string | null): Promise<void> {
-    this.server.opening();
+    this.server.asksToOpen();
     return this.perform(context, { kind: 'promote', requiredLsn }).then(() => undefined);
   }
 

@@ -405,9 +405,13 @@ export class SimulatedServer {
     this.processesRunning = false;
   }
 
-  /** The database is about to be opened. */
-  opening(): void {
-    this.law.opening();
+  /** The manager asks for the database to be opened. */
+  asksToOpen(): void {
+    this.law.askedToOpen();
+  }
+
+  opens(): void {
+    this.law.opens(this.last);
   }
 
   /** A decision is durable. */

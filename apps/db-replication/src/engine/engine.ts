@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { DatabaseFacts, DatabaseTask, DatabaseTaskResult, PeerIdentity } from '@understudy/contracts';
-import { type Clock, type Logger, readServingNote, servingNoteFile } from '@understudy/platform';
+import type { Clock, Logger } from '@understudy/platform';
 import { Programs } from '../adapters/programs.ts';
 import { StateFile } from '../adapters/state-file.ts';
 import { TaskFailure } from '../domain/task-failure.ts';
@@ -17,6 +17,7 @@ import { Postmaster } from './postmaster.ts';
 import { checkpoint, Promotion } from './promotion.ts';
 import { Rejoin } from './rejoin.ts';
 import { ReplicationSource } from './replication-source.ts';
+import { RightToServe } from './right-to-serve.ts';
 import { Supervision } from './supervision.ts';
 import { TaskDesk } from './task-desk.ts';
 import { DatabaseTasks } from './tasks.ts';
@@ -51,9 +52,9 @@ export class DatabaseEngine {
   private closed = false;
 
   constructor(
-    private readonly settings: EngineSettings,
+    settings: EngineSettings,
     private readonly events: EngineEvents,
-    private readonly clock: Clock,
+    clock: Clock,
     private readonly logger: Logger,
     /** The pinned peer as the file has it now: it may have been pinned a moment ago. */
     private readonly readPeer: (() => Promise<PeerIdentity | null>) | null = null,
@@ -75,9 +76,10 @@ export class DatabaseEngine {
       (desired) => this.state.update({ desired }),
     );
     const { directory, postmaster, observer, source, rejoin, state } = this;
-    const promotion = new Promotion(postmaster, observer);
+    const right = new RightToServe(settings, clock);
+    const promotion = new Promotion(postmaster, observer, right);
     this.tasks = new DatabaseTasks({
-      ...{ directory, postmaster, observer, source, promotion, rejoin, state, events },
+      ...{ directory, postmaster, observer, source, promotion, right, rejoin, state, events },
       beginnings: new Beginnings(join(settings.paths.root, 'database.json')),
       peer: () => this.peer,
       render: () => this.render(),
@@ -91,7 +93,6 @@ export class DatabaseEngine {
     );
     this.supervision = new Supervision(this.postmaster, events, clock, {
       shallRun: () => !this.desk.isBusy && ['active', 'standby'].includes(this.state.current.desired ?? ''),
-      mayStart: () => this.state.current.desired !== 'active' || !this.hasLostRight(),
       launch: (context) => this.tasks.launch(context),
       changed: () => void this.report(true),
     });
@@ -197,13 +198,6 @@ export class DatabaseEngine {
       this.supervision.resume();
       void this.report(true);
     }
-  }
-
-  /** The runner has closed what its health monitor did not close: it is not opened again before the health monitor is back. */
-  private hasLostRight(): boolean {
-    const { paths, runId } = this.settings;
-    const untilMs = readServingNote(servingNoteFile(paths.run), runId)?.untilMs ?? null;
-    return untilMs !== null && this.clock.nowMs() > untilMs;
   }
 
   private async report(always: boolean): Promise<void> {

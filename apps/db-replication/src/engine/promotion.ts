@@ -5,6 +5,7 @@ import { messageOf, TaskFailure } from '../domain/task-failure.ts';
 import type { TaskContext } from '../ports/task-context.ts';
 import type { FactsObserver } from './facts-observer.ts';
 import type { Postmaster } from './postmaster.ts';
+import type { RightToServe } from './right-to-serve.ts';
 
 const ASK_MS = 5000;
 /** What is needed was proven to be on its way before; this is for the last of it. */
@@ -23,6 +24,7 @@ export class Promotion {
   constructor(
     private readonly postmaster: Postmaster,
     private readonly observer: FactsObserver,
+    private readonly right: RightToServe,
   ) {}
 
   /**
@@ -39,6 +41,7 @@ export class Promotion {
       context.step('promoting');
       // A paused replay would hold the promotion up for ever.
       await session.query('select case when pg_is_wal_replay_paused() then pg_wal_replay_resume() end', ASK_MS);
+      await this.right.wait(context);
       await session.query('select pg_promote(false)', ASK_MS);
       await this.promoted(session, context).catch(async (error: unknown) => {
         // It cannot be taken back, and must not go on behind the back of what comes next.

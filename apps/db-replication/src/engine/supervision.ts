@@ -12,8 +12,6 @@ const WATCH_MS = 50;
 export interface Supervised {
   /** Whether PostgreSQL shall be running, and nobody else is at work on it. */
   shallRun(): boolean;
-  /** Whether it may be started now; else it is looked again. */
-  mayStart(): boolean;
   launch(context: TaskContext): Promise<void>;
   /** Something happened that others should know at once. */
   changed(): void;
@@ -90,7 +88,7 @@ export class Supervision {
     const nowMs = this.clock.nowMs();
     if (this.wasRunning && !isRunning) this.failed('PostgreSQL has ended unexpectedly', 'postgresql-ended');
     this.wasRunning = isRunning;
-    if (isRunning || nowMs < this.nextAtMs || !this.supervised.mayStart()) return;
+    if (isRunning || nowMs < this.nextAtMs) return;
     this.reviving = this.revive().finally(() => {
       this.reviving = null;
       this.supervised.changed();

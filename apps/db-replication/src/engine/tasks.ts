@@ -14,6 +14,7 @@ import type { Postmaster } from './postmaster.ts';
 import { checkpoint, type Promotion } from './promotion.ts';
 import type { Rejoin } from './rejoin.ts';
 import type { ReplicationSource } from './replication-source.ts';
+import type { RightToServe } from './right-to-serve.ts';
 
 const ASK_MS = 5000;
 const CHECKPOINT_LIMIT_MS = 5000;
@@ -31,6 +32,7 @@ export interface TaskParts {
   readonly observer: FactsObserver;
   readonly source: ReplicationSource;
   readonly promotion: Promotion;
+  readonly right: RightToServe;
   readonly rejoin: Rejoin;
   readonly state: StateFile;
   readonly beginnings: Beginnings;
@@ -241,7 +243,8 @@ export class DatabaseTasks {
 
   /** Starts what is in the directory; ends when it accepts connections. */
   async launch(context: TaskContext): Promise<void> {
-    if ((await this.parts.directory.shape()).isHalfDone)
+    const { isHalfDone, isStandby } = await this.parts.directory.shape();
+    if (isHalfDone)
       throw new TaskFailure('start-failed', 'a rewind of the data directory was interrupted: it must not be opened');
     while (this.parts.postmaster.running !== null) {
       try {
@@ -253,6 +256,8 @@ export class DatabaseTasks {
     }
     await this.parts.render();
     await this.parts.directory.cleanSettings();
+    // the last thing before: a disk may have held up all of the above
+    if (!isStandby) await this.parts.right.wait(context);
     context.step('starting PostgreSQL');
     await this.parts.postmaster.launch();
     await this.parts.postmaster.ready(context);
