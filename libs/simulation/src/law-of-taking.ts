@@ -51,7 +51,9 @@ export class LawOfTaking {
     if (known === null || known.settings.witness?.kind !== 'nats') return;
     const { record, peerGrantUntilMs, witness } = known;
     const { nowMs } = around.clock;
-    if (record.pairId === null || record.maintenance !== null || nowMs - thawedAtMs < THAW_MS) return;
+    // whoever is not paired yet serves by itself
+    if (record.pairId === null || record.state === 'ha-initializing') return;
+    if (record.maintenance !== null || nowMs - thawedAtMs < THAW_MS) return;
     const lateMs = nowMs - Math.max(peerGrantUntilMs, witness?.leaseUntilMs ?? 0);
     if (lateMs > 0) this.breaks(`the ${role} opens its database ${lateMs} ms after its right to serve has ended`);
   }
