@@ -58,6 +58,7 @@ function look(known: Server, event: HaEvent): Server {
         ...base,
         effectFailedAtMs: event.atMs,
         ...(isFailedCopy(event.code) ? { copyFailedAtMs: event.atMs } : {}),
+        ...(event.effect === 'promote-database' ? { promotionFailedAtMs: event.atMs } : {}),
       };
     case 'effects-completed':
       return {
@@ -66,6 +67,9 @@ function look(known: Server, event: HaEvent): Server {
           base.applicationSeen || record.inFlight?.effects.some(({ kind }) => kind === 'start-processes') === true,
         effectFailedAtMs: null,
         copyFailedAtMs: null,
+        ...(record.inFlight?.effects.some(({ kind }) => kind === 'promote-database')
+          ? { promotionFailedAtMs: null }
+          : {}),
       };
     default:
       return base;

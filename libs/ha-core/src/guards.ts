@@ -283,6 +283,9 @@ export const GUARDS = {
   'follow-retry-due': ({ effectFailedAtMs, copyFailedAtMs }, { atMs }) =>
     (effectFailedAtMs === null || atMs - effectFailedAtMs >= TIMING.followRetryMs) &&
     (copyFailedAtMs === null || atMs - copyFailedAtMs >= TIMING.copyRetryMs),
+  /** What has just kept this server from becoming active keeps it from it again. */
+  'promotion-retry-due': ({ promotionFailedAtMs }, { atMs }) =>
+    promotionFailedAtMs === null || atMs - promotionFailedAtMs >= TIMING.promotionRetryMs,
   'lag-within-limit': (server) => server.database !== null && lagBytes(server) <= server.settings.maximumLagBytes,
   'attach-limit-over': waited(TIMING.attachLimitMs),
   'hand-over-limit-over': waited(TIMING.handOverLimitMs),

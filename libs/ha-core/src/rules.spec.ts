@@ -467,6 +467,25 @@ describe('a server that was interrupted or has failed', () => {
     expect(decision.server.record).toMatchObject({ state: 'ha-initializing', pairId: 'pair', complete: true });
   });
 
+  it('asks for the role again only after a pause when it could not be promoted', () => {
+    const promotes = [{ kind: 'promote-database' as const, epoch: 5, requiredLsn: null }];
+    const promoting = server('secondary', {
+      ...{ state: 'secondary-failover', pairId: 'pair', complete: true, epoch: 5, hold: 5, lineage: 4 },
+      inFlight: { decisionId: 'd', effects: promotes },
+    });
+    const status = peer({ state: 'primary-alone', serving: false, epoch: 5, hold: 0, lineage: 2 });
+    const heard = { type: 'peer-heard', status } as const;
+    const known = decide({ ...promoting, ...up, database: usable }, { ...heard, atMs: 1 }).server;
+    const failed = { type: 'effect-failed', decisionId: 'd', effect: 'promote-database', code: 'start-failed' } as const;
+    const released = decide(known, { ...failed, message: '', atMs: 10 });
+    expect(released.rule?.id).toBe('S-54');
+    const decisionId = released.server.record.inFlight?.decisionId ?? '';
+    const closed = decide(released.server, { type: 'effects-completed', decisionId, results: {}, atMs: 20 });
+    expect(closed.rule).toBeNull();
+    expect(decide(closed.server, { ...heard, atMs: 4000 }).rule).toBeNull();
+    expect(decide(closed.server, { ...heard, atMs: 6000 }).rule?.id).toBe('S-48');
+  });
+
   it('gives no consent until what could not be closed is closed', () => {
     const effects = [
       { kind: 'stop-processes' as const, epoch: 2 },

@@ -212,6 +212,8 @@ export interface Server {
   readonly effectFailedAtMs: number | null;
   /** Time of the last full copy that failed, until one succeeds or another peer state makes it void. */
   readonly copyFailedAtMs: number | null;
+  /** When this server has tried to become active and could not; null: not since it last could. */
+  readonly promotionFailedAtMs: number | null;
 }
 
 /** A server as it is before anything has ever happened to it. */
@@ -272,6 +274,7 @@ export function atStart(record: ServerRecord, settings: Settings, atMs: number, 
     answeredAtMs: atMs, // an earlier manager may have answered just now
     effectFailedAtMs: null,
     copyFailedAtMs: null,
+    promotionFailedAtMs: null,
   };
 }
 

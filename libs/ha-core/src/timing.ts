@@ -22,6 +22,8 @@ export const TIMING = {
   standstillMs: 4_000,
   /** Between two attempts to follow the peer. */
   followRetryMs: 5_000,
+  /** Between two attempts to become active that nobody has ordered. */
+  promotionRetryMs: 5_000,
   /** A server that might take over waits so much longer for the end of maintenance: the other was told later, and closes itself later. */
   maintenanceMarginMs: 10_000,
   /** Between two attempts to get the lease of the witness. */

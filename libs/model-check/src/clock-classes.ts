@@ -42,6 +42,7 @@ export const OTHER_CLOCK_GUARDS: readonly GuardName[] = [
   'standby-needs-help',
   'retry-due',
   'follow-retry-due',
+  'promotion-retry-due',
   'clean-up-due',
   'lease-retry-due',
   'maintenance-over',
@@ -96,6 +97,10 @@ export class ClockClasses {
       effectFailedAtMs: failedAt(server, nowMs, this.cleansUp.has(record.state)),
       copyFailedAtMs:
         server.copyFailedAtMs !== null && nowMs - server.copyFailedAtMs < TIMING.copyRetryMs ? NOW_MS : null,
+      promotionFailedAtMs:
+        server.promotionFailedAtMs !== null && nowMs - server.promotionFailedAtMs < TIMING.promotionRetryMs
+          ? NOW_MS
+          : null,
       peerGrantUntilMs: 0,
       answeredAtMs: NOW_MS,
     };

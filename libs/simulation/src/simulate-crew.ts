@@ -49,7 +49,7 @@ function forked(): Worker {
       }),
     end: () => {
       child.removeAllListeners();
-      child.disconnect();
+      if (child.connected) child.disconnect();
     },
   };
 }

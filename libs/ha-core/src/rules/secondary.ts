@@ -328,7 +328,7 @@ const TAKING_OVER: readonly Rule[] = [
     id: 'S-48',
     from: ['secondary-lost-primary', 'secondary-alone'],
     on: FACTS,
-    when: ['idle', 'complete', 'peer-without-role', 'own-data-newer'],
+    when: ['idle', 'complete', 'peer-without-role', 'own-data-newer', 'promotion-retry-due'],
     to: 'secondary-failover',
     change: ['ask-consent'],
     effects: ['request-consent'],
