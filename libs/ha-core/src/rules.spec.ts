@@ -476,7 +476,12 @@ describe('a server that was interrupted or has failed', () => {
     const status = peer({ state: 'primary-alone', serving: false, epoch: 5, hold: 0, lineage: 2 });
     const heard = { type: 'peer-heard', status } as const;
     const known = decide({ ...promoting, ...up, database: usable }, { ...heard, atMs: 1 }).server;
-    const failed = { type: 'effect-failed', decisionId: 'd', effect: 'promote-database', code: 'start-failed' } as const;
+    const failed = {
+      type: 'effect-failed',
+      decisionId: 'd',
+      effect: 'promote-database',
+      code: 'start-failed',
+    } as const;
     const released = decide(known, { ...failed, message: '', atMs: 10 });
     expect(released.rule?.id).toBe('S-54');
     const decisionId = released.server.record.inFlight?.decisionId ?? '';

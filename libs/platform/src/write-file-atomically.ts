@@ -30,6 +30,22 @@ export async function writeFileAtomically(
   await syncDirectory(dirname(file));
 }
 
+/** Whether an operation has failed because there is no room on the disk. */
+export function isDiskFull(error: unknown): boolean {
+  return ['ENOSPC', 'EDQUOT'].includes((error as NodeJS.ErrnoException).code ?? '');
+}
+
+/** Overwrites a file where it lies, which needs no room when the content is not longer than what is there. Throws when it is not there. */
+export async function overwriteInPlace(file: string, content: string): Promise<void> {
+  const handle = await open(file, 'r+');
+  try {
+    await handle.write(content, 0);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
 /** Makes a rename, a new or a removed file in the directory durable. */
 export async function syncDirectory(directory: string): Promise<void> {
   const handle = await open(directory, 'r');

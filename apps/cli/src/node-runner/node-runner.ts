@@ -4,6 +4,8 @@ import { fileURLToPath } from 'node:url';
 import { SERVICE_NAMES, type ServiceName } from '@understudy/contracts';
 import { Bus } from '@understudy/messaging';
 import { type Logger, Secret, SystemClock, servingNoteFile, writeFileAtomically } from '@understudy/platform';
+import { applicationProcesses } from './application-processes.ts';
+import { killAll } from './kill-all.ts';
 import { stopAbandonedPostmaster } from './own-postmaster.ts';
 import { PairLink } from './pair-link.ts';
 import type { PreparedNode } from './preparation.ts';
@@ -108,6 +110,7 @@ export class NodeRunner {
     await this.stopServices(['composed'], true);
     await this.stopServices(['api-gateway'], false);
     await this.stopServices(['health-monitor'], true);
+    killAll(applicationProcesses(this.node.paths.dataDirectory));
     await this.stopServices(['db-replication'], true);
     this.guard.stop();
     if (await stopAbandonedPostmaster(this.node.configuration.database.dataDirectory)) {

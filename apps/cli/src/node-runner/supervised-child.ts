@@ -60,12 +60,20 @@ export class SupervisedChild {
     if (this.stopping || this.child !== null) return;
     const { name, program, args, environment, isService } = this.command;
     this.ended = Promise.withResolvers();
-    const child = spawn(program, args, {
-      env: environment,
-      stdio: isService ? ['ignore', 'pipe', 'pipe', 'ipc'] : ['ignore', 'pipe', 'pipe'],
-      // Ctrl-C in a terminal reaches this process alone; it stops the others in the right order.
-      detached: true,
-    });
+    let child: ChildProcess;
+    try {
+      child = spawn(program, args, {
+        env: environment,
+        stdio: isService ? ['ignore', 'pipe', 'pipe', 'ipc'] : ['ignore', 'pipe', 'pipe'],
+        // Ctrl-C in a terminal reaches this process alone; it stops the others in the right order.
+        detached: true,
+      });
+    } catch (error) {
+      // for want of memory, say: Node.js throws some of the reasons and reports others
+      this.logger.error('A part of this server cannot be started', { part: name, error });
+      this.startAgain({ code: null, signal: null, upMs: 0 });
+      return;
+    }
     this.child = child;
     this.startedAtMs = this.clock.nowMs();
     child.on('error', (error) => this.failed(name, child, error));
@@ -132,13 +140,16 @@ export class SupervisedChild {
     this.child = null;
     this.ended.resolve();
     this.onPidChange();
+    this.startAgain({ code, signal, upMs });
+  }
+
+  private startAgain({ upMs, ...end }: { code: number | null; signal: NodeJS.Signals | null; upMs: number }): void {
     if (this.stopping) return;
     this.failures = upMs > LONG_ENOUGH_MS ? 1 : this.failures + 1;
     const pauseMs = this.failures <= 1 ? 0 : Math.min(LONGEST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** (this.failures - 2));
     this.logger.warn('A part of this server has ended and is started again', {
       part: this.command.name,
-      code,
-      signal,
+      ...end,
       upMs: Math.round(upMs),
       pauseMs,
     });

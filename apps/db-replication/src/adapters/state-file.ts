@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { open } from 'node:fs/promises';
-import { writeFileAtomically } from '@understudy/platform';
+import { isDiskFull, overwriteInPlace, writeFileAtomically } from '@understudy/platform';
 import { z } from 'zod';
 
 const StateSchema = z.object({
@@ -64,20 +63,10 @@ export class StateFile {
     try {
       await writeFileAtomically(this.file, content, { mode: 0o600 });
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
-      await this.overwrite(content);
+      if (!isDiskFull(error)) throw error;
+      await overwriteInPlace(this.file, content);
     }
     this.written = state;
-  }
-
-  private async overwrite(content: string): Promise<void> {
-    const handle = await open(this.file, 'r+');
-    try {
-      await handle.write(content, 0);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
   }
 
   private read(): EngineState | null {

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type DatabaseTaskResult, formatLsn, type PeerIdentity } from '@understudy/contracts';
+import { isDiskFull } from '@understudy/platform';
 import type { Programs } from '../adapters/programs.ts';
 import { type PeerServer, withLocal } from '../adapters/sql.ts';
 import { isCleanShutdown } from '../domain/control-data.ts';
@@ -133,7 +134,7 @@ export class Rejoin {
       // A peer that is gone is no reason to throw away what is here.
       await examinePeer(server);
       // nor is a full disk: as soon as there is room it goes on with what is here
-      if ((await this.swap.room()) < WORK_BYTES)
+      if (isDiskFull(error) || (await this.swap.room()) < WORK_BYTES)
         throw new TaskFailure('start-failed', `the disk of ${this.directory.path} is full: ${messageOf(error)}`);
       const what = plan.method === 'rewind' ? 'the rewind failed' : 'following the peer as it is did not work';
       this.events.incident({

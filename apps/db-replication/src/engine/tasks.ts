@@ -223,7 +223,7 @@ export class DatabaseTasks {
     await this.parts.state.update({ desired: 'active' });
     if (this.parts.peer() !== null)
       await this.parts.source.prepare().catch((error: unknown) => this.notPrepared(error));
-    await this.openSource();
+    await this.openSource().catch((error: unknown) => this.notPrepared(error));
     void checkpoint(this.parts.postmaster, LATER_CHECKPOINT_MS);
     return found;
   }

@@ -43,7 +43,10 @@ export class OrdersController {
     if (refusal !== null) throw refusal;
     const target = { secondaryAddress, authenticationKey, emailAddresses };
     this.pairing.remember(operationId, { pairId, failoverType, replacesPrimary, ...target });
-    await this.monitor.order({ type: 'operator-register', ...event });
+    await this.monitor.order({ type: 'operator-register', ...event }).catch((error: unknown) => {
+      this.pairing.forget(operationId);
+      throw error;
+    });
     return { operationId };
   }
 

@@ -8,7 +8,7 @@ import { commandAs } from './os-user.ts';
 import { endAll } from './process-group.ts';
 import { End, elapsed, orGone, type Run } from './process-life.ts';
 import { openLog, rotateLog } from './process-log.ts';
-import type { ProcessRecords } from './process-record.ts';
+import type { ProcessRecord, ProcessRecords } from './process-record.ts';
 import { identify, isSameAlive, membersOf, type ProcessIdentity } from './process-table.ts';
 import { Readiness } from './readiness.ts';
 import { afterEnd } from './restart-policy.ts';
@@ -263,7 +263,7 @@ export class ExecProcess {
 
   private launch(signal: AbortSignal): Run {
     const { name, command = [], user, workingDirectory } = this.configuration;
-    const { records, logFile } = this.surroundings;
+    const { logFile } = this.surroundings;
     const [program = '', ...args] = commandAs(user, command);
     const startedAtMs = this.clock.nowMs();
     rotateLog(logFile);
@@ -289,10 +289,19 @@ export class ExecProcess {
       }
       this.lastLeader = identity;
       this.sawLeader = true;
-      records.write({ ...identity, name, startedAtUnixMs: this.clock.unixMs(), digest: this.digest });
+      this.record({ ...identity, name, startedAtUnixMs: this.clock.unixMs(), digest: this.digest });
       return { identity, startedAtMs, ended: orGone(identity, ended, signal) };
     } finally {
       closeSync(log);
+    }
+  }
+
+  /** Without its record it runs all the same: the mark in its environment says whose it is. */
+  private record(record: ProcessRecord): void {
+    try {
+      this.surroundings.records.write(record);
+    } catch (error) {
+      this.tell('warning', `runs, but its pid file cannot be written: ${(error as Error).message}`);
     }
   }
 

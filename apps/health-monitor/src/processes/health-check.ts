@@ -13,9 +13,14 @@ export type HealthCheck = NonNullable<ProcessConfiguration['healthCheck']>;
  */
 export async function checkHealth(check: HealthCheck, environment: NodeJS.ProcessEnv): Promise<string | null> {
   const limitMs = check.timeoutSeconds * 1000;
-  if (check.http !== undefined) return answersHttp(check.http, limitMs);
-  if (check.tcp !== undefined) return acceptsConnection(check.tcp, limitMs);
-  return endsWithZero(check.exec ?? ['false'], limitMs, environment);
+  try {
+    if (check.http !== undefined) return await answersHttp(check.http, limitMs);
+    if (check.tcp !== undefined) return await acceptsConnection(check.tcp, limitMs);
+    return await endsWithZero(check.exec ?? ['false'], limitMs, environment);
+  } catch (error) {
+    // what cannot even be tried, for want of memory say
+    return `the check could not be made: ${(error as Error).message}`;
+  }
 }
 
 function answersHttp(url: string, limitMs: number): Promise<string | null> {

@@ -44,8 +44,13 @@ export class ProcessRecords {
     renameSync(`${file}.tmp`, file);
   }
 
+  /** One that stays, on a disk that cannot be written say, names a process that is gone, and counts for nothing. */
   remove(name: string): void {
-    rmSync(this.fileOf(name), { force: true });
+    try {
+      rmSync(this.fileOf(name), { force: true });
+    } catch {
+      // as above
+    }
   }
 
   private fileOf(name: string): string {

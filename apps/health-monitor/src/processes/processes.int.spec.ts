@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -113,6 +113,17 @@ describe('the application’s processes', () => {
     expect(members()).toEqual([]);
     expect(view(supervisor)).toMatchObject({ state: 'stopped', pid: null });
     expect(existsSync(record())).toBe(false);
+  });
+
+  it('runs them although their pid files cannot be written, and says so', async () => {
+    mkdirSync(join(directory, 'run'), { recursive: true });
+    writeFileSync(join(directory, 'run', 'processes'), 'in the way');
+    const supervisor = supervise(process_('exec sleep 1000'));
+    await supervisor.startAll(1, NEVER);
+    expect(view(supervisor)).toMatchObject({ state: 'running', pid: expect.any(Number) });
+    expect(told).toEqual([expect.stringContaining('warning app runs, but its pid file cannot be written')]);
+    await supervisor.stopAll();
+    expect(members()).toEqual([]);
   });
 
   it('starts again what is killed', async () => {

@@ -34,7 +34,7 @@ export interface RegistrationOrder {
 
 /** The pinned peer of this server: how it came about, and how it is forgotten. */
 export class Pairing implements RegistrationPort {
-  private orders = new Map<string, RegistrationOrder>();
+  private readonly orders = new Map<string, RegistrationOrder>();
   private session: { pairId: string; key: StretchedKey } | null = null;
   private settings: PairSettings = { emailAddresses: [], secondaryAddress: null };
   private pinned: PeerIdentity | null = null;
@@ -82,13 +82,18 @@ export class Pairing implements RegistrationPort {
 
   /** Keeps an order until the state machine has its effects performed. */
   remember(operationId: string, order: RegistrationOrder): void {
-    this.orders = new Map([[operationId, order]]);
+    this.orders.set(operationId, order);
+  }
+
+  /** The state machine has refused the order. */
+  forget(operationId: string): void {
+    this.orders.delete(operationId);
   }
 
   /** Primary: proves the key, pins the secondary, opens replication for it unless this server is to follow it. */
   async register(context: EffectContext, operationId: string): Promise<void> {
     const order = this.orders.get(operationId);
-    this.orders.clear();
+    this.orders.delete(operationId);
     if (order === undefined)
       throw new EffectError(
         'interrupted',

@@ -140,6 +140,21 @@ describe('a file', () => {
       `${MINIMAL}storage: { warnPercent: 95 }`,
       'storage.criticalPercent is 90, below',
     ],
+    [
+      'a check of a URL that is none of the web',
+      `${MINIMAL}processes: [{ name: a, unit: x, healthCheck: { http: "localhost:8080/health" } }]`,
+      'processes.0.healthCheck.http is not a URL that begins with http:// or https://',
+    ],
+    [
+      'a check of a port that there is not',
+      `${MINIMAL}processes: [{ name: a, unit: x, healthCheck: { tcp: "127.0.0.1:99999" } }]`,
+      'processes.0.healthCheck.tcp has a port above 65535',
+    ],
+    [
+      'a stop that is longer than the server waits for it',
+      `${MINIMAL}processes: [{ name: a, unit: x, stopSeconds: 120 }]`,
+      'processes.0.stopSeconds is 120, more than 60',
+    ],
     ['a port out of range', `${MINIMAL}ports: { bus: 70000 }`, 'ports.bus is 70000, more than 65535'],
     [
       'a line that is no access rule',

@@ -2,17 +2,25 @@ import { z } from 'zod';
 import { scalarText } from './scalar-text.ts';
 
 const absolutePath = z.string().regex(/^\//, 'is not an absolute path');
-const seconds = (byDefault: number, what: string) => z.number().min(0.1).max(86_400).default(byDefault).describe(what);
+const seconds = (byDefault: number, what: string, atMost = 86_400) =>
+  z.number().min(0.1).max(atMost).default(byDefault).describe(what);
+
+const isWebAddress = (text: string) => /^https?:\/\//.test(text) && URL.canParse(text);
 
 const HealthCheckSchema = z
   .strictObject({
-    http: z.url().optional().describe('a URL that answers with a status below 400'),
+    http: z
+      .string()
+      .refine(isWebAddress, 'is not a URL that begins with http:// or https://')
+      .optional()
+      .describe('a URL that answers with a status below 400'),
     tcp: z
       .string()
       .regex(/^\S+:\d{1,5}$/, 'is not host:port')
+      .refine((target) => Number(target.slice(target.lastIndexOf(':') + 1)) <= 65_535, 'has a port above 65535')
       .optional()
       .describe('host:port that accepts a connection'),
-    exec: z.array(z.string()).min(1).optional().describe('a command that ends with 0'),
+    exec: z.array(z.string().min(1)).min(1).optional().describe('a command that ends with 0'),
     intervalSeconds: seconds(5, 'seconds between two checks'),
     timeoutSeconds: seconds(2, 'seconds for one check'),
     failures: z.int().min(1).default(3).describe('how many failed checks in a row make the process unhealthy'),
@@ -33,7 +41,8 @@ export const ProcessSchema = z
     environment: z.record(z.string(), scalarText()).default({}).describe('environment variables: name and value'),
     critical: z.boolean().default(false).describe('true or false: cannot be restarted means this server has failed'),
     runsOn: z.enum(['active', 'both']).default('active').describe('active or both'),
-    stopSeconds: seconds(10, 'seconds between asking it to stop and killing it'),
+    // more would not fit into an orderly stop of the server
+    stopSeconds: seconds(10, 'seconds between asking it to stop and killing it, at most 60', 60),
     restart: z
       .strictObject({
         attempts: z.int().min(0).default(3).describe('how many restarts within withinSeconds'),
