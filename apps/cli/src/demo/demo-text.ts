@@ -29,7 +29,7 @@ Try in another terminal, from this checkout:
   ${command('beta')} ha status
   curl -s ${sample(active.address)}rows
   ${isSwapped ? handBack : takeOver}
-  curl -s ${sample(other.address)}rows                 the other server answers now, with every row
+  curl -s ${sample(other.address)}rows                 the other server answers now; "total" counts every row
   ${isSwapped ? takeOver : handBack}
   ${command('beta')} ha events --follow          what happens, as it happens
 
