@@ -206,14 +206,18 @@ export class SimulatedPair {
     const { life } = server;
     if (life === null) return;
     const way = { from: server, to: server.other, channel: 'pair-link', asking: life } as const;
+    /** Null: it may have heard of it. */
     const tellOther = () =>
-      this.network.request(way, 3000, async () => (await server.other.feed(order)).refusal === null).catch(() => false);
+      this.network.request(way, 3000, async () => (await server.other.feed(order)).refusal === null).catch(() => null);
+    const { maintenance } = server.record;
+    if (maintenance !== null && maintenance.untilUnixMs > nowMs + minutes * 60_000) return;
     if (server.record.opened) {
       if (await tellOther()) await server.feed(order);
       return;
     }
     if ((await server.feed(order)).refusal !== null) return;
-    if (!(await tellOther()) && this.variant.witness === 'nats') await server.feed(end);
+    if ((await tellOther()) === false && this.variant.witness === 'nats' && maintenance === null)
+      await server.feed(end);
   }
 
   private async pass(untilMs: number, isEnough: () => boolean): Promise<void> {
