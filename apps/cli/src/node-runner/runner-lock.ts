@@ -23,7 +23,8 @@ export function readRunnerLock(paths: NodePaths): RunnerLock | null {
  */
 export function takeRunnerLock(paths: NodePaths, runId: string): RunnerLock | null {
   const mine = `${paths.runnerLock}.${process.pid}`;
-  writeFileSync(mine, JSON.stringify(lockOf(runId, [])), { mode: 0o600 });
+  const own = lockOf(runId, []);
+  writeFileSync(mine, JSON.stringify(own), { mode: 0o600 });
   try {
     let previous: RunnerLock | null = null;
     for (let attempt = 0; attempt < 5; attempt++) {
@@ -35,6 +36,9 @@ export function takeRunnerLock(paths: NodePaths, runId: string): RunnerLock | nu
       }
       requireNotRunning(paths);
       previous = readLock(paths) ?? previous;
+      // they are in the new lock until they have ended: this process may be killed before that
+      const { children = [], bootId: lastBootId } = previous ?? {};
+      if (lastBootId === own.bootId) writeFileSync(mine, JSON.stringify({ ...own, children }), { mode: 0o600 });
       renameSync(paths.runnerLock, `${mine}.stale`);
     }
     throw new NotStartable([`${paths.runnerLock}: other processes keep taking it; start this server once`]);

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { REPLICATION_ROLE } from './connection-string.ts';
 
 /** pg_hba.conf and pg_ident.conf, and the configured rules that were left out because PostgreSQL would refuse the file. */
@@ -10,6 +11,7 @@ export interface AccessFiles {
 const METHODS = new Set(
   'trust reject md5 password scram-sha-256 gss sspi ident peer pam ldap radius cert bsd oauth'.split(' '),
 );
+const OPTIONS = new Set(['map', 'clientcert', 'clientname', 'include_realm', 'compat_realm', 'upn_username']);
 const CONNECTION_TYPES = new Set(['local', 'host', 'hostssl', 'hostnossl', 'hostgssenc', 'hostnogssenc']);
 
 /**
@@ -50,12 +52,41 @@ function problemOf(rule: string): string | null {
   if (type === 'local') return 'the local socket is open to root and the PostgreSQL user only, and needs no rule';
   // An address may be followed by a mask of its own.
   const methodAt = /^[\d.]+$|^[\da-f:]+$/i.test(fields[4] ?? '') && !METHODS.has(fields[4] ?? '') ? 5 : 4;
-  const address = fields[3] ?? '';
-  if (/^[\d.]+$/.test(address) && methodAt === 4) return `address ${address} has no mask, such as ${address}/32`;
+  const inAddress = problemOfAddress(fields[3] ?? '', methodAt === 5 ? (fields[4] ?? '') : null);
+  if (inAddress !== null) return inAddress;
   const method = fields[methodAt];
   if (method === undefined) return 'it has no authentication method';
   if (!METHODS.has(method)) return `"${method}" is no authentication method`;
   if (method === 'cert' && type !== 'hostssl') return 'authentication by certificate needs hostssl';
-  if (fields.slice(methodAt + 1).some((option) => !option.includes('='))) return 'an option is not name=value';
+  for (const option of fields.slice(methodAt + 1)) {
+    const name = option.split('=', 1)[0] ?? '';
+    if (!option.includes('=')) return 'an option is not name=value';
+    if (!OPTIONS.has(name) && !/^(ldap|radius|pam|krb)/.test(name)) return `"${name}" is no option`;
+  }
   return null;
+}
+
+/** Names of computers and words such as `samenet` are left to PostgreSQL: it takes any. */
+function problemOfAddress(address: string, mask: string | null): string | null {
+  const [ip = '', bits] = address.split('/', 2);
+  const family = isIP(ip);
+  const most = family === 6 ? 128 : 32;
+  if (bits !== undefined)
+    return family !== 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= most
+      ? null
+      : `"${address}" is no network, such as 10.0.0.0/24`;
+  if (!/^[\d.]+$|:/.test(address)) return null;
+  if (family === 0) return `"${address}" is no address, such as 10.0.0.1`;
+  if (mask === null) return `address ${address} has no mask, such as ${address}/${most}`;
+  return isIP(mask) === family && isMask(mask) ? null : `"${mask}" is no mask, such as ${address}/${most}`;
+}
+
+/** Ones and then zeros, as PostgreSQL wants it. IPv6 masks are rare, and only their form is looked at. */
+function isMask(mask: string): boolean {
+  if (mask.includes(':')) return true;
+  const bits = mask
+    .split('.')
+    .map((part) => Number(part).toString(2).padStart(8, '0'))
+    .join('');
+  return /^1*0*$/.test(bits);
 }

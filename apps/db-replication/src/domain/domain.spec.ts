@@ -97,6 +97,31 @@ it('lets the peer replicate by its certificate only, and leaves out rules that w
   expect(renderAccessFiles({ peerName: null, accessRules: [] }).hba).not.toContain('cert');
 });
 
+it.each([
+  ['host all all 10.77.0.0/33 md5', '"10.77.0.0/33" is no network, such as 10.0.0.0/24'],
+  ['host all all 10.77.0/24 md5', '"10.77.0/24" is no network, such as 10.0.0.0/24'],
+  ['host all all 300.1.1.1/24 md5', '"300.1.1.1/24" is no network, such as 10.0.0.0/24'],
+  ['host all all 10.0.0.0 255.0.0.999 md5', '"255.0.0.999" is no mask, such as 10.0.0.0/32'],
+  ['host all all 10.0.0.0 255.0.255.0 md5', '"255.0.255.0" is no mask, such as 10.0.0.0/32'],
+  ['host all all ::1 md5', 'address ::1 has no mask, such as ::1/128'],
+  ['host all all 10.0.0.1 md5', 'address 10.0.0.1 has no mask, such as 10.0.0.1/32'],
+  ['host all all 10.0.0.0/8 md5 foo=bar', '"foo" is no option'],
+])('refuses %s: %s', (rule, reason) => {
+  expect(renderAccessFiles({ peerName: null, accessRules: [rule] }).refused).toEqual([{ rule, reason }]);
+});
+
+it.each([
+  'host all all ::1/128 scram-sha-256',
+  'host all all fd00::/8 scram-sha-256',
+  'host all all 10.0.0.0 255.255.0.0 scram-sha-256',
+  'host all all samenet scram-sha-256',
+  'host all all .example.org scram-sha-256',
+  'hostssl all all app.example.org cert map=users clientname=DN',
+  'host all all 10.0.0.0/8 ldap ldapserver=ldap.example.org ldapport=389',
+])('takes %s', (rule) => {
+  expect(renderAccessFiles({ peerName: null, accessRules: [rule] }).refused).toEqual([]);
+});
+
 it('keeps the settings that the pair rests on, and says which configured ones lost', () => {
   const { text, clashes } = renderServerConfiguration({
     serverName: 'alpha',
