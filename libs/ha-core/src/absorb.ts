@@ -60,17 +60,16 @@ function look(known: Server, event: HaEvent): Server {
         ...(isFailedCopy(event.code) ? { copyFailedAtMs: event.atMs } : {}),
         ...(event.effect === 'promote-database' ? { promotionFailedAtMs: event.atMs } : {}),
       };
-    case 'effects-completed':
+    case 'effects-completed': {
+      const done = record.inFlight?.effects.map(({ kind }) => kind) ?? [];
       return {
         ...afterEffects(base, event.atMs),
-        applicationSeen:
-          base.applicationSeen || record.inFlight?.effects.some(({ kind }) => kind === 'start-processes') === true,
+        applicationSeen: base.applicationSeen || done.includes('start-processes'),
         effectFailedAtMs: null,
         copyFailedAtMs: null,
-        ...(record.inFlight?.effects.some(({ kind }) => kind === 'promote-database')
-          ? { promotionFailedAtMs: null }
-          : {}),
+        promotionFailedAtMs: done.includes('promote-database') ? null : base.promotionFailedAtMs,
       };
+    }
     default:
       return base;
   }

@@ -67,6 +67,11 @@ function ownDataAreNewer(server: Server): boolean {
   return peer.lsn !== null && database?.lsn != null && lsnDistance(peer.lsn, database.lsn) > 0;
 }
 
+/** Whether what has failed then, or never (null), may be tried again. */
+function isRetryDue(failedAtMs: number | null, pauseMs: number, atMs: number): boolean {
+  return failedAtMs === null || atMs - failedAtMs >= pauseMs;
+}
+
 /** Every guard that a rule may name. */
 export const GUARDS = {
   'link-up': linkUp,
@@ -273,19 +278,16 @@ export const GUARDS = {
     database !== null &&
     !database.streaming &&
     (!database.running || atMs - streamedAtMs >= TIMING.detachedBeforeFollowMs),
-  'retry-due': ({ effectFailedAtMs }, { atMs }) =>
-    effectFailedAtMs === null || atMs - effectFailedAtMs >= TIMING.followRetryMs,
+  'retry-due': ({ effectFailedAtMs }, { atMs }) => isRetryDue(effectFailedAtMs, TIMING.followRetryMs, atMs),
   /** This manager does not know yet whether the application runs. */
   'application-not-seen': ({ applicationSeen }) => !applicationSeen,
-  'lease-retry-due': ({ effectFailedAtMs }, { atMs }) =>
-    effectFailedAtMs === null || atMs - effectFailedAtMs >= TIMING.leaseRetryMs,
+  'lease-retry-due': ({ effectFailedAtMs }, { atMs }) => isRetryDue(effectFailedAtMs, TIMING.leaseRetryMs, atMs),
   /** Long enough after the last failure to follow: a quick retry heals hiccups, a full copy loads the active server. */
   'follow-retry-due': ({ effectFailedAtMs, copyFailedAtMs }, { atMs }) =>
-    (effectFailedAtMs === null || atMs - effectFailedAtMs >= TIMING.followRetryMs) &&
-    (copyFailedAtMs === null || atMs - copyFailedAtMs >= TIMING.copyRetryMs),
+    isRetryDue(effectFailedAtMs, TIMING.followRetryMs, atMs) && isRetryDue(copyFailedAtMs, TIMING.copyRetryMs, atMs),
   /** What has just kept this server from becoming active keeps it from it again. */
   'promotion-retry-due': ({ promotionFailedAtMs }, { atMs }) =>
-    promotionFailedAtMs === null || atMs - promotionFailedAtMs >= TIMING.promotionRetryMs,
+    isRetryDue(promotionFailedAtMs, TIMING.promotionRetryMs, atMs),
   'lag-within-limit': (server) => server.database !== null && lagBytes(server) <= server.settings.maximumLagBytes,
   'attach-limit-over': waited(TIMING.attachLimitMs),
   'hand-over-limit-over': waited(TIMING.handOverLimitMs),

@@ -95,12 +95,8 @@ export class ClockClasses {
       usableAtMs: NOW_MS - usableMs,
       lastEventAtMs: NOW_MS,
       effectFailedAtMs: failedAt(server, nowMs, this.cleansUp.has(record.state)),
-      copyFailedAtMs:
-        server.copyFailedAtMs !== null && nowMs - server.copyFailedAtMs < TIMING.copyRetryMs ? NOW_MS : null,
-      promotionFailedAtMs:
-        server.promotionFailedAtMs !== null && nowMs - server.promotionFailedAtMs < TIMING.promotionRetryMs
-          ? NOW_MS
-          : null,
+      copyFailedAtMs: ifRecent(server.copyFailedAtMs, nowMs, TIMING.copyRetryMs),
+      promotionFailedAtMs: ifRecent(server.promotionFailedAtMs, nowMs, TIMING.promotionRetryMs),
       peerGrantUntilMs: 0,
       answeredAtMs: NOW_MS,
     };
@@ -162,6 +158,11 @@ export function nonceOf(epoch: number): string {
 function requestAge(ageMs: number): number {
   const beyond = Math.floor(TIMING.consentLifetimeMs / STEP_MS + 1) * STEP_MS;
   return Math.min(Math.floor(ageMs / STEP_MS) * STEP_MS, beyond);
+}
+
+/** A failure counts until it may be tried again. */
+function ifRecent(failedAtMs: number | null, nowMs: number, pauseMs: number): number | null {
+  return failedAtMs !== null && nowMs - failedAtMs < pauseMs ? NOW_MS : null;
 }
 
 /** A failure long ago matters only where a clean-up is repeated for it. */

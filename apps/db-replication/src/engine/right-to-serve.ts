@@ -26,6 +26,7 @@ export class RightToServe {
     context.signal.throwIfAborted();
   }
 
+  /** Read without holding up this service: the disk may hang. */
   private async hasEnded(): Promise<boolean> {
     const { paths, runId } = this.settings;
     const note = await readFile(servingNoteFile(paths.run), 'utf8')

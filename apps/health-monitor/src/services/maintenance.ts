@@ -46,8 +46,10 @@ export class MaintenanceService {
     const refusal = this.monitor.refusalOf({ type: 'operator-maintenance-end' });
     if (refusal !== null) throw refusal;
     const isActive = this.monitor.record.opened;
-    const told = isActive ? null : await this.tell(null, '');
-    if (told !== null && this.hasLease) this.requireTold(told);
+    if (!isActive) {
+      const told = await this.tell(null, '');
+      if (this.hasLease) this.requireTold(told);
+    }
     await this.monitor.order({ type: 'operator-maintenance-end' });
     if (isActive) await this.tell(null, '');
     return { maintenance: null };
