@@ -25,6 +25,8 @@ import { DatabaseTasks } from './tasks.ts';
 const FACTS_MS = 1000;
 const TAKE_UP_LIMIT_MS = 5000;
 const CHECKPOINT_LIMIT_MS = 5000;
+/** A look at a PostgreSQL that does not answer is not waited for longer when the service ends. */
+const LAST_LOOK_LIMIT_MS = 2000;
 
 /** Runs this server's PostgreSQL: keeps it as it shall be, performs tasks on it, and reports what it is. */
 export class DatabaseEngine {
@@ -48,6 +50,7 @@ export class DatabaseEngine {
   private hasTakenUp = false;
   private observing: Promise<DatabaseFacts> | null = null;
   private keeping = false;
+  private readonly looks = new Set<Promise<void>>();
   private lastShape = '';
   private closed = false;
 
@@ -168,9 +171,11 @@ export class DatabaseEngine {
   /** `shutdown`: the whole server goes down, and PostgreSQL with it, in order. Otherwise it runs on and is found again. */
   async close(options: { shutdown: boolean }): Promise<void> {
     this.closed = true;
+    this.housekeeping.end();
     clearInterval(this.timer);
     await this.supervision.stop();
     await this.desk.close();
+    await Promise.race([Promise.allSettled(this.looks), delay(LAST_LOOK_LIMIT_MS, undefined, { ref: false })]);
     this.observer.close();
     if (!options.shutdown || (await this.postmaster.locate()) === null || this.postmaster.isForeign) return;
     await this.state.update({ desired: 'stopped' });
@@ -202,7 +207,15 @@ export class DatabaseEngine {
 
   private async report(always: boolean): Promise<void> {
     if (this.closed) return;
+    const look = this.look(always).finally(() => this.looks.delete(look));
+    this.looks.add(look);
+    await look;
+  }
+
+  /** Nothing new is asked of PostgreSQL once the service ends. */
+  private async look(always: boolean): Promise<void> {
     const facts = await this.observe();
+    if (this.closed) return;
     const { running, usable, role, streaming, timeline, slotStatus, restartsExhausted } = facts;
     const shape = JSON.stringify({ running, usable, role, streaming, timeline, slotStatus, restartsExhausted });
     if (always || shape !== this.lastShape) this.events.factsObserved(facts);
@@ -217,7 +230,7 @@ export class DatabaseEngine {
   private async lookAfter(facts: DatabaseFacts): Promise<void> {
     if (facts.foreignPostmaster) return;
     await this.housekeeping.run(facts);
-    if (!facts.usable || this.peer === null || this.state.current.sourceRetired || this.desk.isBusy) return;
+    if (this.closed || !facts.usable || this.peer === null || this.state.current.sourceRetired || this.desk.isBusy) return;
     await this.source
       .keepSlot(facts.role === 'read-write')
       .catch((error: unknown) => this.logger.debug('The slot for the peer could not be kept', { error }));

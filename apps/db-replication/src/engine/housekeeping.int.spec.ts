@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, statSync, truncateSync } from 'node:fs';
 import { connect } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it, jest } from '@jest/globals';
 import { processStartTime } from '@understudy/platform';
 import { type DatabaseServer, DatabaseStage, until } from '../testing/database-stage.ts';
@@ -66,6 +67,27 @@ it('listens on an address that came after PostgreSQL was started', async () => {
     a.settings = before;
     execFileSync('ip', ['address', 'del', `${address}/32`, 'dev', 'lo']);
   }
+});
+
+it('a service that ends waits for its look at PostgreSQL, and asks nothing afterwards', async () => {
+  const { postmasterPid } = b;
+  let isClosed = false;
+  const closed = () => {
+    isClosed = true;
+  };
+  process.kill(postmasterPid, 'SIGSTOP');
+  try {
+    await delay(1200); // a look has begun
+    const closing = b.engine.close({ shutdown: false }).then(closed);
+    await delay(500);
+    expect(isClosed).toBe(false);
+    process.kill(postmasterPid, 'SIGCONT');
+    await closing;
+  } finally {
+    process.kill(postmasterPid, 'SIGCONT');
+  }
+  await b.begin();
+  await b.reaches({ usable: true });
 });
 
 it('the place of the write probe can be made by several at once', async () => {

@@ -19,6 +19,7 @@ const ASK_MS = 5000;
 /** What has to be looked after while PostgreSQL runs. Most calls do nothing, and the failure of one part stops no other. */
 export class Housekeeping {
   private readonly doneAtMs = new Map<string, number>();
+  private ended = false;
 
   constructor(
     private readonly postmaster: Postmaster,
@@ -42,7 +43,13 @@ export class Housekeeping {
     if (role === 'standby') await this.attempt('check the capacity', CAPACITY_EVERY_MS, () => this.followCapacity());
   }
 
+  /** The service ends: what is at work is finished, and nothing else begun. */
+  end(): void {
+    this.ended = true;
+  }
+
   private async attempt(what: string, everyMs: number, work: () => Promise<void>): Promise<void> {
+    if (this.ended) return;
     const nowMs = this.clock.nowMs();
     if (nowMs - (this.doneAtMs.get(what) ?? Number.NEGATIVE_INFINITY) < everyMs) return;
     this.doneAtMs.set(what, nowMs);

@@ -64,9 +64,9 @@ export class Supervision {
     this.wasRunning = this.postmaster.running !== null;
   }
 
-  /** Stops and starts it again on purpose, unless a task comes first. */
+  /** Stops and starts it again on purpose, unless a task comes first or the service ends. */
   async restart(stop: () => Promise<void>): Promise<void> {
-    if (this.reviving !== null) return;
+    if (this.reviving !== null || this.timer === undefined) return;
     this.wasRunning = false;
     this.reviving = stop()
       .then(() => this.revive())
