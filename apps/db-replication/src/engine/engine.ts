@@ -230,7 +230,8 @@ export class DatabaseEngine {
   private async lookAfter(facts: DatabaseFacts): Promise<void> {
     if (facts.foreignPostmaster) return;
     await this.housekeeping.run(facts);
-    if (this.closed || !facts.usable || this.peer === null || this.state.current.sourceRetired || this.desk.isBusy) return;
+    if (this.closed || !facts.usable || this.peer === null || this.state.current.sourceRetired || this.desk.isBusy)
+      return;
     await this.source
       .keepSlot(facts.role === 'read-write')
       .catch((error: unknown) => this.logger.debug('The slot for the peer could not be kept', { error }));
