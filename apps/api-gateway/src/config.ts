@@ -16,6 +16,7 @@ export const LIMITS = {
   /** Deadlines of what is asked over the bus. */
   statusMs: 2_000,
   queryMs: 5_000,
+  standingMs: 400,
   commandMs: 15_000,
   verifyKeyMs: 5_000,
   sessionMs: 8 * 3_600_000,

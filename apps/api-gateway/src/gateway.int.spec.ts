@@ -7,6 +7,7 @@ import {
   type EventView,
   ForcedFailover,
   OperationsQuery,
+  PairStandingQuery,
   Register,
   RegistrationProveCommand,
   StatusQuery,
@@ -267,6 +268,22 @@ describe('what needs no login', () => {
     expect((await stage.ask('GET', path, { token: null })).status).toBe(expected);
     const head = await stage.ask('HEAD', path, { token: null });
     expect({ status: head.status, text: head.text }).toEqual({ status: expected, text: '' });
+  });
+
+  it('tells the peer soon that its health-monitor does not decide, also when that still gives its status', async () => {
+    play(PairStandingQuery, () => new Promise(() => undefined));
+    await ready();
+    const askedAtMs = performance.now();
+    const { status, json } = await stage.ask('GET', '/health?pair=p', { token: null });
+    expect(performance.now() - askedAtMs).toBeLessThan(1000);
+    expect({ status, decides: json.decides }).toEqual({ status: 200, decides: false });
+  });
+
+  it('tells the peer how the pair stands', async () => {
+    play(PairStandingQuery, ({ pairId }) => ({ dissolved: pairId === 'p', replaced: false }));
+    await ready();
+    const { json } = await stage.ask('GET', '/health?pair=p', { token: null });
+    expect(json).toMatchObject({ ok: true, decides: true, dissolved: true, replaced: false });
   });
 
   it('has metrics, the description of REST, and a page', async () => {

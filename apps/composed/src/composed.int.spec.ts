@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -20,17 +21,20 @@ beforeAll(async () => {
   const node = { name: 'alpha', role: 'primary', address: '127.0.79.1', dataDirectory: paths.dataDirectory };
   writeFileSync(configFile, JSON.stringify({ node, database: { parameters: { shared_buffers: '16MB' } } }));
   runner = spawn(UNDERSTUDY, ['node', 'run', '--config', configFile, '--layout', 'composed'], { stdio: 'ignore' });
-  await until(() => existsSync(paths.busCredentials), 10_000);
+  await until(() => existsSync(paths.busCredentials), 30_000);
   const credentials = readBusCredentials(paths);
   bus = await Bus.connect({ credentials, name: 'test', role: 'primary', logger: SILENT_LOGGER });
   await until(isServing, 60_000);
-}, 80_000);
+}, 100_000);
 
 afterAll(async () => {
-  await bus.close();
-  runner.kill('SIGKILL');
+  await (bus as Bus | undefined)?.close();
+  if (runner.exitCode === null) {
+    runner.kill('SIGTERM');
+    await once(runner, 'exit');
+  }
   rmSync(directory, { recursive: true, force: true });
-});
+}, 60_000);
 
 it('all eight services of a primary live in one process and serve alone', async () => {
   const answers = await Promise.all(

@@ -141,6 +141,20 @@ describe('heartbeat', () => {
     expect(named('confirmed')).toEqual([]);
   }, 15_000);
 
+  it('takes a URL whose manager does not decide for an answer, since the application may run there', async () => {
+    await servePage('two', { decides: false });
+    await until(() => named('answered-probe').length >= 2);
+    expect(named('confirmed')).toEqual([]);
+  }, 15_000);
+
+  it('takes it for no answer where a server without a manager is closed by its lease', async () => {
+    await heartbeat.close({ reason: 'service-restart' });
+    heartbeat = await startHeartbeat(environment({ kind: 'nats', servers: ['nats://127.0.0.1:1'], leaseSeconds: 3 }));
+    await servePage('two', { decides: false });
+    await until(() => named('confirmed').length >= 2);
+    expect(named('answered-probe')).toEqual([]);
+  }, 15_000);
+
   it('does not believe a URL that answers under another certificate', async () => {
     await servePage('stranger');
     await until(() => named('confirmed').length >= 1);
@@ -219,7 +233,7 @@ describe('heartbeat', () => {
   }, 20_000);
 });
 
-function environment() {
+function environment(witness?: object) {
   const file = join(directory, 'one.yaml');
   writeFileSync(
     file,
@@ -231,6 +245,7 @@ function environment() {
         graceSeconds: GRACE_MS / 1000,
         probeTimeoutSeconds: 0.5,
       },
+      ...(witness ? { witness } : {}),
     }),
   );
   const loaded = loadConfiguration(file, {});
@@ -266,9 +281,9 @@ async function pin(): Promise<void> {
   });
 }
 
-async function servePage(name: string): Promise<void> {
+async function servePage(name: string, body: object = {}): Promise<void> {
   const { certificatePem, key } = await identityOf(name);
-  page = createHttpsServer({ cert: certificatePem, key }, (_, response) => response.end('{}'));
+  page = createHttpsServer({ cert: certificatePem, key }, (_, response) => response.end(JSON.stringify(body)));
   page.listen(pagePort, '127.0.0.1');
   await once(page, 'listening');
 }

@@ -25,7 +25,8 @@ export async function startHeartbeat(env: ServiceEnvironment): Promise<RunningSe
   const limitMs = ownBusLimitMs(times.missedLimit * times.intervalMs);
   const bus = await connectBus(env);
   const beats = new BusBeats(bus);
-  const watch = new PeerWatchService(times, beats, new HealthUrlProbe(), new BusFacts(bus, limitMs), clock, logger);
+  const probe = new HealthUrlProbe(configuration.witness?.kind === 'nats');
+  const watch = new PeerWatchService(times, beats, probe, new BusFacts(bus, limitMs), clock, logger);
   const answers = new BeatAnswerService(times.intervalMs, () => watch.watched, beats);
   const file = new PeerIdentityFile(paths.peer, (value) => PeerIdentitySchema.parse(value));
   const pinned = new PinnedPeerService(file, watch, logger);

@@ -201,7 +201,7 @@ export const VerifyAuthenticationKey = command(
   z.object({ configured: z.boolean(), valid: z.boolean() }),
 );
 
-/** What this server says to one that asks as a member of that pair. */
+/** What this server says to one that asks as a member of that pair. Goes through the state machine: one that is stuck gives no answer. */
 export const PairStandingQuery = query(
   'pair-standing',
   z.object({ pairId: z.string() }),

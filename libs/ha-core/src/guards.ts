@@ -325,6 +325,16 @@ export function rightToServeUntilMs({ settings, witness, peerGrantUntilMs, recor
   return maintenance.runId === record.runId ? Math.max(granted, maintenance.untilMs + settings.witness.fenceMs) : null;
 }
 
+/**
+ * From when on others close this server (its runner) and open nothing in it (db-replication), when its health monitor has not closed it:
+ * after the first quarter of the margin in which it should. On its own clock; null when nothing limits it.
+ */
+export function closedByOthersFromMs(server: Server): number | null {
+  const untilMs = rightToServeUntilMs(server);
+  const { witness } = server.settings;
+  return untilMs === null || witness?.kind !== 'nats' ? null : untilMs - witness.fenceMs * 0.75;
+}
+
 /** No answer that was given to the peer lets it serve any more. Clocks may run apart by a hundredth. */
 function peerMayNotServe({ settings: { witness }, answeredAtMs }: Server, atMs: number): boolean {
   return witness?.kind !== 'nats' || atMs - answeredAtMs > witness.leaseMs * CLOCK_MARGIN;

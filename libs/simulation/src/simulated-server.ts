@@ -1,4 +1,5 @@
 import {
+  closedByOthersFromMs,
   type Decision,
   type EffectKind,
   type FailoverType,
@@ -9,7 +10,6 @@ import {
   type PeerView,
   parseLsn,
   replacementRefusal,
-  rightToServeUntilMs,
   type Server,
   type ServerRecord,
   type ServerRole,
@@ -515,9 +515,7 @@ export class SimulatedServer {
   }
 
   private noteRight(server: Server): void {
-    const untilMs = rightToServeUntilMs(server);
-    const { witness } = server.settings;
-    this.rightUntilMs = untilMs === null || witness?.kind !== 'nats' ? null : untilMs - witness.fenceMs / 2;
+    this.rightUntilMs = closedByOthersFromMs(server);
     this.guard();
   }
 

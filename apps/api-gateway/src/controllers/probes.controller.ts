@@ -2,6 +2,7 @@ import { Controller, Res } from '@nestjs/common';
 import { PairStandingQuery } from '@understudy/contracts';
 import type { Response } from 'express';
 import type { z } from 'zod';
+import { LIMITS } from '../config.ts';
 import type { HealthInput } from '../domain/inputs.ts';
 import { prometheusText } from '../domain/metrics.ts';
 import { answerProbe, type Probe, type ProbeAnswer } from '../domain/probes.ts';
@@ -24,10 +25,15 @@ export class ProbesController {
     @CheckedQuery(ROUTES.health) { pair }: z.output<typeof HealthInput>,
     @Res({ passthrough: true }) response: Response,
   ) {
-    const answer = await this.answer('health', response);
-    if (pair === undefined) return answer;
-    const standing = await this.healthMonitor.ask(PairStandingQuery, { pairId: pair }).catch(() => null);
-    return { ...answer, ...(standing === null ? {} : standing) };
+    if (pair === undefined) return this.answer('health', response);
+    // The peer waits no longer than its probe may take, and has to hear of a manager that is stuck.
+    const [answer, standing] = await Promise.all([
+      this.answer('health', response, LIMITS.standingMs),
+      this.healthMonitor.withinOrNull(LIMITS.standingMs, (limitMs) =>
+        this.healthMonitor.ask(PairStandingQuery, { pairId: pair }, limitMs),
+      ),
+    ]);
+    return { ...answer, decides: standing !== null, ...standing };
   }
 
   @Serves(ROUTES.active)
@@ -46,8 +52,9 @@ export class ProbesController {
     return prometheusText(await this.healthMonitor.statusOrNull(), this.version.version);
   }
 
-  private async answer(probe: Probe, response: Response): Promise<ProbeAnswer> {
-    const answer = answerProbe(probe, await this.healthMonitor.statusOrNull());
+  private async answer(probe: Probe, response: Response, limitMs: number = LIMITS.statusMs): Promise<ProbeAnswer> {
+    const status = await this.healthMonitor.withinOrNull(limitMs, () => this.healthMonitor.status());
+    const answer = answerProbe(probe, status);
     response.status(answer.ok ? 200 : 503);
     return answer;
   }

@@ -66,6 +66,12 @@ export class HealthMonitorService {
     return this.status().catch(() => null);
   }
 
+  /** What is asked, when it is answered in time; null otherwise. Never rejects. */
+  async withinOrNull<T>(limitMs: number, ask: (limitMs: number) => Promise<T>): Promise<T | null> {
+    const silence = sleep(limitMs, null, { ref: false });
+    return Promise.race([ask(limitMs).catch(() => null), silence]);
+  }
+
   events(since: number | null, limit: number) {
     return this.ask(EventsQuery, { since, limit });
   }

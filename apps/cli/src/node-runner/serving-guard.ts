@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { type Clock, type Logger, parseServingNote } from '@understudy/platform';
 import { applicationProcesses } from './application-processes.ts';
-import { killAll } from './kill-all.ts';
+import { killAll, signalAll } from './kill-all.ts';
 import { ownPostmaster } from './own-postmaster.ts';
 
 const LOOK_MS = 100;
@@ -19,7 +19,7 @@ export interface GuardedServer {
 }
 
 /**
- * Closes a server whose right to serve has ended and whose health monitor does not close it, because it hangs or is dead: kills the
+ * Closes a server whose right to serve has ended and whose health monitor does not close it, because it hangs or is dead: ends the
  * application and PostgreSQL again and again until the health monitor is back and says that nothing is served, or that it may be.
  * Decision: docs/decisions/0011-witness.md.
  */
@@ -57,10 +57,11 @@ export class ServingGuard {
     if (this.lookedAtMs !== null && nowMs - this.lookedAtMs > STANDSTILL_MS) this.judgesFromMs = nowMs + READ_MS;
     this.lookedAtMs = nowMs;
     const isOver = nowMs >= this.judgesFromMs && this.untilMs !== null && nowMs > this.untilMs;
-    if (isOver && !this.isOver)
+    const isFirst = isOver && !this.isOver;
+    if (isFirst)
       this.logger.error('The right to serve has ended and the health monitor has not closed this server: closing it');
     this.isOver = isOver;
-    if (isOver) this.close();
+    if (isOver) this.close(isFirst);
   }
 
   private async read(): Promise<void> {
@@ -72,8 +73,10 @@ export class ServingGuard {
     }
   }
 
-  private close(): void {
+  /** What was acknowledged shall reach a standby that is still connected: PostgreSQL gets the time of one look for a fast shutdown. */
+  private close(isFirst: boolean): void {
+    killAll(applicationProcesses(this.server.dataDirectory));
     const postmaster = ownPostmaster(this.server.databaseDirectory);
-    killAll([...(postmaster === null ? [] : [postmaster]), ...applicationProcesses(this.server.dataDirectory)]);
+    if (postmaster !== null) signalAll([postmaster], isFirst ? 'SIGINT' : 'SIGKILL');
   }
 }

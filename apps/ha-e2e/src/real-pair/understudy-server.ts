@@ -1,5 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { EventView, OperationView, StatusView } from '@understudy/contracts';
 import { until } from './deadline.ts';
@@ -217,6 +217,17 @@ export class UnderstudyServer {
     const found = this.processes().find(isIt);
     if (!found) throw new Error(`${name} does not run on ${this.description.name}`);
     return found.pid;
+  }
+
+  /** Makes the decision journal one that no health monitor can open; returns what makes it whole again. */
+  breakJournal(): () => void {
+    const file = join(this.dataDirectory, 'journal', 'decisions');
+    renameSync(file, `${file}.kept`);
+    mkdirSync(file);
+    return () => {
+      rmdirSync(file);
+      renameSync(`${file}.kept`, file);
+    };
   }
 
   private asker(): HostAgent {

@@ -83,6 +83,27 @@ scenariosOnRealPair(
     );
 
     scenario(
+      'when the health monitor of the primary is gone for good while the rest of it lives, the runner closes the server and the secondary takes over',
+      { failoverType: 'automatic' },
+      async ({ pair, primary, secondary }) => {
+        const writer = await pair.startWriter();
+        // as on a disk that cannot be written any more: no decision can be kept, so no health monitor stays
+        const restore = primary.breakJournal();
+        primary.host.kill(primary.servicePid('health-monitor'));
+        await secondary.reaches('Secondary Active', { withinMs: 30_000 });
+        await writer.isWriting({ withinMs: 10_000 });
+        expect(primary.host.processes().map(({ name }) => name)).not.toContain('postgres');
+
+        restore();
+        await pair.inSyncSwapped({ withinMs: 90_000 });
+        const { lost } = await pair.finish(writer, secondary);
+        expect(lost).toEqual([]);
+        await secondary.perform('/ha/failback', {}, { withinMs: 30_000 });
+        await pair.inSync({ withinMs: 30_000 });
+      },
+    );
+
+    scenario(
       'when the runner of the active server is killed, nothing of its application is left when the other server may serve, and the pair is in sync again',
       { failoverType: 'automatic' },
       async ({ pair, primary, secondary }) => {

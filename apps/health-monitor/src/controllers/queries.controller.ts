@@ -47,8 +47,8 @@ export class QueriesController {
   }
 
   @MessagePattern(PairStandingQuery.subject)
-  pairStanding(@Payload() { pairId }: z.output<typeof PairStandingQuery.data>) {
-    const { dissolved, replaced, role } = this.monitor.record;
+  async pairStanding(@Payload() { pairId }: z.output<typeof PairStandingQuery.data>) {
+    const { dissolved, replaced, role } = (await this.monitor.decideNow()).record;
     return {
       dissolved: dissolved.includes(pairId),
       replaced: role === 'secondary' && replaced.includes(pairId),

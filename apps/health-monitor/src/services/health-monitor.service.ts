@@ -19,12 +19,12 @@ import {
   WatchPeer,
 } from '@understudy/contracts';
 import {
+  closedByOthersFromMs,
   type Decision,
   HA_STATE_LABELS,
   type HaEvent,
   isServing,
   type OperatorEventType,
-  rightToServeUntilMs,
   type Server,
 } from '@understudy/ha-core';
 import { type DatabasePort, HaHost, type PeerPort } from '@understudy/ha-runtime';
@@ -203,6 +203,11 @@ export class HealthMonitorService {
     return ownStatus(server, this.context());
   }
 
+  /** What it knows once it has decided anew: no answer, when its decisions cannot be kept. */
+  async decideNow(): Promise<Server> {
+    return (await this.submit({ type: 'tick', unixMs: this.env.clock.unixMs() })).server;
+  }
+
   /** What the peer is told in the answer to a beat. */
   ownStatus(): ServerStatus {
     return ownStatus(this.host.view, this.context());
@@ -344,7 +349,7 @@ export class HealthMonitorService {
   /** After the record is durable: the node store, the event list, the operations, the peer. Never throws. */
   private announce(decision: Decision, cause: HaEvent): void {
     const { record } = decision.server;
-    this.right.note(rightOf(decision.server));
+    this.right.note(closedByOthersFromMs(decision.server));
     if (decision.previousState === 'ha-initializing' && record.state !== 'ha-initializing' && record.pairId !== null)
       this.pairing.committed();
     this.operations.follow(decision);
@@ -377,11 +382,4 @@ export class HealthMonitorService {
       unixMs: clock.unixMs(),
     };
   }
-}
-
-/** Until when this server has to be closed by somebody else when it has not closed itself: half of the margin later than it should. */
-function rightOf(server: Server): number | null {
-  const untilMs = rightToServeUntilMs(server);
-  const { witness } = server.settings;
-  return untilMs === null || witness?.kind !== 'nats' ? null : untilMs - witness.fenceMs / 2;
 }

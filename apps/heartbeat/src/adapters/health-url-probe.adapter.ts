@@ -4,23 +4,31 @@ import type { PeerIdentity } from '@understudy/contracts';
 import type { ProbeOutcome, ProbePort } from '../ports/heartbeat.ports.ts';
 
 const BODY_BYTES_MAX = 4096;
-const NO_WORD = { dissolved: false, replaced: false };
+const NO_WORD = { decides: true, dissolved: false, replaced: false };
 
 /**
  * Opens `https://<address>:<healthMonitor>/health` on a new connection. Any HTTP status is an answer; an answer under another
  * certificate than the pinned one is none. Asked as a member of the pair, so that a peer that has dissolved it can say so.
  */
 export class HealthUrlProbe implements ProbePort {
+  constructor(
+    /**
+     * A server whose manager cannot decide any more is closed before another may serve (a lease). Then its gateway's answer is no sign
+     * that it serves. Without that it may well be serving still, and its answer counts.
+     */
+    private readonly closesWithoutManager: boolean,
+  ) {}
+
   open(peer: PeerIdentity, timeoutMs: number): Promise<ProbeOutcome> {
     const url = `https://${peer.address}:${peer.ports.healthMonitor}/health`;
     return new Promise((resolve) => {
       let settled = false;
-      const settle = (answered: boolean, detail: string, standing = NO_WORD) => {
+      const settle = (answered: boolean, detail: string, { dissolved, replaced } = NO_WORD) => {
         if (settled) return;
         settled = true;
         clearTimeout(timer);
         attempt.destroy();
-        resolve({ answered, detail: `${url}: ${detail}`, ...standing });
+        resolve({ answered, detail: `${url}: ${detail}`, dissolved, replaced });
       };
       const timer = setTimeout(() => settle(false, `no answer within ${timeoutMs} ms`), timeoutMs);
       const attempt = request({
@@ -45,7 +53,11 @@ export class HealthUrlProbe implements ProbePort {
           body += chunk;
           if (body.length > BODY_BYTES_MAX) settle(true, status);
         });
-        response.on('end', () => settle(true, status, standingIn(body)));
+        response.on('end', () => {
+          const standing = standingIn(body);
+          if (standing.decides) settle(true, status, standing);
+          else settle(!this.closesWithoutManager, `${status}, and its health monitor does not decide`);
+        });
         response.on('error', () => settle(true, status));
         response.on('close', () => settle(true, status));
       });
@@ -58,8 +70,8 @@ export class HealthUrlProbe implements ProbePort {
 /** What the peer says of the pair. */
 function standingIn(body: string): typeof NO_WORD {
   try {
-    const { dissolved, replaced } = JSON.parse(body) as { dissolved?: unknown; replaced?: unknown };
-    return { dissolved: dissolved === true, replaced: replaced === true };
+    const { decides, dissolved, replaced } = JSON.parse(body) as Record<string, unknown>;
+    return { decides: decides !== false, dissolved: dissolved === true, replaced: replaced === true };
   } catch {
     return NO_WORD;
   }
