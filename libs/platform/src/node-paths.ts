@@ -8,7 +8,7 @@ const LONGEST_SOCKET_DIRECTORY = 107 - 20;
 export class NodePaths {
   constructor(readonly dataDirectory: string) {}
 
-  /** Says whose data directory this is: `{ name, role }`. */
+  /** Says whose data directory this is, and by what the peer knows this server: `{ name, role, address, ports }`. */
   get nodeFile(): string {
     return join(this.dataDirectory, 'node.json');
   }
@@ -54,6 +54,11 @@ export class NodePaths {
   /** `{ pid, startTime, runId, ... }` of the running `node run`. */
   get runnerLock(): string {
     return join(this.run, 'node.json');
+  }
+
+  /** The configuration with which this run of the server was started. */
+  get configuration(): string {
+    return join(this.run, 'node.yaml');
   }
 
   get compileCache(): string {

@@ -66,7 +66,7 @@ function bearsMark(process: string, { configurationFile, dataDirectory }: Server
   try {
     if (`${readlinkSync(`${process}/cwd`)}/`.startsWith(`${dataDirectory}/`)) return true;
     const environment = readFileSync(`${process}/environ`, 'utf8').split('\0');
-    return environment.includes(`UNDERSTUDY_CONFIG_FILE=${configurationFile}`);
+    return environment.some((line) => line.startsWith(`UNDERSTUDY_CONFIG_FILE=${dataDirectory}/`));
   } catch {
     return false;
   }

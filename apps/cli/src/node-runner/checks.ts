@@ -1,12 +1,6 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { createServer } from 'node:net';
-import {
-  findProgram,
-  isLoopback,
-  localBindAddress,
-  type NodeConfiguration,
-  type NodePaths,
-} from '@understudy/platform';
+import { findProgram, isLoopback, localBindAddress, type NodeConfiguration } from '@understudy/platform';
 import { requireDatabaseUser } from './database-user.ts';
 import { NotStartable } from './not-startable.ts';
 import { ownPostmaster } from './own-postmaster.ts';
@@ -68,16 +62,6 @@ function linesOf(check: () => unknown): readonly string[] {
   }
 }
 
-/** Refuses the data directory of another server. */
-export function requireOwnDirectory({ node }: NodeConfiguration, paths: NodePaths): void {
-  if (!existsSync(paths.nodeFile)) return;
-  const owner = readOwner(paths);
-  if (owner.name === node.name && owner.role === node.role) return;
-  throw new NotStartable([
-    `node.dataDirectory: ${paths.dataDirectory} belongs to ${owner.role} "${owner.name}", this configuration is for ${node.role} "${node.name}"; give each server a directory of its own`,
-  ]);
-}
-
 /** Refuses ports that others listen on, all at once, each with its owner. */
 export async function requirePorts({ node, ports, database }: NodeConfiguration, file: string): Promise<void> {
   const local = localBindAddress(node.address);
@@ -125,14 +109,4 @@ function taken(key: string, address: string, port: number, file: string): string
 
 function noSuchAddress(address: string, file: string): string {
   return `${file}: node.address: this machine has no address ${address}; set the address by which the peer reaches this server`;
-}
-
-function readOwner(paths: NodePaths): { name: string; role: string } {
-  try {
-    return JSON.parse(readFileSync(paths.nodeFile, 'utf8')) as { name: string; role: string };
-  } catch {
-    throw new NotStartable([
-      `${paths.nodeFile} cannot be read; it says whose data this is: write {"name":"...","role":"..."}`,
-    ]);
-  }
 }

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -45,17 +46,24 @@ class Server {
     readonly name: string,
     readonly role: 'primary' | 'secondary',
     readonly address: string,
-    more: object = {},
+    private readonly more: object = {},
   ) {
     chmodSync(this.directory, 0o755); // PostgreSQL's user must reach it
-    const node = { name, role, address, dataDirectory: this.paths.dataDirectory, authenticationKeyFile: '/nowhere' };
-    writeFileSync(this.configFile, JSON.stringify({ node, ...more }));
+    this.configure({});
+  }
+
+  /** Writes the configuration file, with other values in the section `node`. */
+  configure(other: object): void {
+    const { name, role, address, paths, more } = this;
+    const own = { name, role, address, dataDirectory: paths.dataDirectory, authenticationKeyFile: '/nowhere' };
+    writeFileSync(this.configFile, JSON.stringify({ node: { ...own, ...other }, ...more }));
   }
 
   start(environment: NodeJS.ProcessEnv = process.env): void {
     const script = `const { runNode } = await import(${JSON.stringify(RUNNER)});
       process.exitCode = await runNode(${JSON.stringify({ configFile: this.configFile, layout: 'separate', services: SERVICES })});`;
     this.errors = '';
+    for (const bus of this.buses.splice(0)) void bus.close();
     const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
       stdio: ['ignore', 'ignore', 'pipe'],
       env: environment,
@@ -104,6 +112,7 @@ class Server {
   }
 
   async running(): Promise<void> {
+    rmSync(this.paths.busCredentials, { force: true });
     this.start();
     await until(() => existsSync(this.paths.busCredentials), 10_000);
     await until(() => this.isWell(), 20_000);
@@ -242,6 +251,24 @@ describe('a server that cannot be started', () => {
     expect(server.errors).not.toContain('    at ');
   });
 
+  it.each([
+    ['node.name', { name: 'omega' }, {}, 'is omega, but this server is paired with alpha'],
+    ['node.address', { address: '127.0.77.9' }, {}, 'is 127.0.77.9, but this server is paired with 127.0.77.3'],
+    ['ports.database', {}, { database: 5433 }, 'is 5433, but this server is paired with 5432'],
+  ])('says that a paired server keeps its %s, and how to change it', async (key, node, ports, expected) => {
+    server = new Server('alpha', 'primary', '127.0.77.3', { ports });
+    const known = { name: 'alpha', role: 'primary', address: '127.0.77.3', ports: { database: 5432 } };
+    mkdirSync(server.paths.identity, { recursive: true });
+    writeFileSync(server.paths.nodeFile, JSON.stringify(known));
+    writeFileSync(server.paths.peer, '{}');
+    server.configure(node);
+    server.start();
+    expect(await server.ends()).toBe(2);
+    expect(server.errors).toContain(`${server.configFile}: ${key} ${expected}`);
+    expect(server.errors).toContain('remove HA first');
+    expect(JSON.parse(readFileSync(server.paths.nodeFile, 'utf8'))).toEqual(known);
+  });
+
   it('says so for an address this machine does not have', async () => {
     server = new Server('alpha', 'primary', '192.0.2.1');
     server.start();
@@ -259,6 +286,35 @@ describe('a server that cannot be started', () => {
     expect(server.errors).toContain(`(pid ${process.pid})`);
     await new Promise((resolve) => listener.close(resolve));
   });
+});
+
+describe('a server that is not paired', () => {
+  const server = new Server('alpha', 'primary', '127.0.77.6');
+  afterAll(() => server.remove(), 20_000);
+
+  it('may get another name and another address, and has a certificate for them', async () => {
+    await server.running();
+    const certificateOf = () => new X509Certificate(readFileSync(server.paths.certificate));
+    expect(certificateOf().checkIP('127.0.77.6')).toBe('127.0.77.6');
+    server.process?.kill('SIGTERM');
+    expect(await server.ends()).toBe(0);
+    server.configure({ name: 'gamma' });
+    await server.running();
+    expect(certificateOf().subject).toContain('understudy-gamma');
+    server.process?.kill('SIGTERM');
+    expect(await server.ends()).toBe(0);
+    server.configure({ name: 'gamma', address: '127.0.77.7' });
+    await server.running();
+    expect(certificateOf().checkIP('127.0.77.7')).toBe('127.0.77.7');
+  }, 60_000);
+
+  it('goes on with the configuration of its start when the file is broken meanwhile', async () => {
+    writeFileSync(server.configFile, 'node: {');
+    const before = server.pidOf('notifier');
+    process.kill(before, 'SIGKILL');
+    await until(() => server.pidOf('notifier') !== before, 10_000);
+    await until(() => server.isWell(), 20_000);
+  }, 40_000);
 });
 
 describe('two servers that have pinned each other', () => {

@@ -182,11 +182,11 @@ export class NodeRunner {
   }
 
   private serviceCommand(name: string): ChildCommand {
-    const { configurationFile, paths, runId } = this.node;
+    const { paths, runId } = this.node;
     const environment = {
       NODE_ENV: 'production',
       ...process.env,
-      UNDERSTUDY_CONFIG_FILE: configurationFile,
+      UNDERSTUDY_CONFIG_FILE: paths.configuration,
       UNDERSTUDY_RUN_ID: runId,
       NODE_COMPILE_CACHE: paths.compileCache,
     };

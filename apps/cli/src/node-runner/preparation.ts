@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, lstatSync, mkdirSync, readFileSync } from 'node:fs';
 import {
   databaseParameterProblems,
-  ensureOwnIdentity,
   formatProblem,
   loadConfiguration,
   localBindAddress,
@@ -11,15 +10,15 @@ import {
   SystemClock,
   writeFileAtomically,
 } from '@understudy/platform';
-import { findPrograms, type Programs, requireOwnDirectory, requirePorts } from './checks.ts';
+import { findPrograms, type Programs, requirePorts } from './checks.ts';
 import { requireDatabaseUser } from './database-user.ts';
 import { endLeftovers } from './leftovers.ts';
 import { NotStartable } from './not-startable.ts';
+import { ensureOwnServer, requireOwnServer } from './own-server.ts';
 import { releaseRunnerLock, requireOwnLock, takeRunnerLock } from './runner-lock.ts';
 
 /** What `node run` has found and made before it starts anything. */
 export interface PreparedNode {
-  readonly configurationFile: string;
   readonly configuration: NodeConfiguration;
   readonly paths: NodePaths;
   readonly runId: string;
@@ -40,16 +39,16 @@ export async function prepareNode(configurationFile: string, environment: NodeJS
   const programs = findPrograms(configuration, environment.PATH ?? '');
   const runId = crypto.randomUUID();
   try {
-    requireOwnDirectory(configuration, paths);
+    requireOwnServer(configuration, paths, configurationFile);
     requireDatabaseUser(configuration);
     mkdirSync(paths.run, { recursive: true });
     await endLeftovers(takeRunnerLock(paths, runId), paths, new SystemClock());
     await requirePorts(configuration, configurationFile);
     makeDirectories(paths);
-    const credentials = await makeFiles(configuration, paths);
+    const credentials = await makeFiles(configuration, configurationFile, paths);
     requireOwnLock(paths);
     const localAddress = localBindAddress(configuration.node.address);
-    return { configurationFile, configuration, paths, runId, programs, localAddress, ...credentials };
+    return { configuration, paths, runId, programs, localAddress, ...credentials };
   } catch (error) {
     releaseRunnerLock(paths);
     throw startable(error, paths);
@@ -72,11 +71,12 @@ function makeDirectories(paths: NodePaths): void {
   throw new NotStartable([`${paths.sockets} was made by somebody else; remove it`]);
 }
 
-async function makeFiles({ node, ports }: NodeConfiguration, paths: NodePaths) {
-  const { name, role, address } = node;
-  if (!existsSync(paths.nodeFile)) await writeFileAtomically(paths.nodeFile, `${JSON.stringify({ name, role })}\n`);
-  await ensureOwnIdentity(paths, { name, address });
-  const host = localBindAddress(address);
+async function makeFiles(configuration: NodeConfiguration, configurationFile: string, paths: NodePaths) {
+  const { node, ports } = configuration;
+  await ensureOwnServer(configuration, paths);
+  // what is edited meanwhile counts at the next start of the server, not at that of one of its services
+  await writeFileAtomically(paths.configuration, readFileSync(configurationFile), { mode: 0o600 });
+  const host = localBindAddress(node.address);
   const bus = { user: 'understudy', password: passwordIn(paths.busCredentials) };
   const store = { password: passwordIn(paths.storeCredentials) };
   const secret = { mode: 0o600 };

@@ -33,8 +33,8 @@ export function dataDirectoryOf(host: Host, description: ServerDescription): str
   return join(host.directory, description.name);
 }
 
-/** Writes a server's configuration file, and the key of a secondary, and returns the file's path. */
-export function writeConfiguration(host: Host, description: ServerDescription): string {
+/** Writes a server's configuration file, and the key of a secondary, and returns the file's path. `node`: other values of that section. */
+export function writeConfiguration(host: Host, description: ServerDescription, node: object = {}): string {
   const directory = join(host.directory, 'etc');
   mkdirSync(directory, { recursive: true });
   const keyFile = join(directory, 'authentication.key');
@@ -46,6 +46,7 @@ export function writeConfiguration(host: Host, description: ServerDescription): 
       address: host.address,
       dataDirectory: dataDirectoryOf(host, description),
       ...(description.role === 'secondary' ? { authenticationKeyFile: keyFile } : {}),
+      ...node,
     },
     heartbeat: description.heartbeat,
     failover: { minimumSecondsBetween: 0 },

@@ -122,6 +122,11 @@ export const STATE_SEQUENCES = {
     primary: [['Primary Active', 'HA Not Configured']],
     secondary: [['Secondary Syncing', 'HA Not Configured']],
   },
+  'IPC-1': {
+    spec: 'Reset the Server IP Address or Host Name',
+    primary: [['Primary Active', 'HA Not Configured', 'HA Initializing', 'Primary Active']],
+    secondary: [['Secondary Syncing', 'HA Not Configured', 'HA Initializing', 'Secondary Syncing']],
+  },
   'BDX-1': {
     spec: 'Both Servers are Down and Secondary Server Will Not Restart',
     primary: [

@@ -43,9 +43,12 @@ export class UnderstudyServer {
     return dataDirectoryOf(this.host, this.description);
   }
 
-  /** Starts what an init system would start when the host boots. Returns at once. `binds`: files shown to it in place of others. */
-  boot(options: { readonly binds?: Readonly<Record<string, string>> } = {}): void {
-    const configuration = writeConfiguration(this.host, this.description);
+  /**
+   * Starts what an init system would start when the host boots. Returns at once. `binds`: files shown to it in place of others; `node`: other
+   * values in that section of its configuration.
+   */
+  boot({ node, ...options }: { readonly binds?: Readonly<Record<string, string>>; readonly node?: object } = {}): void {
+    const configuration = writeConfiguration(this.host, this.description, node);
     const command = [ENTRY_POINT, 'node', 'run', '--config', configuration, '--layout', this.layout];
     this.runner = this.host.start(command, { log: `${this.description.name}.log`, ...options });
   }

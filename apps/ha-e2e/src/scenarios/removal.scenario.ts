@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from '@jest/globals';
+import { until } from '../real-pair/deadline.ts';
 import { scenariosOnRealPair } from './scenario.ts';
 
 const REMOVE = { method: 'DELETE', withinMs: 30_000 } as const;
@@ -35,6 +36,30 @@ scenariosOnRealPair('the end of a pair', {}, (scenario) => {
       await pair.conformsTo('REG-OK');
       const { lost } = await pair.finish(writer, primary);
       expect(lost).toEqual([]);
+    },
+  );
+
+  // Spec: "Reset the Server IP Address or Host Name".
+  scenario(
+    'a paired server does not start under another name; when HA was removed it does, and is registered under it',
+    { failoverType: 'manual' },
+    async ({ pair, primary, secondary }) => {
+      await secondary.stop({ withinMs: 30_000 });
+      secondary.boot({ node: { name: 'gamma' } });
+      await until('the secondary is not started', { withinMs: 10_000 }, () => secondary.runnerPid() === null);
+      secondary.boot();
+      await pair.inSync({ withinMs: 60_000 });
+
+      await pair.mark();
+      await primary.perform('/ha/configuration', {}, REMOVE);
+      await secondary.canBePaired({ withinMs: 15_000 });
+      await secondary.stop({ withinMs: 30_000 });
+      secondary.boot({ node: { name: 'gamma' } });
+      await secondary.canBePaired({ withinMs: 30_000 });
+      await pair.register('manual');
+      await pair.inSync({ withinMs: 60_000 });
+      await pair.conformsTo('IPC-1');
+      expect((await primary.status())?.peer?.name).toBe('gamma');
     },
   );
 
