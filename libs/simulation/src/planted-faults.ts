@@ -21,6 +21,15 @@ export const PLANTED_FAULTS: Readonly<Record<string, (pair: SimulatedPair) => vo
   'what comes late is opened all the same': ({ servers }) => {
     for (const server of servers) Object.defineProperty(server, 'isKeptClosed', { get: () => false });
   },
+  'a tick after each decision, in no time': ({ servers }) => {
+    for (const server of servers) {
+      const announced = server.announced.bind(server);
+      server.announced = (decision, cause) => {
+        announced(decision, cause);
+        server.tell({ type: 'tick', unixMs: 0 });
+      };
+    }
+  },
   'nothing is set aside': ({ servers }) => {
     for (const { database } of servers) database.setAside.set = () => database.setAside;
   },

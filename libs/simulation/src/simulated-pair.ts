@@ -12,6 +12,8 @@ import { VirtualClock } from './virtual-clock.ts';
 import { reachOn } from './wal.ts';
 
 const WRITE_MS = 500;
+/** Far more than any moment has: what waited for a record that took minutes is decided at once. */
+const DECISIONS_IN_A_MOMENT = 100_000;
 
 /** Which pair is simulated. */
 export interface PairVariant {
@@ -58,6 +60,7 @@ export class SimulatedPair {
   readonly seen: Seen = { bothSinceMs: 0, actionsLookedAtMs: 0, epochs: { primary: 0, secondary: 0 } };
   private readonly lease: WitnessTiming;
   private timelines = 0;
+  private moment = { atMs: 0, decisions: 0 };
   private pairs = 0;
 
   constructor(
@@ -277,7 +280,19 @@ export class SimulatedPair {
 
   private decided(server: SimulatedServer, decision: Decision, cause: HaEvent): void {
     this.tally.decided(decision);
+    this.limitDecisions(server, decision);
     if (decision.rule !== null || decision.refusal !== null) this.trace.decided(server, decision, cause);
+  }
+
+  /** Time goes on only when nothing more happens: two servers that answer each other for ever would keep it from doing so. */
+  private limitDecisions(server: SimulatedServer, { rule }: Decision): void {
+    const { nowMs } = this.clock;
+    if (this.moment.atMs !== nowMs) this.moment = { atMs: nowMs, decisions: 0 };
+    this.moment.decisions += 1;
+    if (this.moment.decisions > DECISIONS_IN_A_MOMENT)
+      throw new Error(
+        `${this.moment.decisions} decisions in no time, the last by ${rule?.id ?? 'no rule'} in ${server.record.state}`,
+      );
   }
 }
 
