@@ -10,6 +10,7 @@ import { namespacesAreAvailable } from '../real-pair/namespaces.ts';
 import type { HeartbeatTimes } from '../real-pair/node-configuration.ts';
 import { RealPair } from '../real-pair/real-pair.ts';
 import type { Layout } from '../real-pair/understudy-server.ts';
+import { WITNESS_SECTION, Witness } from '../real-pair/witness.ts';
 import { accountOf } from '../scenarios/account.ts';
 import { backToNormal, measure } from './faults.ts';
 import { footprintsOf } from './footprint.ts';
@@ -18,6 +19,14 @@ import { type BenchReport, describeMachine, partVersions, toMarkdown } from './r
 
 const TIGHT_TIMES: HeartbeatTimes = { intervalSeconds: 1, missedLimit: 3, graceSeconds: 2, probeTimeoutSeconds: 1 };
 const DEFAULT_TIMES: HeartbeatTimes = { intervalSeconds: 5, missedLimit: 3, graceSeconds: 10, probeTimeoutSeconds: 5 };
+/** As quick as it can safely be: with the shortest lease that `config check` allows for these beats. */
+const QUICK_TIMES: HeartbeatTimes = {
+  intervalSeconds: 0.25,
+  missedLimit: 3,
+  graceSeconds: 0,
+  probeTimeoutSeconds: 0.25,
+};
+const QUICK_WITNESS = { ...WITNESS_SECTION, leaseSeconds: 1 };
 const SETTLE_MS = 15_000;
 /** A PostgreSQL that dies three times within a minute counts as one that cannot be kept running, and is failed over from. */
 const BETWEEN_KILLS_MS = 30_000;
@@ -50,7 +59,9 @@ function progress(text: string): void {
 
 async function build(times: HeartbeatTimes, wanted: Layout): Promise<RealPair> {
   pair?.destroy();
-  pair = new RealPair({ layout: wanted, heartbeat: times, application: false });
+  const sections = times === QUICK_TIMES ? { witness: QUICK_WITNESS } : {};
+  pair = new RealPair({ layout: wanted, heartbeat: times, application: false, sections });
+  if (times === QUICK_TIMES) await new Witness(pair.stage.n3).start();
   await pair.start('automatic');
   await backToNormal(pair);
   progress(`pair is up (${wanted}, ${JSON.stringify(times)})`);
@@ -92,6 +103,11 @@ async function measureIdle(): Promise<void> {
   }
 }
 
+function timesOf(kind: BenchKind): HeartbeatTimes {
+  if (kind.endsWith('-quick')) return QUICK_TIMES;
+  return kind === 'host-death-default-timers' ? DEFAULT_TIMES : TIGHT_TIMES;
+}
+
 function timesText({ intervalSeconds, missedLimit, graceSeconds, probeTimeoutSeconds }: HeartbeatTimes): string {
   return `${intervalSeconds} s x ${missedLimit}, ${graceSeconds} s wait, ${probeTimeoutSeconds} s probe`;
 }
@@ -103,7 +119,7 @@ function report(): BenchReport {
     versions: partVersions(),
     settings: {
       layout,
-      detection: `${timesText(TIGHT_TIMES)} (default timers: ${timesText(DEFAULT_TIMES)})`,
+      detection: `${timesText(TIGHT_TIMES)} (default timers: ${timesText(DEFAULT_TIMES)}; quick: ${timesText(QUICK_TIMES)}, a lease of ${QUICK_WITNESS.leaseSeconds} s)`,
       client: 'one new connection every 50 ms, 0.5 s connect timeout, 1 s acknowledgement timeout',
       replication: 'async',
     },
@@ -126,14 +142,11 @@ if (layout !== 'separate' && layout !== 'composed') fail('--layout is separate o
 
 try {
   const faults = kinds.filter((kind) => kind !== 'idle');
-  await measureAll(
-    faults.filter((kind) => kind !== 'host-death-default-timers'),
-    TIGHT_TIMES,
-  );
-  await measureAll(
-    faults.filter((kind) => kind === 'host-death-default-timers'),
-    DEFAULT_TIMES,
-  );
+  for (const times of [TIGHT_TIMES, DEFAULT_TIMES, QUICK_TIMES])
+    await measureAll(
+      faults.filter((kind) => timesOf(kind) === times),
+      times,
+    );
   if (kinds.includes('idle')) await measureIdle();
 } finally {
   pair?.destroy();

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { loadavg } from 'node:os';
 import { monotonicMs, pause, until } from '../real-pair/deadline.ts';
 import type { RealPair } from '../real-pair/real-pair.ts';
@@ -10,8 +11,12 @@ const REJOIN_LIMIT_MS = 90_000;
 const STEADY_MS = 3000;
 const DOWN_BEFORE_BOOT_MS = 2000;
 
-/** How long the link stays cut after the secondary's first acknowledged write. */
-const CUT_AFTER_TAKEOVER_MS = 10_000;
+/** How long the link stays cut once writes are acknowledged again. */
+const CUT_MS = 10_000;
+const LONG_CUT_MS = 57_000;
+const BUSY_MS = 10 * 60_000;
+/** Endless loops beside the pair: with its own processes a load of about this. */
+const BUSY_LOOPS = 15;
 
 /** What is done to the pair. Returns how the server that went away comes back, when one does. */
 interface Fault {
@@ -84,6 +89,7 @@ async function prepare(pair: RealPair, kind: Exclude<BenchKind, 'idle'>): Promis
       };
     case 'host-death':
     case 'host-death-default-timers':
+    case 'host-death-quick':
       return {
         survivor: secondary,
         strike: () => primary.die(),
@@ -96,14 +102,29 @@ async function prepare(pair: RealPair, kind: Exclude<BenchKind, 'idle'>): Promis
           });
         },
       };
-    case 'link-cut': {
+    case 'busy-quick':
+      return {
+        survivor: primary,
+        strike: async () => {
+          const loops = Array.from({ length: BUSY_LOOPS }, () =>
+            spawn(process.execPath, ['-e', 'for(;;);'], { stdio: 'ignore' }),
+          );
+          const { epoch } = (await primary.status()) ?? { epoch: 0 };
+          await pause(BUSY_MS);
+          for (const loop of loops) loop.kill('SIGKILL');
+          const after = (await primary.shows('itself', { withinMs: 30_000 }, () => true)).epoch;
+          if (after !== epoch) throw new Error(`the role has moved without a fault: epoch ${epoch}, then ${after}`);
+        },
+      };
+    case 'link-cut':
+    case 'link-cut-quick': {
       const innerWriter = await pair.startWriter([`${primary.host.address}:5432`], primary.host);
       return {
         survivor: secondary,
         innerWriter,
         strike: () => primary.host.cutLink(),
         comeBack: async () => {
-          await pause(CUT_AFTER_TAKEOVER_MS);
+          await pause(kind === 'link-cut' ? CUT_MS : LONG_CUT_MS);
           primary.host.healLink();
           return since(() => pair.streams(secondary, primary, { withinMs: REJOIN_LIMIT_MS }));
         },

@@ -26,6 +26,9 @@ export const BENCH_KINDS = [
   'host-death',
   'link-cut',
   'host-death-default-timers',
+  'host-death-quick',
+  'link-cut-quick',
+  'busy-quick',
   'idle',
 ] as const;
 export type BenchKind = (typeof BENCH_KINDS)[number];

@@ -22,6 +22,9 @@ const TITLES: Readonly<Record<string, string>> = {
   'host-death': 'host death',
   'link-cut': 'link cut',
   'host-death-default-timers': 'host death, default timers',
+  'host-death-quick': 'host death, quick timers and a witness',
+  'link-cut-quick': 'link cut for 60 s, quick timers and a witness',
+  'busy-quick': 'nothing but a busy machine (load 15) for 10 minutes, quick timers and a witness',
 };
 
 /** Processor, memory and kernel of this machine in one line. */
