@@ -218,6 +218,16 @@ describe('long work', () => {
     expect(await run('ha', 'failback', '--yes')).toMatchObject({ code: 1, err: 'this server is not active\n' });
   });
 
+  it('names its own options where the server names fields, and tells a refusal as JSON too', async () => {
+    const detail = 'Invalid input: /minutes is above 1440, a day.';
+    answers = { 'POST /ha/maintenance': [{ status: 422, code: 'invalid-input', detail }] };
+    const said = 'Invalid input: --minutes is above 1440, a day.';
+    const words = ['ha', 'maintenance', 'start', '--minutes', '2000', '--reason', 'disks'];
+    expect(await run(...words)).toEqual({ code: 2, out: '', err: `${said}\n` });
+    const { out } = await run(...words, '--json');
+    expect(JSON.parse(out)).toEqual({ error: { code: 'invalid-input', message: said } });
+  });
+
   it('asks for --yes where nobody can be asked', async () => {
     answers = { 'GET /ha/status': [STATUS] };
     expect(await run('ha', 'remove')).toMatchObject({ code: 2, err: expect.stringContaining('--yes') });

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Argument, Command, CommanderError, Option } from 'commander';
 import { CliError, EXIT } from './cli-error.ts';
+import { sayJson } from './rendering/output.ts';
 
 type Options = Record<string, unknown>;
 
@@ -19,19 +20,38 @@ export async function runCli(args: readonly string[]): Promise<number> {
     await program.parseAsync(args, { from: 'user' });
     return exitCode;
   } catch (error) {
-    return explain(error);
+    return explain(error, args.includes('--json'));
   }
 }
 
-function explain(error: unknown): number {
+/** What a server says in the words of REST, in the words of this command line. */
+const WORDS_OF_REST: Readonly<Record<string, string>> = {
+  acceptDataLoss: '--accept-data-loss',
+  '/secondaryAddress': '--secondary',
+  '/emailAddresses': '--email',
+  '/virtualIp/ipv4': '--virtual-ip',
+  '/virtualIp/ipv6': '--virtual-ip6',
+  '/failoverType': '--failover-type',
+  '/authenticationKey': 'the authentication key',
+  '/confirm': '--confirm',
+  '/minutes': '--minutes',
+  '/reason': '--reason',
+  '#query/limit': '--limit',
+  '#query/since': '--since',
+};
+
+function explain(error: unknown, asJson: boolean): number {
   if (error instanceof CommanderError) {
     const isAsked = ['commander.helpDisplayed', 'commander.version'].includes(error.code);
     return isAsked || error.exitCode === 0 ? EXIT.done : EXIT.usage;
   }
   if (error instanceof CliError) {
-    // what a server says in the words of REST, in the words of this command line
-    if (error.message !== '')
-      process.stderr.write(`${error.message.replaceAll('acceptDataLoss', '--accept-data-loss')}\n`);
+    if (error.message === '') return error.exitCode; // it has been said
+    let message = error.message;
+    for (const [word, option] of Object.entries(WORDS_OF_REST)) message = message.replaceAll(word, option);
+    process.stderr.write(`${message}\n`);
+    const code = 'code' in error && error.code !== '' ? { code: error.code } : {};
+    if (asJson) sayJson({ error: { ...code, message } });
     return error.exitCode;
   }
   process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);

@@ -2,13 +2,34 @@ import { describe, expect, it } from '@jest/globals';
 import type { StatusView } from '@understudy/contracts';
 import { STATUS } from '../testing/everyday-status.ts';
 import { FailedAttempts } from './attempts.ts';
+import { RegisterInput } from './inputs.ts';
 import { prometheusText } from './metrics.ts';
 import { openApiDocument } from './openapi.ts';
 import { loginPage, statusPage } from './page.ts';
 import { answerProbe } from './probes.ts';
+import { parseInput } from './problem.ts';
 import { RateLimit } from './rate-limit.ts';
 import { methodsAt, type Route } from './route.ts';
 import { ROUTES, ROUTES_TO_COME } from './routes.ts';
+
+describe('an input', () => {
+  it('that is not valid is told field by field, with what would be', () => {
+    const told = (input: unknown) => {
+      try {
+        parseInput(RegisterInput, input);
+      } catch (error) {
+        return (error as Error).message;
+      }
+    };
+    const types = 'expected one of "manual"|"automatic"|"observe"';
+    expect(told({ authenticationKey: 7 })).toBe(
+      `Invalid input: /secondaryAddress is required; /authenticationKey is not valid: expected string, received number; /failoverType is required: ${types}.`,
+    );
+    expect(told({ secondaryAddress: 'a', authenticationKey: 'k', failoverType: 'auto' })).toBe(
+      `Invalid input: /failoverType is not valid: ${types}.`,
+    );
+  });
+});
 
 describe('failed attempts', () => {
   it('wait twice as long each time, up to the bound, and are forgotten', () => {

@@ -108,20 +108,25 @@ export function healthMonitorSilent(reason: string): ProblemError {
 export function parseInput<Schema extends z.ZodType>(schema: Schema, input: unknown, root = ''): z.output<Schema> {
   const parsed = schema.safeParse(input);
   if (parsed.success) return parsed.data;
-  const errors = parsed.error.issues.flatMap((issue) => fieldProblems(issue, root));
+  const errors = parsed.error.issues.flatMap((issue) => fieldProblems(issue, input, root));
   const names = errors.map(({ pointer, message }) => `${pointer === '' ? 'the body' : pointer} ${message}`);
   throw new ProblemError(422, 'invalid-input', `Invalid input: ${names.join('; ')}.`, { errors });
 }
 
-function fieldProblems(issue: z.core.$ZodIssue, root: string): FieldProblem[] {
+function fieldProblems(issue: z.core.$ZodIssue, input: unknown, root: string): FieldProblem[] {
   const pointer = `${root}${issue.path.map((part) => `/${escapePointer(String(part))}`).join('')}`;
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => ({ pointer: `${pointer}/${escapePointer(key)}`, message: 'is not a known field' }));
   }
-  if (issue.code === 'invalid_type' && /received undefined/.test(issue.message)) {
-    return [{ pointer, message: 'is required' }];
-  }
-  return [{ pointer, message: issue.message.replace(/^Invalid input: expected/, 'is not valid: expected') }];
+  const expectation = issue.message.replace(/^Invalid (input|option)(: )?/, '');
+  if (valueAt(input, issue.path) === undefined)
+    return [{ pointer, message: issue.code === 'invalid_value' ? `is required: ${expectation}` : 'is required' }];
+  if (expectation === issue.message) return [{ pointer, message: issue.message }];
+  return [{ pointer, message: expectation === '' ? 'is not valid' : `is not valid: ${expectation}` }];
+}
+
+function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>((value, part) => (value as Record<PropertyKey, unknown> | undefined)?.[part], input);
 }
 
 /** Spec: RFC 6901. */

@@ -111,7 +111,9 @@ export class OrdersController {
 
   @MessagePattern(ChangeConfiguration.subject)
   async changeConfiguration(@Payload() { failoverType, emailAddresses }: Data<typeof ChangeConfiguration>) {
-    if (failoverType !== undefined && failoverType !== this.monitor.record.failoverType) {
+    const { record } = this.monitor;
+    // a secondary refuses it also where there is nothing to change
+    if (failoverType !== undefined && (failoverType !== record.failoverType || record.role === 'secondary')) {
       await this.monitor.order({ type: 'operator-failover-type', failoverType });
     }
     if (emailAddresses !== undefined) await this.pairing.changeEmailAddresses(emailAddresses);

@@ -72,9 +72,12 @@ const DatabaseSchema = z.strictObject({
     .describe('settings of postgresql.conf: name and value'),
   retentionHours: z.number().min(0).default(6).describe('hours of absence after which a full copy is made'),
   replication: z.enum(['async', 'sync']).default('async').describe('async or sync'),
-  walKeepLimit: ByteSizeSchema.default(8 * 1024 ** 3).describe(
-    'the upper bound of WAL kept for an absent peer, e.g. 8GiB',
-  ),
+  walKeepLimit: ByteSizeSchema.refine(
+    (bytes) => bytes < 2 * 1024 ** 5,
+    'is not below 2 PiB, more than PostgreSQL takes',
+  )
+    .default(8 * 1024 ** 3)
+    .describe('the upper bound of WAL kept for an absent peer, e.g. 8GiB'),
   copyRateLimit: ByteSizeSchema.default(0).describe('bytes per second for a full copy; 0 = unlimited'),
 });
 

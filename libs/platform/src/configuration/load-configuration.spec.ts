@@ -104,6 +104,13 @@ describe('a file', () => {
     expect(refused('')).toEqual([expect.stringContaining('node is missing')]);
   });
 
+  it('keeps no more WAL than PostgreSQL can be told to', () => {
+    expect(accepted(`${MINIMAL}database: { walKeepLimit: 1000 TiB }`).database.walKeepLimit).toBe(1000 * 1024 ** 4);
+    expect(refused(`${MINIMAL}database: { walKeepLimit: 2048 TiB }`)).toEqual([
+      expect.stringMatching(/^database\.walKeepLimit is not below 2 PiB/),
+    ]);
+  });
+
   it('has all of its problems reported at once, each with key and remedy', () => {
     const problems = refused(`
       node: { name: Alpha, rolle: primary, address: 0.0.0.0 }
