@@ -56,6 +56,15 @@ describe('rejoining', () => {
   };
   const limits = { forceCopy: false, awaySeconds: null, retentionSeconds: 3600 };
 
+  it.each([
+    [3600, 3600, 'follow'],
+    [3600, 3601, 'copy'],
+    [24 * 3600, 24 * 3600 - 1, 'follow'],
+    [24 * 3600, 24 * 3600, 'copy'],
+  ])('with a retention of %i s and an absence of %i s it is a %s', (retentionSeconds, awaySeconds, method) => {
+    expect(decideRejoin(own, peer, { ...limits, retentionSeconds, awaySeconds }).method).toBe(method);
+  });
+
   it('takes the gentlest way that can work', () => {
     expect(decideRejoin(own, peer, limits)).toMatchObject({ method: 'follow', divergedFrom: null });
     expect(decideRejoin({ ...own, endOfWal: 0x3000001n }, peer, limits)).toMatchObject({

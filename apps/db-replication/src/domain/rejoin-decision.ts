@@ -27,6 +27,9 @@ export interface PeerPast {
   readonly slotLost: boolean;
 }
 
+/** After a day there is a data gap, whatever the retention. Spec: "HA States and Transitions". */
+const DAY_SECONDS = 24 * 3600;
+
 /** What the operator or the configuration says besides. */
 export interface RejoinLimits {
   readonly forceCopy: boolean;
@@ -65,12 +68,11 @@ export function decideRejoin(own: OwnPast, peer: PeerPast, limits: RejoinLimits)
   const divergedFrom = isDiverged ? { timeline: fork.timeline, lsn: forkLsn } : null;
 
   if (limits.forceCopy) return copy('a full copy was asked for', divergedFrom);
-  if (limits.awaySeconds !== null && limits.awaySeconds > limits.retentionSeconds) {
-    return copy(
-      `it was away for ${limits.awaySeconds} s, longer than the ${limits.retentionSeconds} s of retention`,
-      divergedFrom,
-    );
-  }
+  const { awaySeconds, retentionSeconds } = limits;
+  if (awaySeconds !== null && awaySeconds > retentionSeconds)
+    return copy(`it was away for ${awaySeconds} s, longer than the ${retentionSeconds} s of retention`, divergedFrom);
+  if (awaySeconds !== null && awaySeconds >= DAY_SECONDS)
+    return copy(`it was away for ${awaySeconds} s, a day or more`, divergedFrom);
   if (peer.slotLost) return copy('the peer no longer has the WAL kept for this server', divergedFrom);
   // A follower replays its own WAL to the end and needs the peer's from there; a rewound one starts from before the fork.
   const neededFrom = isDiverged ? earlier(own.redoLsn, forkLsn) : own.endOfWal;

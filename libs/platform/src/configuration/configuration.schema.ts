@@ -70,7 +70,12 @@ const DatabaseSchema = z.strictObject({
     )
     .default({})
     .describe('settings of postgresql.conf: name and value'),
-  retentionHours: z.number().min(0).default(6).describe('hours of absence after which a full copy is made'),
+  retentionHours: z
+    .number()
+    .min(0)
+    .max(24)
+    .default(6)
+    .describe('hours of absence after which a full copy is made, at most 24'),
   replication: z.enum(['async', 'sync']).default('async').describe('async or sync'),
   walKeepLimit: ByteSizeSchema.refine(
     (bytes) => bytes < 2 * 1024 ** 5,
