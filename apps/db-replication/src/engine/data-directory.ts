@@ -7,7 +7,7 @@ import { ProgramFailure, type Programs } from '../adapters/programs.ts';
 import { type ControlData, isCleanShutdown, parseControlData, timelineOf, wasWriter } from '../domain/control-data.ts';
 import { FENCING_CONFIGURATION, withoutOwnSettings } from '../domain/server-configuration.ts';
 import { parseTimelineHistory, type TimelineBranch } from '../domain/timeline-history.ts';
-import { historyFileName, recordEnd, segmentName } from '../domain/wal-position.ts';
+import { historyFileName, isSegmentOf, recordEnd, segmentName } from '../domain/wal-position.ts';
 import type { TaskContext } from '../ports/task-context.ts';
 
 /** What was found by reading WAL from a position on. */
@@ -31,6 +31,8 @@ export interface DirectoryShape {
 
 const NOTHING: DirectoryShape = { exists: false, isStandby: false, isOccupied: false, isHalfDone: false };
 const LOOK_LIMIT_MS = 1000;
+/** With what pg_waldump ends where the WAL does: nothing whole follows, or the next file is not there. */
+const WAL_ENDS = /could not find a valid record after|error in WAL record at|could not find file/;
 
 /** PostgreSQL's data directory as it lies on the disk. */
 export class DataDirectory {
@@ -106,12 +108,18 @@ export class DataDirectory {
 
   /**
    * Reads the WAL of a timeline from a position, a boundary of records, to where it ends. As long as it takes: every record is
-   * progress. Rejects only when it is cancelled or cannot be run.
+   * progress. Rejects when it is cancelled, and when the WAL cannot be read, which is not its end.
    */
   async scanWal(timeline: number, from: bigint, control: ControlData, context: TaskContext): Promise<WalScan> {
     let end = from;
     let commits = 0;
-    const args = ['-p', join(this.path, 'pg_wal'), '-t', String(timeline), '-s', formatLsn(from)];
+    const first = segmentName(timeline, from, control.walSegmentBytes);
+    const names = (await this.walFiles()).filter((name) => isSegmentOf(timeline, name) && name >= first).sort();
+    const isBetweenFiles = from % BigInt(control.walSegmentBytes) === 0n;
+    if (isBetweenFiles && names[0] !== first) return { end, commits };
+    // The files are named: of itself pg_waldump takes the size of segments from any, and one that was made in advance is empty.
+    const last = names.at(-1) ?? first;
+    const args = ['-p', join(this.path, 'pg_wal'), '-s', formatLsn(from), first, ...(last > first ? [last] : [])];
     const onOutputLine = (line: string) => {
       const match = /len \(rec\/tot\):\s*\d+\/\s*(\d+).*?lsn: ([0-9A-F]+\/[0-9A-F]+)/.exec(line);
       if (!match) return;
@@ -120,8 +128,7 @@ export class DataDirectory {
       context.advance(1);
     };
     await this.programs.run('pg_waldump', args, { signal: context.signal, onOutputLine }).catch((error: unknown) => {
-      // It always ends with an error where the WAL ends.
-      if (!(error instanceof ProgramFailure) || error.exitCode === null) throw error;
+      if (!(error instanceof ProgramFailure) || !WAL_ENDS.test(error.output)) throw error;
     });
     return { end, commits };
   }

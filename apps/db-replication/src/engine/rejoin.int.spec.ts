@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { mkdir, symlink, truncate, writeFile } from 'node:fs/promises';
+import { chown, mkdir, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it, jest } from '@jest/globals';
 import { parseLsn } from '@understudy/contracts';
@@ -34,6 +34,23 @@ async function diverge(lost: number): Promise<void> {
   await a.begin('after the crash');
 }
 
+/** Empty files after the last one that is written to: which of them all a directory lists first is up to the file system. */
+async function makeSegmentsInAdvance({ settings }: DatabaseServer, count: number): Promise<void> {
+  const folder = join(settings.dataDirectory, 'pg_wal');
+  const last = readdirSync(folder)
+    .filter((name) => /^[0-9A-F]{24}$/.test(name))
+    .sort()
+    .at(-1) as string;
+  const { uid, gid } = await stat(join(folder, last));
+  for (let more = 1; more <= count; more++) {
+    const number = Number.parseInt(last.slice(16), 16) + more;
+    const file = join(folder, last.slice(0, 16) + number.toString(16).toUpperCase().padStart(8, '0'));
+    await writeFile(file, '', { mode: 0o600, flag: 'wx' });
+    await truncate(file, 16 * 1024 * 1024);
+    await chown(file, uid, gid);
+  }
+}
+
 it('names the end of a clean shutdown exactly as the standby has flushed it', async () => {
   await a.query('INSERT INTO item SELECT generate_series(1001, 5000)');
   const { lsn } = await a.perform({ kind: 'stop' });
@@ -56,6 +73,16 @@ it('a crashed server whose WAL the peer has to the end follows as it is, without
   await b.query('INSERT INTO item VALUES (3000)');
   await a.begin('after the crash');
   expect(await a.perform(FOLLOW)).toMatchObject({ method: 'follow', setAside: null, setAsideBytes: 0 });
+  await until(async () => (await a.rows()) === 1001);
+});
+
+it('finds what was committed on one server only beside WAL files that PostgreSQL has made in advance', async () => {
+  await diverge(300);
+  await makeSegmentsInAdvance(a, 60);
+  const result = await a.perform(FOLLOW);
+  expect(result.method).toBe('rewind');
+  const facts = JSON.parse(readFileSync(join(result.setAside as string, 'facts.json'), 'utf8'));
+  expect(facts.committedTransactions).toBeGreaterThanOrEqual(1);
   await until(async () => (await a.rows()) === 1001);
 });
 

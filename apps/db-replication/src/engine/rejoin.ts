@@ -95,7 +95,7 @@ export class Rejoin {
     // Asked again, because it wrote on, and streamed to us, until we stopped.
     const peerPast = { ...(await examinePeer(server)), slotLost };
     const { plan, found } = await this.plan(peerPast, options, context);
-    return { ...found, ...(await this.carryOut(plan, server, peerPast, context)) };
+    return { ...found, ...(await this.carryOut(plan, server, peerPast, options, context)) };
   }
 
   /** Decides, and sets aside what would be lost. A directory that cannot be read is kept as a whole. */
@@ -122,6 +122,7 @@ export class Rejoin {
     plan: RejoinPlan,
     server: PeerServer,
     peerPast: PeerPast,
+    options: { awaySeconds: number | null },
     context: TaskContext,
   ): Promise<Found> {
     if (plan.method === 'copy') return this.copy(server, plan.isForeign ? 'foreign' : 'same', plan.reason, context);
@@ -142,7 +143,11 @@ export class Rejoin {
         code: `${plan.method}-failed`,
         message: `${what}, a full copy is made: ${messageOf(error)}`,
       });
-      return this.copy(server, 'same', what, context);
+      if (plan.method === 'rewind') return this.copy(server, 'same', what, context);
+      // Law 8: it may be further than it seemed, which would be why it cannot follow.
+      await this.stopOrderly(context);
+      const again = await this.plan(peerPast, { ...options, forceCopy: true }, context);
+      return { ...again.found, ...(await this.copy(server, again.plan.isForeign ? 'foreign' : 'same', what, context)) };
     }
   }
 
