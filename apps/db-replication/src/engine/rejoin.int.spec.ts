@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { chown, mkdir, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -84,6 +85,20 @@ it('finds what was committed on one server only beside WAL files that PostgreSQL
   const facts = JSON.parse(readFileSync(join(result.setAside as string, 'facts.json'), 'utf8'));
   expect(facts.committedTransactions).toBeGreaterThanOrEqual(1);
   await until(async () => (await a.rows()) === 1001);
+});
+
+it('sets aside where there is room for it, however many timelines it went through', async () => {
+  await diverge(300);
+  const { setAside } = a.settings.paths;
+  await mkdir(setAside, { recursive: true });
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=40m', 'small', setAside]);
+  try {
+    for (let timeline = 100; timeline < 120; timeline++)
+      await writeFile(join(a.settings.dataDirectory, 'pg_wal', `00000${timeline}.history`), '');
+    expect(await a.perform(FOLLOW)).toMatchObject({ method: 'rewind' });
+  } finally {
+    execFileSync('umount', ['-l', setAside]);
+  }
 });
 
 it('sets aside what was committed on one server only, says how much, and keeps it once', async () => {

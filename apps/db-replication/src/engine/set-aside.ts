@@ -49,7 +49,11 @@ export async function setAside(
     const end = segment.start + BigInt(control.walSegmentBytes);
     return segment.timeline >= from.timeline && end > from.lsn && segment.start < own.endOfWal;
   });
-  await requireRoom(root, names.length * control.walSegmentBytes);
+  const sizes = await Promise.all(names.map(async (name) => (await stat(join(directory.path, 'pg_wal', name))).size));
+  await requireRoom(
+    root,
+    sizes.reduce((sum, size) => sum + size, 0),
+  );
   const folder = join(root, nameOfNow());
   const making = `${folder}.making`;
   await mkdir(making, { recursive: true, mode: 0o700 });
