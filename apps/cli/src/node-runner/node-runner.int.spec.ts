@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -114,7 +114,7 @@ class Server {
   async running(): Promise<void> {
     rmSync(this.paths.busCredentials, { force: true });
     this.start();
-    await until(() => existsSync(this.paths.busCredentials), 10_000);
+    await until(() => existsSync(this.paths.busCredentials), 20_000);
     await until(() => this.isWell(), 20_000);
   }
 
@@ -135,6 +135,22 @@ describe('a server that runs', () => {
     await server.running();
   }, 40_000);
   afterAll(() => server.remove(), 20_000);
+
+  it.each([
+    ['nats-server', 'nats', 4222],
+    ['redis-server', 'redis', 6379],
+  ] as const)(
+    'starts %s again when it is killed and its files are lost',
+    async (name, files, port) => {
+      rmSync(server.paths[files], { recursive: true });
+      const before = server.pidOf(name);
+      process.kill(before, 'SIGKILL');
+      await until(() => ![0, before].includes(server.pidOf(name)), 10_000);
+      await until(() => listens(server.address, port), 15_000);
+      await until(() => server.isWell(), 15_000);
+    },
+    45_000,
+  );
 
   it.each(['nats-server', 'redis-server', ...SERVICES])(
     'starts %s again when it is killed',
@@ -378,6 +394,17 @@ describe('two servers that have pinned each other', () => {
     await until(() => there.connected, 5000);
   }, 60_000);
 });
+
+function listens(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port });
+    socket.once('error', () => resolve(false));
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+  });
+}
 
 async function pin(at: Server, peer: Server): Promise<void> {
   const certificatePem = readFileSync(peer.paths.certificate, 'utf8');

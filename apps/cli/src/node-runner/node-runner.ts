@@ -9,6 +9,7 @@ import { killAll } from './kill-all.ts';
 import { stopAbandonedPostmaster } from './own-postmaster.ts';
 import { PairLink } from './pair-link.ts';
 import type { PreparedNode } from './preparation.ts';
+import { restoreFile } from './restore-file.ts';
 import { RotatingLog } from './rotating-log.ts';
 import { releaseRunnerLock, writeRunnerLock } from './runner-lock.ts';
 import { redisConfiguration } from './server-configurations.ts';
@@ -54,8 +55,14 @@ export class NodeRunner {
   ) {
     const { programs, paths } = node;
     this.pairLink = new PairLink(node, logger);
-    this.nats = this.child(this.serverCommand('nats-server', programs.nats, ['-c', this.pairLink.file]));
-    this.redis = this.child(this.serverCommand('redis-server', programs.redis, [join(paths.redis, 'redis.conf')]));
+    const { file } = this.pairLink;
+    const restoreLink = () => this.pairLink.restore();
+    this.nats = this.child(this.serverCommand('nats-server', programs.nats, ['-c', file], restoreLink));
+    this.redis = this.child(
+      this.serverCommand('redis-server', programs.redis, [this.redisFile], () =>
+        restoreFile(this.redisFile, this.redisText()),
+      ),
+    );
     const chosen = options.services ?? SERVICE_NAMES;
     const order = [...FIRST, ...SERVICE_NAMES.filter((name) => !FIRST.includes(name))].filter((name) =>
       chosen.includes(name),
@@ -80,11 +87,10 @@ export class NodeRunner {
 
   /** Starts everything and returns; what follows (supervision, the pair link) goes on until `stop`. */
   async start(): Promise<void> {
-    const { configuration, paths, runId, localAddress, store } = this.node;
+    const { configuration, runId, localAddress, store } = this.node;
     const { ports, node } = configuration;
     this.logger.info('Starting this server', { name: node.name, role: node.role, runId });
-    const redisSettings = { listen: localAddress, port: ports.store, password: store.password, directory: paths.redis };
-    await writeFileAtomically(join(paths.redis, 'redis.conf'), redisConfiguration(redisSettings), { mode: 0o600 });
+    await writeFileAtomically(this.redisFile, this.redisText(), { mode: 0o600 });
     await this.pairLink.prepare();
     this.nats.start();
     this.redis.start();
@@ -174,11 +180,25 @@ export class NodeRunner {
   }
 
   /** Bus and store end with this process, however it ends. */
-  private serverCommand(name: string, program: string, args: readonly string[]): ChildCommand {
+  private serverCommand(name: string, program: string, args: readonly string[], prepare: () => void): ChildCommand {
     const { setpriv } = this.node.programs;
-    const environment = process.env;
-    if (setpriv === null) return { name, program, args, environment, isService: false };
-    return { name, program: setpriv, args: ['--pdeathsig', 'KILL', program, ...args], environment, isService: false };
+    const command = { name, environment: process.env, isService: false, prepare };
+    if (setpriv === null) return { ...command, program, args };
+    return { ...command, program: setpriv, args: ['--pdeathsig', 'KILL', program, ...args] };
+  }
+
+  private get redisFile(): string {
+    return join(this.node.paths.redis, 'redis.conf');
+  }
+
+  private redisText(): string {
+    const { configuration, paths, localAddress, store } = this.node;
+    return redisConfiguration({
+      listen: localAddress,
+      port: configuration.ports.store,
+      password: store.password,
+      directory: paths.redis,
+    });
   }
 
   private serviceCommand(name: string): ChildCommand {

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { type PeerIdentity, PeerIdentitySchema } from '@understudy/contracts';
 import { type Logger, PeerIdentityFile, writeFileAtomically } from '@understudy/platform';
 import type { PreparedNode } from './preparation.ts';
+import { restoreFile } from './restore-file.ts';
 import { natsConfiguration } from './server-configurations.ts';
 
 /**
@@ -12,6 +13,7 @@ export class PairLink {
   private readonly peerFile: PeerIdentityFile<PeerIdentity>;
   /** What is in force: the file's text and the peer's certificate. */
   private written = '';
+  private files: ReadonlyMap<string, string> = new Map();
   private unfollow: () => void = () => undefined;
 
   constructor(
@@ -49,6 +51,11 @@ export class PairLink {
     this.unfollow();
   }
 
+  /** Brings back the files that NATS reads when they have been removed. */
+  restore(): void {
+    for (const [file, content] of this.files) restoreFile(file, content);
+  }
+
   /** True when it differs from what was in force. */
   private async write(peer: PeerIdentity | null): Promise<boolean> {
     const { configuration, paths, localAddress, bus, store } = this.node;
@@ -74,6 +81,10 @@ export class PairLink {
     if (wanted === this.written) return false;
     if (peer !== null) await writeFileAtomically(peerCertificateFile, peer.certificatePem, { mode: 0o600 });
     await writeFileAtomically(this.file, text, { mode: 0o600 });
+    this.files = new Map([
+      [this.file, text],
+      ...(peer === null ? [] : [[peerCertificateFile, peer.certificatePem] as const]),
+    ]);
     this.written = wanted;
     return true;
   }

@@ -22,6 +22,8 @@ export interface ChildCommand {
   readonly environment: NodeJS.ProcessEnv;
   /** It is a service of ours: it has a channel to this process, and its lines go to our standard output too. */
   readonly isService: boolean;
+  /** Brings back what it needs and somebody has removed; before each start. */
+  readonly prepare?: () => void;
 }
 
 /** A child of the runner that is started again when it ends: at once the first time, then with growing pauses. */
@@ -58,10 +60,11 @@ export class SupervisedChild {
 
   start(): void {
     if (this.stopping || this.child !== null) return;
-    const { name, program, args, environment, isService } = this.command;
+    const { name, program, args, environment, isService, prepare } = this.command;
     this.ended = Promise.withResolvers();
     let child: ChildProcess;
     try {
+      prepare?.();
       child = spawn(program, args, {
         env: environment,
         stdio: isService ? ['ignore', 'pipe', 'pipe', 'ipc'] : ['ignore', 'pipe', 'pipe'],
@@ -69,7 +72,7 @@ export class SupervisedChild {
         detached: true,
       });
     } catch (error) {
-      // for want of memory, say: Node.js throws some of the reasons and reports others
+      // for want of memory or of room on the disk, say: Node.js throws some of the reasons and reports others
       this.logger.error('A part of this server cannot be started', { part: name, error });
       this.startAgain({ code: null, signal: null, upMs: 0 });
       return;
