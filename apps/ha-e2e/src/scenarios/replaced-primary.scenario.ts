@@ -1,6 +1,7 @@
-import { readdirSync, renameSync } from 'node:fs';
+import { readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect } from '@jest/globals';
-import { monotonicMs } from '../real-pair/deadline.ts';
+import { monotonicMs, until } from '../real-pair/deadline.ts';
 import { UnderstudyServer } from '../real-pair/understudy-server.ts';
 import { scenariosOnRealPair } from './scenario.ts';
 
@@ -51,9 +52,14 @@ scenariosOnRealPair('a primary whose machine is lost', {}, (scenario) => {
       expect(pair.application.runsOn(primary.host)).toBe(false);
       expect(readdirSync(primary.dataDirectory)).toContainEqual(expect.stringMatching(/^postgresql\.kept-/));
 
-      // the old disk, in another machine: it finds the secondary, and hears that it was replaced
+      // the old disk, in another machine: it is not started at another address
       const former = new UnderstudyServer(pair.stage.n3, old.description, old.layout);
       renameSync(keptDirectory, former.dataDirectory);
+      former.boot();
+      await until('the old disk is not started', { withinMs: 10_000 }, () => former.runnerPid() === null);
+      // one that does not know its address, as an earlier version left it, finds the secondary and hears that it was replaced
+      const { name, role } = old.description;
+      writeFileSync(join(former.dataDirectory, 'node.json'), JSON.stringify({ name, role }));
       former.boot();
       await former.is('Primary Alone', { withinMs: 60_000 });
       await neverServes(former);
