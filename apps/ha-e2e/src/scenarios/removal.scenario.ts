@@ -60,6 +60,14 @@ scenariosOnRealPair('the end of a pair', {}, (scenario) => {
       await pair.inSync({ withinMs: 60_000 });
       await pair.conformsTo('IPC-1');
       expect((await primary.status())?.peer?.name).toBe('gamma');
+
+      await primary.perform('/ha/configuration', {}, REMOVE);
+      await secondary.canBePaired({ withinMs: 15_000 });
+      await secondary.stop({ withinMs: 30_000 });
+      secondary.boot();
+      await secondary.canBePaired({ withinMs: 30_000 });
+      await pair.register('manual');
+      await pair.inSync({ withinMs: 60_000 });
     },
   );
 
