@@ -29,8 +29,9 @@ export class ProbesController {
     // The peer waits no longer than its probe may take, and has to hear of a manager that is stuck.
     const [answer, standing] = await Promise.all([
       this.answer('health', response, LIMITS.standingMs),
-      this.healthMonitor.withinOrNull(LIMITS.standingMs, (limitMs) =>
-        this.healthMonitor.ask(PairStandingQuery, { pairId: pair }, limitMs),
+      this.healthMonitor.withinOrNull(
+        LIMITS.standingMs,
+        this.healthMonitor.ask(PairStandingQuery, { pairId: pair }, LIMITS.standingMs),
       ),
     ]);
     return { ...answer, decides: standing !== null, ...standing };
@@ -53,7 +54,7 @@ export class ProbesController {
   }
 
   private async answer(probe: Probe, response: Response, limitMs: number = LIMITS.statusMs): Promise<ProbeAnswer> {
-    const status = await this.healthMonitor.withinOrNull(limitMs, () => this.healthMonitor.status());
+    const status = await this.healthMonitor.withinOrNull(limitMs, this.healthMonitor.status());
     const answer = answerProbe(probe, status);
     response.status(answer.ok ? 200 : 503);
     return answer;

@@ -66,10 +66,9 @@ export class HealthMonitorService {
     return this.status().catch(() => null);
   }
 
-  /** What is asked, when it is answered in time; null otherwise. Never rejects. */
-  async withinOrNull<T>(limitMs: number, ask: (limitMs: number) => Promise<T>): Promise<T | null> {
-    const silence = sleep(limitMs, null, { ref: false });
-    return Promise.race([ask(limitMs).catch(() => null), silence]);
+  /** The answer when it comes in time; null otherwise. Never rejects. */
+  withinOrNull<T>(limitMs: number, answer: Promise<T>): Promise<T | null> {
+    return Promise.race([answer.catch(() => null), sleep(limitMs, null, { ref: false })]);
   }
 
   events(since: number | null, limit: number) {

@@ -40,12 +40,12 @@ export function requireOwnServer(configuration: NodeConfiguration, paths: NodePa
 export async function ensureOwnServer(configuration: NodeConfiguration, paths: NodePaths): Promise<void> {
   const { name, role, address } = configuration.node;
   const known = knownServer(paths);
-  const isMoved = known !== null && (known.name !== name || (known.address !== undefined && known.address !== address));
+  const isMoved = known !== null && changesOf(known, configuration).some(({ key }) => key.startsWith('node.'));
   if (isMoved) await unlink(paths.certificate).catch(() => undefined);
   await ensureOwnIdentity(paths, { name, address });
   const ports = Object.fromEntries(PEER_PORTS.map((port) => [port, configuration.ports[port]]));
-  const text = `${JSON.stringify({ name, role, address, ports })}\n`;
-  if (JSON.stringify(known) !== text.trim()) await writeFileAtomically(paths.nodeFile, text);
+  const own = JSON.stringify({ name, role, address, ports });
+  if (JSON.stringify(known) !== own) await writeFileAtomically(paths.nodeFile, `${own}\n`);
 }
 
 function changesOf(known: OwnServer, { node, ports }: NodeConfiguration) {

@@ -11,9 +11,8 @@ import { natsConfiguration } from './server-configurations.ts';
  */
 export class PairLink {
   private readonly peerFile: PeerIdentityFile<PeerIdentity>;
-  /** What is in force: the file's text and the peer's certificate. */
-  private written = '';
-  private files: ReadonlyMap<string, string> = new Map();
+  /** What is in force: the peer's certificate, and the file with its text. */
+  private files: readonly (readonly [file: string, content: string])[] = [];
   private unfollow: () => void = () => undefined;
 
   constructor(
@@ -77,15 +76,11 @@ export class PairLink {
         dial: role === 'secondary' ? { address: peer.address, port: peer.ports.pairLink } : null,
       },
     });
-    const wanted = `${text}\n${peer?.certificatePem ?? ''}`;
-    if (wanted === this.written) return false;
-    if (peer !== null) await writeFileAtomically(peerCertificateFile, peer.certificatePem, { mode: 0o600 });
-    await writeFileAtomically(this.file, text, { mode: 0o600 });
-    this.files = new Map([
-      [this.file, text],
-      ...(peer === null ? [] : [[peerCertificateFile, peer.certificatePem] as const]),
-    ]);
-    this.written = wanted;
+    const certificate = peer === null ? [] : [[peerCertificateFile, peer.certificatePem] as const];
+    const files = [...certificate, [this.file, text] as const];
+    if (JSON.stringify(files) === JSON.stringify(this.files)) return false;
+    for (const [file, content] of files) await writeFileAtomically(file, content, { mode: 0o600 });
+    this.files = files;
     return true;
   }
 }

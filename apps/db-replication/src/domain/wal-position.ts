@@ -39,11 +39,6 @@ export function segmentName(timeline: number, position: bigint, walSegmentBytes:
     .join('');
 }
 
-/** The name is that of a WAL segment file of the timeline. */
-export function isSegmentOf(timeline: number, name: string): boolean {
-  return /^[0-9A-F]{24}$/.test(name) && Number.parseInt(name.slice(0, 8), 16) === timeline;
-}
-
 /** Timeline and first byte of a WAL segment file, null when the name is not a segment's (history, partial and backup files are not). */
 export function parseSegmentName(name: string, walSegmentBytes: number): { timeline: number; start: bigint } | null {
   const match = /^([0-9A-F]{8})([0-9A-F]{8})([0-9A-F]{8})$/.exec(name);

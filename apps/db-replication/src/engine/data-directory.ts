@@ -7,7 +7,7 @@ import { ProgramFailure, type Programs } from '../adapters/programs.ts';
 import { type ControlData, isCleanShutdown, parseControlData, timelineOf, wasWriter } from '../domain/control-data.ts';
 import { FENCING_CONFIGURATION, withoutOwnSettings } from '../domain/server-configuration.ts';
 import { parseTimelineHistory, type TimelineBranch } from '../domain/timeline-history.ts';
-import { historyFileName, isSegmentOf, recordEnd, segmentName } from '../domain/wal-position.ts';
+import { historyFileName, parseSegmentName, recordEnd, segmentName } from '../domain/wal-position.ts';
 import type { TaskContext } from '../ports/task-context.ts';
 
 /** What was found by reading WAL from a position on. */
@@ -113,9 +113,11 @@ export class DataDirectory {
   async scanWal(timeline: number, from: bigint, control: ControlData, context: TaskContext): Promise<WalScan> {
     let end = from;
     let commits = 0;
-    const first = segmentName(timeline, from, control.walSegmentBytes);
-    const names = (await this.walFiles()).filter((name) => isSegmentOf(timeline, name) && name >= first).sort();
-    const isBetweenFiles = from % BigInt(control.walSegmentBytes) === 0n;
+    const { walSegmentBytes } = control;
+    const first = segmentName(timeline, from, walSegmentBytes);
+    const isOurs = (name: string) => parseSegmentName(name, walSegmentBytes)?.timeline === timeline;
+    const names = (await this.walFiles()).filter((name) => isOurs(name) && name >= first).sort();
+    const isBetweenFiles = from % BigInt(walSegmentBytes) === 0n;
     if (isBetweenFiles && names[0] !== first) return { end, commits };
     // The files are named: of itself pg_waldump takes the size of segments from any, and one that was made in advance is empty.
     const last = names.at(-1) ?? first;

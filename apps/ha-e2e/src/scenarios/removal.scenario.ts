@@ -50,24 +50,20 @@ scenariosOnRealPair('the end of a pair', {}, (scenario) => {
       secondary.boot();
       await pair.inSync({ withinMs: 60_000 });
 
+      const registerAnew = async (node: object) => {
+        await primary.perform('/ha/configuration', {}, REMOVE);
+        await secondary.canBePaired({ withinMs: 15_000 });
+        await secondary.stop({ withinMs: 30_000 });
+        secondary.boot({ node });
+        await secondary.canBePaired({ withinMs: 30_000 });
+        await pair.register('manual');
+        await pair.inSync({ withinMs: 60_000 });
+      };
       await pair.mark();
-      await primary.perform('/ha/configuration', {}, REMOVE);
-      await secondary.canBePaired({ withinMs: 15_000 });
-      await secondary.stop({ withinMs: 30_000 });
-      secondary.boot({ node: { name: 'gamma' } });
-      await secondary.canBePaired({ withinMs: 30_000 });
-      await pair.register('manual');
-      await pair.inSync({ withinMs: 60_000 });
+      await registerAnew({ name: 'gamma' });
       await pair.conformsTo('IPC-1');
       expect((await primary.status())?.peer?.name).toBe('gamma');
-
-      await primary.perform('/ha/configuration', {}, REMOVE);
-      await secondary.canBePaired({ withinMs: 15_000 });
-      await secondary.stop({ withinMs: 30_000 });
-      secondary.boot();
-      await secondary.canBePaired({ withinMs: 30_000 });
-      await pair.register('manual');
-      await pair.inSync({ withinMs: 60_000 });
+      await registerAnew({});
     },
   );
 

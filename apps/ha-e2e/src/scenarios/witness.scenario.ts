@@ -3,6 +3,7 @@ import { expect } from '@jest/globals';
 import { until } from '../real-pair/deadline.ts';
 import type { RealPair } from '../real-pair/real-pair.ts';
 import { WITNESS_SECTION, Witness } from '../real-pair/witness.ts';
+import type { Writer } from '../writer/writer.ts';
 import { scenariosOnRealPair } from './scenario.ts';
 
 /** The primary has its lease, the secondary is armed, and each is written to: the primary from within its own host. */
@@ -18,6 +19,15 @@ async function readyForTheCut(pair: RealPair) {
   const outer = await pair.startWriter([`${secondary.host.address}:5432`]);
   await until('the primary is written to', { withinMs: 10_000 }, () => inner.log.acknowledged.length > 5);
   return { inner, outer };
+}
+
+/** The active secondary has every row of the writer, and gives the role back. */
+async function failsBackWithEveryRow(pair: RealPair, writer: Writer): Promise<void> {
+  const { lost } = await pair.finish(writer, pair.secondary);
+  expect(lost).toEqual([]);
+  await pair.stopWriters();
+  await pair.secondary.perform('/ha/failback', {}, { withinMs: 30_000 });
+  await pair.inSync({ withinMs: 30_000 });
 }
 
 scenariosOnRealPair(
@@ -45,11 +55,7 @@ scenariosOnRealPair(
         primary.host.healLink();
         await pair.inSyncSwapped({ withinMs: 60_000 });
         expect(inner.log.acknowledged.at(-1)).toEqual(lastInside);
-        const { lost } = await pair.finish(outer, secondary);
-        expect(lost).toEqual([]);
-        await pair.stopWriters();
-        await secondary.perform('/ha/failback', {}, { withinMs: 30_000 });
-        await pair.inSync({ withinMs: 30_000 });
+        await failsBackWithEveryRow(pair, outer);
       },
     );
 
@@ -74,11 +80,7 @@ scenariosOnRealPair(
         primary.host.healLink();
         await pair.inSyncSwapped({ withinMs: 90_000 });
         expect(inner.log.acknowledged.at(-1)?.atMs).toBeLessThan(firstOutside?.startMs ?? 0);
-        const { lost } = await pair.finish(outer, secondary);
-        expect(lost).toEqual([]);
-        await pair.stopWriters();
-        await secondary.perform('/ha/failback', {}, { withinMs: 30_000 });
-        await pair.inSync({ withinMs: 30_000 });
+        await failsBackWithEveryRow(pair, outer);
       },
     );
 
@@ -96,10 +98,7 @@ scenariosOnRealPair(
 
         restore();
         await pair.inSyncSwapped({ withinMs: 90_000 });
-        const { lost } = await pair.finish(writer, secondary);
-        expect(lost).toEqual([]);
-        await secondary.perform('/ha/failback', {}, { withinMs: 30_000 });
-        await pair.inSync({ withinMs: 30_000 });
+        await failsBackWithEveryRow(pair, writer);
       },
     );
 

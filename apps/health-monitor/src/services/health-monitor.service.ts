@@ -315,7 +315,7 @@ export class HealthMonitorService {
   }
 
   private tick(): void {
-    void this.submit({ type: 'tick', unixMs: this.env.clock.unixMs() }).catch(() => undefined);
+    void this.decideNow().catch(() => undefined);
     this.noticeSilence();
     void this.events.save();
   }
