@@ -1,10 +1,10 @@
 /**
- * How long a client cannot write, and what it loses: `npm run bench:failover -- [--kinds A,B] [--runs 5] [--layout separate]
- * [--idle-seconds 60] [--json FILE]`. Two real servers and a client in network namespaces; root is needed.
+ * How long a client cannot write, and what it loses: `npm run bench:failover`, see `--help`.
+ * Two real servers and a client in network namespaces; root is needed.
  * Markdown goes to stdout, progress to stderr.
  */
 import { writeFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
+import { CommanderError } from 'commander';
 import { pause } from '../real-pair/deadline.ts';
 import { namespacesAreAvailable } from '../real-pair/namespaces.ts';
 import type { HeartbeatTimes } from '../real-pair/node-configuration.ts';
@@ -12,9 +12,10 @@ import { RealPair } from '../real-pair/real-pair.ts';
 import type { Layout } from '../real-pair/understudy-server.ts';
 import { WITNESS_SECTION, Witness } from '../real-pair/witness.ts';
 import { accountOf } from '../scenarios/account.ts';
+import { type BenchOptions, readBenchOptions } from './bench-options.ts';
 import { backToNormal, measure } from './faults.ts';
 import { footprintsOf } from './footprint.ts';
-import { BENCH_KINDS, type BenchKind, type Footprint, type MeasuredRun } from './measured-run.ts';
+import { type BenchKind, type Footprint, type MeasuredRun } from './measured-run.ts';
 import { type BenchReport, describeMachine, partVersions, toMarkdown } from './report.ts';
 
 const TIGHT_TIMES: HeartbeatTimes = { intervalSeconds: 1, missedLimit: 3, graceSeconds: 2, probeTimeoutSeconds: 1 };
@@ -31,22 +32,19 @@ const SETTLE_MS = 15_000;
 /** A PostgreSQL that dies three times within a minute counts as one that cannot be kept running, and is failed over from. */
 const BETWEEN_KILLS_MS = 30_000;
 
-const { values } = parseArgs({
-  options: {
-    kinds: { type: 'string', default: BENCH_KINDS.join(',') },
-    runs: { type: 'string', default: '5' },
-    layout: { type: 'string', default: 'separate' },
-    'idle-seconds': { type: 'string', default: '60' },
-    json: { type: 'string' },
-  },
-});
-const kinds = values.kinds.split(',') as BenchKind[];
-const runsWanted = Number(values.runs);
-const idleSeconds = Number(values['idle-seconds']);
-const layout = values.layout as Layout;
+const { kinds, runs: runsWanted, layout, idleSeconds, json } = optionsOrExit();
 const runs: MeasuredRun[] = [];
 const footprints: Footprint[] = [];
 let pair: RealPair | undefined;
+
+function optionsOrExit(): BenchOptions {
+  try {
+    return readBenchOptions(process.argv.slice(2), (text) => process.stderr.write(text));
+  } catch (error) {
+    if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : 2);
+    throw error;
+  }
+}
 
 function fail(message: string): never {
   process.stderr.write(`bench:failover: ${message}\n`);
@@ -135,10 +133,6 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   });
 }
 if (!namespacesAreAvailable()) fail('needs root, ip and network namespaces');
-const unknown = kinds.filter((kind) => !BENCH_KINDS.includes(kind));
-if (unknown.length > 0) fail(`unknown kinds ${unknown.join(', ')}; there are ${BENCH_KINDS.join(', ')}`);
-if (!(runsWanted >= 1) || !(idleSeconds >= 1)) fail('--runs and --idle-seconds are numbers of at least 1');
-if (layout !== 'separate' && layout !== 'composed') fail('--layout is separate or composed');
 
 try {
   const faults = kinds.filter((kind) => kind !== 'idle');
@@ -150,6 +144,6 @@ try {
   if (kinds.includes('idle')) await measureIdle();
 } finally {
   pair?.destroy();
-  if (values.json) writeFileSync(values.json, `${JSON.stringify(report(), null, 2)}\n`);
+  if (json) writeFileSync(json, `${JSON.stringify(report(), null, 2)}\n`);
   process.stdout.write(toMarkdown(report()));
 }
