@@ -14,6 +14,7 @@ import { OperationsController } from './controllers/operations.controller.ts';
 import { PageController } from './controllers/page.controller.ts';
 import { PairController } from './controllers/pair.controller.ts';
 import { ProbesController } from './controllers/probes.controller.ts';
+import { ReadinessController } from './controllers/readiness.controller.ts';
 import { SessionGuard } from './controllers/session.guard.ts';
 import { Clock } from './ports/clock.port.ts';
 import { LocalFiles } from './ports/local-files.port.ts';
@@ -23,6 +24,7 @@ import { CertificatesService } from './services/certificates.service.ts';
 import { EventFeedService } from './services/event-feed.service.ts';
 import { HealthMonitorService } from './services/health-monitor.service.ts';
 import { LoginService } from './services/login.service.ts';
+import { ReadinessCheckerService } from './services/readiness-checker.service.ts';
 import { RegistrationGateService } from './services/registration-gate.service.ts';
 import { SessionService } from './services/session.service.ts';
 import { VersionService } from './services/version.service.ts';
@@ -50,6 +52,7 @@ export class ApiGatewayModule {
         HaController,
         EventsController,
         OperationsController,
+        ReadinessController,
         CertificatesController,
         PairController,
         ProbesController,
@@ -66,6 +69,7 @@ export class ApiGatewayModule {
         { provide: VersionService, useValue: new VersionService(version, name, ownUrl) },
         { provide: APP_GUARD, useClass: SessionGuard },
         HealthMonitorService,
+        ReadinessCheckerService,
         SessionService,
         LoginService,
         EventFeedService,

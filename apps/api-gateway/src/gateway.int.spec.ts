@@ -6,10 +6,13 @@ import {
   EventsQuery,
   type EventView,
   ForcedFailover,
+  LatestReadinessReport,
   OperationsQuery,
   PairStandingQuery,
+  ReadinessOperationsQuery,
   Register,
   RegistrationProveCommand,
+  StartReadinessChecks,
   StatusQuery,
   VerifyAuthenticationKey,
 } from '@understudy/contracts';
@@ -80,7 +83,8 @@ describe('status and errors', () => {
     ['GET', `${API}/ha/events?limit=0`, {}, 422],
     ['GET', `${API}/alarms`, {}, 501],
     ['GET', `${API}/alarms/7/acknowledge`, {}, 501],
-    ['POST', `${API}/ha/readiness-checks`, { body: {} }, 501],
+    ['POST', `${API}/ha/readiness-checks`, { body: { secondaryAddress: '10.77.0.2' } }, 422],
+    ['GET', `${API}/ha/readiness-checks`, {}, 405],
     ['PATCH', `${API}/ha/maintenance`, { body: {} }, 405],
   ] as const)('%s %s is a problem %#', async (method, path, sent, expected) => {
     const { status, headers, json } = await stage.ask(method, path, sent);
@@ -154,6 +158,34 @@ describe('long work', () => {
       detail: 'replication lag 48 MiB exceeds the limit of 16 MiB',
       code,
     });
+  });
+
+  it('starts readiness checks by their own service, which is asked for their progress', async () => {
+    const check = {
+      id: 'readiness-1',
+      kind: 'readiness-checks',
+      state: 'running' as const,
+      step: 'measuring disk speed',
+      progressPercent: 40,
+      startedAt: STATUS.since,
+      finishedAt: null,
+      error: null,
+    };
+    const path = `${API}/ha/readiness-checks`;
+    expect((await stage.ask('POST', path)).json.detail).toContain('readiness-checker of this server does not answer');
+    play(StartReadinessChecks, () => ({ operationId: check.id }));
+    play(ReadinessOperationsQuery, () => ({ operations: [check] }));
+    play(OperationsQuery, () => ({ operations: [] }));
+    play(LatestReadinessReport, () => {
+      throw new BusError('not-found', 'none yet');
+    });
+    await ready();
+    const { status, json } = await stage.ask('POST', path);
+    expect(status).toBe(202);
+    expect((await stage.ask('GET', json.href)).json).toEqual(check);
+    expect((await stage.ask('GET', `${API}/operations`)).json).toEqual({ operations: [check] });
+    expect((await stage.ask('POST', `${json.href}/cancel`)).status).toBe(409);
+    expect((await stage.ask('GET', `${path}/latest`)).status).toBe(404);
   });
 
   it('cancels', async () => {

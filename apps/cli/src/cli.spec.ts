@@ -276,6 +276,61 @@ it('a refusal names the option of the command line', async () => {
   expect([code, err]).toEqual([1, expect.stringContaining('repeat with --accept-data-loss to go on')]);
 });
 
+describe('ha check-readiness', () => {
+  const check = { name: 'SYSTEM - TIME ZONE', group: 'SYSTEM', lists: ['further'], primary: 'UTC' };
+  const report = {
+    operationId: 'op-1',
+    startedAt: '2026-11-29T12:00:00.000Z',
+    durationMs: 4321,
+    overall: 'warning',
+    comparedWith: '2026-11-28T12:00:00.000Z',
+    checks: [
+      {
+        ...check,
+        status: 'warning',
+        reason: 'the primary is in UTC, the secondary in Asia/Tokyo',
+        impact: 'another time of day',
+        recommendation: 'Set the same.',
+        secondary: 'Asia/Tokyo',
+        previous: { status: 'passed', primary: 'UTC', secondary: 'UTC' },
+      },
+    ],
+  };
+
+  it('runs the checks, and prints each with both values, what to do, and what has changed; a finding is no failure', async () => {
+    answers = {
+      'POST /ha/readiness-checks': [{ operationId: 'op-1' }],
+      'GET /operations/op-1': [operation('running', 'measuring'), operation('succeeded', 'ended')],
+      'GET /ha/readiness-checks/latest': [report],
+    };
+    const { code, out } = await run('ha', 'check-readiness');
+    expect({ code, lines: out.trimEnd().split('\n') }).toEqual({
+      code: 0,
+      lines: [
+        'Warning      SYSTEM - TIME ZONE',
+        '             primary: UTC; secondary: Asia/Tokyo',
+        '             the primary is in UTC, the secondary in Asia/Tokyo',
+        '             impact: another time of day',
+        '             recommendation: Set the same.',
+        '             was: Passed',
+        '[Readiness] Warning: 1 warning (4.3 s, compared with the run of 2026-11-28T12:00:00.000Z)',
+      ],
+    });
+    expect(JSON.parse((await run('--json', 'ha', 'check-readiness')).out)).toEqual(report);
+  });
+
+  it('sends address and key before registration, and wants both', async () => {
+    answers = {
+      'POST /ha/readiness-checks': [{ status: 501, detail: 'not yet available', code: 'not-yet-available' }],
+    };
+    const both = ['--secondary', '10.77.0.2', '--authentication-key-file', keyFile];
+    expect((await run('ha', 'check-readiness', ...both)).code).toBe(1);
+    const body = { secondaryAddress: '10.77.0.2', authenticationKey: 'Correct-Horse-7-Battery' };
+    expect(asked[0]).toMatchObject({ what: 'POST /ha/readiness-checks', body });
+    expect((await run('ha', 'check-readiness', '--secondary', '10.77.0.2')).code).toBe(2);
+  });
+});
+
 describe('usage', () => {
   it.each([
     [['bogus'], 2],

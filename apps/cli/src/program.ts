@@ -153,7 +153,14 @@ function addHa(program: Command): void {
     .option('--limit <count>', 'how many', '100')
     .option('--since <id>', 'only those after this event')
     .action(async (_, command) => (await import('./commands/events.command.ts')).events(all(command)));
-  toCome(ha, 'check-readiness', 'check both servers before registration or failover');
+  ha.command('check-readiness')
+    .description('check both servers; changes nothing, and nothing waits for the result')
+    .option('--secondary <address>', 'before registration: address of the secondary')
+    .option(
+      '--authentication-key-file <file>',
+      'before registration: file with the authentication key of the secondary',
+    )
+    .action(async (_, command) => (await import('./commands/readiness.command.ts')).checkReadiness(all(command)));
   toCome(ha, 'authkey <newKey>', 'change the authentication key');
   ha.command('?', { hidden: true }).action(() => ha.outputHelp());
 }

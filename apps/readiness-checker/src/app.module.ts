@@ -1,6 +1,39 @@
-import { Module } from '@nestjs/common';
+import { type DynamicModule, Module } from '@nestjs/common';
+import { PeerIdentitySchema } from '@understudy/contracts';
+import type { Bus } from '@understudy/messaging';
+import { PeerIdentityFile, type ServiceEnvironment } from '@understudy/platform';
+import { BusPeer } from './adapters/bus-peer.adapter.ts';
+import { diskProbes } from './adapters/disk.adapter.ts';
+import { machineProbes } from './adapters/machine.adapter.ts';
+import { networkProbes } from './adapters/network.adapter.ts';
+import { ReportFile } from './adapters/report-file.adapter.ts';
+import { serviceProbes } from './adapters/services.adapter.ts';
 import { ReadinessCheckerController } from './controllers/readiness-checker.controller.ts';
+import { MeasuringService } from './services/measuring.service.ts';
+import { PairGuard } from './services/pair-guard.ts';
+import { ReadinessService } from './services/readiness.service.ts';
 
 /** The readiness-checker service. */
-@Module({ controllers: [ReadinessCheckerController] })
-export class AppModule {}
+@Module({})
+export class AppModule {
+  static of(env: ServiceEnvironment, bus: Bus): DynamicModule {
+    const { configuration, paths, clock, logger } = env;
+    const { node, readiness, storage } = configuration;
+    const probes = [...machineProbes(env), ...diskProbes(env), ...networkProbes(env), ...serviceProbes(env, bus)];
+    const measuring = new MeasuringService(probes);
+    const peerFile = new PeerIdentityFile(paths.peer, (value) => PeerIdentitySchema.parse(value));
+    const peer = new BusPeer(bus, peerFile);
+    const store = new ReportFile(paths.readinessReport, logger);
+    const requirements = { ...readiness, warnPercent: storage.warnPercent };
+    const service = new ReadinessService(node.role, requirements, measuring, peer, store, clock, logger);
+    return {
+      module: AppModule,
+      controllers: [ReadinessCheckerController],
+      providers: [
+        { provide: ReadinessService, useValue: service },
+        { provide: MeasuringService, useValue: measuring },
+        { provide: PairGuard, useValue: new PairGuard(async () => (await peerFile.read())?.pairId ?? null) },
+      ],
+    };
+  }
+}

@@ -9,6 +9,7 @@ export { effectiveConfigurationForShow } from './configuration/show-configuratio
 export { settingsWithoutEffect } from './configuration/without-effect.ts';
 export { shortestLeaseSeconds, type WitnessTiming, witnessTiming } from './configuration/witness-timing.ts';
 export * from './credentials.ts';
+export * from './file-systems.ts';
 export * from './identity.ts';
 export * from './logger.ts';
 export * from './network.ts';

@@ -70,6 +70,11 @@ export class NodePaths {
     return join(this.dataDirectory, 'journal');
   }
 
+  /** The newest report of the readiness checks. */
+  get readinessReport(): string {
+    return join(this.dataDirectory, 'readiness.json');
+  }
+
   get logs(): string {
     return join(this.dataDirectory, 'logs');
   }

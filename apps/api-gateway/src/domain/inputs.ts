@@ -80,6 +80,13 @@ export const RemoveInput = z.strictObject({
   acceptDataLoss: z.boolean().default(false),
 });
 
+/** Body of POST /ha/readiness-checks: of a pair nothing; before its registration where the secondary is, and its key. */
+export const ReadinessInput = z
+  .strictObject({ secondaryAddress: AddressWithPort.optional(), authenticationKey: AuthenticationKey.optional() })
+  .refine((body) => (body.secondaryAddress === undefined) === (body.authenticationKey === undefined), {
+    message: 'needs secondaryAddress and authenticationKey together',
+  });
+
 /** Body of POST /ha/maintenance. */
 export const MaintenanceInput = z.strictObject({
   minutes: z.number().min(1, 'is below 1').max(1440, 'is above 1440, a day'),

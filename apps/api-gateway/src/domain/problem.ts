@@ -98,10 +98,24 @@ export function problemOfBusError(error: BusErrorBody): ProblemError {
   });
 }
 
-/** The health-monitor of this server is silent: nothing can be said or done. */
-export function healthMonitorSilent(reason: string): ProblemError {
-  const detail = `The health-monitor of this server does not answer (${reason}). It is restarted by itself; try again in a moment.`;
+/** A service of this server is silent: nothing that it has to say or do can be said or done. */
+export function serviceSilent(service: string, reason: string): ProblemError {
+  const detail = `The ${service} of this server does not answer (${reason}). It is restarted by itself; try again in a moment.`;
   return new ProblemError(503, 'unavailable', detail, { headers: { 'retry-after': '1' } });
+}
+
+const SILENT_CODES = new Set(['deadline-exceeded', 'no-responder', 'bus-disconnected', 'overloaded']);
+
+/** What the client is told of an error that a request to a service has ended with, whatever it is. */
+export function problemOfRequest(service: string, error: unknown): ProblemError {
+  const { code, message, retryable, fields } = error as Partial<BusErrorBody>;
+  if (typeof code !== 'string' || SILENT_CODES.has(code)) return serviceSilent(service, message ?? String(error));
+  return problemOfBusError({
+    code,
+    message: message ?? code,
+    retryable: retryable ?? false,
+    ...(fields ? { fields } : {}),
+  });
 }
 
 /** Parses an input or throws a 422 that names every field at once; `root` goes before each pointer. */

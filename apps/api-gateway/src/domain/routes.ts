@@ -5,6 +5,7 @@ import {
   HaConfigurationViewSchema,
   OperationViewSchema,
   ProcessViewSchema,
+  ReadinessReportSchema,
   RegistrationAbandonCommand,
   RegistrationChallengeSchema,
   RegistrationHelloSchema,
@@ -238,6 +239,27 @@ export const ROUTES = {
     status: 200,
     reply: named('Processes', z.object({ processes: z.array(ProcessViewSchema) })),
   },
+  startReadinessChecks: {
+    ...session,
+    method: 'POST',
+    path: `${API}/ha/readiness-checks`,
+    tag: 'Readiness checks',
+    summary: 'Check both servers; nothing waits for the result, and nothing is changed',
+    body: named('ReadinessInput', inputs.ReadinessInput),
+    status: 202,
+    reply: Started,
+    problems: [409, 422, 501],
+  },
+  latestReadinessChecks: {
+    ...session,
+    method: 'GET',
+    path: `${API}/ha/readiness-checks/latest`,
+    tag: 'Readiness checks',
+    summary: 'What the newest run has found, beside the run before',
+    status: 200,
+    reply: named('ReadinessReport', ReadinessReportSchema),
+    problems: [404],
+  },
   certificates: {
     ...session,
     method: 'GET',
@@ -292,8 +314,6 @@ export const ROUTES = {
 
 /** Routes of the contract that answer 501 until the work behind them is there: method, path, and what they are for. */
 export const ROUTES_TO_COME: readonly (Pick<Route, 'method' | 'path'> & { readonly what: string })[] = [
-  { method: 'POST', path: `${API}/ha/readiness-checks`, what: 'Readiness checks' },
-  { method: 'GET', path: `${API}/ha/readiness-checks/latest`, what: 'Readiness checks' },
   { method: 'PUT', path: `${API}/ha/authentication-key`, what: 'Changing the authentication key' },
   { method: 'GET', path: `${API}/logging`, what: 'Log levels' },
   { method: 'PUT', path: `${API}/logging`, what: 'Log levels' },

@@ -4,11 +4,9 @@ import type { BusErrorBody, RequestDefinition, StatusView } from '@understudy/co
 import { EventsQuery, OperationsQuery, StatusQuery } from '@understudy/contracts';
 import type { z } from 'zod';
 import { LIMITS } from '../config.ts';
-import { healthMonitorSilent, type ProblemError, problemOfBusError } from '../domain/problem.ts';
+import { problemOfRequest } from '../domain/problem.ts';
 import { Clock } from '../ports/clock.port.ts';
 import { MessageBus } from '../ports/message-bus.port.ts';
-
-const SILENT_CODES = new Set(['deadline-exceeded', 'no-responder', 'bus-disconnected', 'overloaded']);
 
 const RETRY_MS = 100;
 
@@ -38,7 +36,7 @@ export class HealthMonitorService {
       } catch (error) {
         const { code } = error as Partial<BusErrorBody>;
         const isUndone = code === 'no-responder' || (code === 'bus-disconnected' && definition.kind === 'query');
-        if (!isUndone || this.clock.nowMs() > untilMs) throw problemOf(error);
+        if (!isUndone || this.clock.nowMs() > untilMs) throw problemOfRequest('health-monitor', error);
         await sleep(RETRY_MS);
       }
     }
@@ -78,15 +76,4 @@ export class HealthMonitorService {
   operations() {
     return this.ask(OperationsQuery, {});
   }
-}
-
-function problemOf(error: unknown): ProblemError {
-  const { code, message, retryable, fields } = error as Partial<BusErrorBody>;
-  if (typeof code !== 'string' || SILENT_CODES.has(code)) return healthMonitorSilent(message ?? String(error));
-  return problemOfBusError({
-    code,
-    message: message ?? code,
-    retryable: retryable ?? false,
-    ...(fields ? { fields } : {}),
-  });
 }

@@ -135,6 +135,15 @@ export const ConfigurationFileSchema = z.strictObject({
       checkSeconds: z.number().min(1).default(30).describe('seconds between two checks of the disk'),
     })
     .prefault({}),
+  readiness: z
+    .strictObject({
+      cpus: z.int().min(1).default(2).describe('CPUs that each server needs'),
+      memory: ByteSizeSchema.default(2 * 1024 ** 3).describe('memory that each server needs, e.g. 8GiB'),
+      disk: ByteSizeSchema.default(20 * 1024 ** 3).describe(
+        'size of the disk that the database of each server needs, e.g. 200GiB',
+      ),
+    })
+    .prefault({}),
   mail: MailSchema.optional(),
   telemetry: z
     .strictObject({

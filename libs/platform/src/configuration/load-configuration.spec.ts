@@ -38,6 +38,7 @@ describe('the defaults', () => {
       failover: { minimumSecondsBetween: 300, maximumLagBytes: 16_777_216 },
       fileSets: [],
       processes: [],
+      readiness: { cpus: 2, memory: 2 * 1024 ** 3, disk: 20 * 1024 ** 3 },
       storage: { warnPercent: 80, criticalPercent: 90, checkSeconds: 30 },
       telemetry: {},
     });

@@ -1,0 +1,140 @@
+import { z } from 'zod';
+import { defineRequest } from './define-message.ts';
+import { OperationViewSchema } from './health-monitor.ts';
+
+/** A measured value, or why there is none. Absent: the server that measured runs a release that does not know this measurement. */
+function reading<Value extends z.ZodType>(value: Value) {
+  return z.union([z.object({ value }), z.object({ notMeasured: z.string() })]).optional();
+}
+
+/** One file system that matters; sizes in bytes, speeds in megabytes (10^6 bytes) per second. */
+export const FileSystemSchema = z.object({
+  /** What lies there: `data`, `database`, `wal`, `logs`, `file set NAME`. */
+  uses: z.array(z.string()),
+  mountPoint: z.string(),
+  sizeBytes: z.number(),
+  availableBytes: z.number(),
+  /** Percent of what this server may use, as `df` counts it. */
+  usedPercent: z.number(),
+  /** Null: the file system has no fixed number of them. */
+  usedInodesPercent: z.number().nullable(),
+});
+export type FileSystem = z.infer<typeof FileSystemSchema>;
+
+/** What one server has measured of itself and of the way to its peer. */
+export const MeasurementsSchema = z.object({
+  cpuCount: reading(z.int()),
+  memoryBytes: reading(z.number()),
+  operatingSystem: reading(z.object({ name: z.string(), kernel: z.string(), architecture: z.string() })),
+  fileSystems: reading(z.array(FileSystemSchema)),
+  /** Writing and reading past the page cache, in the data directory of PostgreSQL. */
+  diskSpeed: reading(z.object({ writeMegabytesPerSecond: z.number(), readMegabytesPerSecond: z.number().nullable() })),
+  sharedMemoryBytes: reading(z.number()),
+  timeZone: reading(z.string()),
+  /** Unix time in milliseconds, read when the measurement was asked for. */
+  unixMs: reading(z.number()),
+  /** Whether a time service keeps the clock, as the kernel says it. */
+  clockSynchronised: reading(z.boolean()),
+  kernelLimits: reading(z.object({ openFiles: z.number(), overcommitMemory: z.int() })),
+  /** `none`, `AppArmor`, `SELinux enforcing` or `SELinux permissive`. */
+  mandatoryAccessControl: reading(z.string()),
+  /** `uid:gid` of PostgreSQL's user and of those to whom file sets belong, by name. */
+  userIds: reading(z.record(z.string(), z.string())),
+  /** Of this server's own certificate, by its own clock. */
+  certificate: reading(z.object({ validFrom: z.iso.datetime(), validTo: z.iso.datetime(), nowUnixMs: z.number() })),
+  /** State of health-monitor: `ready`, `starting`, `degraded: why`. */
+  healthMonitor: reading(z.string()),
+  /** The interface that carries the pair's traffic; `megabitsPerSecond` null: it does not tell, as virtual ones do not. */
+  networkInterface: reading(z.object({ name: z.string(), mtu: z.int(), megabitsPerSecond: z.number().nullable() })),
+  databaseVersion: reading(z.string()),
+  /** Health of PostgreSQL as db-replication sees it. */
+  database: reading(
+    z.object({
+      role: z.string(),
+      running: z.boolean(),
+      usable: z.boolean(),
+      streaming: z.boolean(),
+      lagBytes: z.number().nullable(),
+    }),
+  ),
+});
+export type Measurements = z.infer<typeof MeasurementsSchema>;
+
+/** `not-checked` is no verdict: `reason` says what kept the check from being made. */
+export const READINESS_STATUSES = ['passed', 'warning', 'failed', 'not-checked'] as const;
+export type ReadinessStatus = (typeof READINESS_STATUSES)[number];
+
+/** One line of the checklist. */
+export const ReadinessCheckSchema = z.object({
+  name: z.string(),
+  group: z.enum(['SYSTEM', 'NETWORK', 'DATABASE']),
+  /** In which lists it stands: the fifteen before registration, the three before a failover, or `further`. */
+  lists: z.array(z.enum(['registration', 'failover', 'further'])),
+  status: z.enum(READINESS_STATUSES),
+  /** What is wrong, with values and units; empty when it has passed. */
+  reason: z.string(),
+  /** What happens when it is left as it is; `None` when it has passed. */
+  impact: z.string(),
+  /** `None` when it has passed. */
+  recommendation: z.string(),
+  /** What was measured on each side, for people; null: nothing was. */
+  primary: z.string().nullable(),
+  secondary: z.string().nullable(),
+  /** The same line of the run before; null: it was not in it. */
+  previous: z
+    .object({ status: z.enum(READINESS_STATUSES), primary: z.string().nullable(), secondary: z.string().nullable() })
+    .nullable(),
+});
+export type ReadinessCheck = z.infer<typeof ReadinessCheckSchema>;
+
+/** What one run has found. GET /api/v1/ha/readiness-checks/latest. */
+export const ReadinessReportSchema = z.object({
+  operationId: z.string(),
+  startedAt: z.iso.datetime(),
+  durationMs: z.number(),
+  /** The worst status of its checks; those not checked do not count. */
+  overall: z.enum(READINESS_STATUSES),
+  /** Start of the run it is compared with, null when it is the first. */
+  comparedWith: z.iso.datetime().nullable(),
+  checks: z.array(ReadinessCheckSchema),
+});
+export type ReadinessReport = z.infer<typeof ReadinessReportSchema>;
+
+const own = { reach: 'local', service: 'readiness-checker' } as const;
+
+/** Starts a run. Refused with `operation-running`. It never keeps anything else from being done. */
+export const StartReadinessChecks = defineRequest({
+  ...own,
+  kind: 'command',
+  name: 'start',
+  data: z.object({}),
+  reply: z.object({ operationId: z.string() }),
+});
+
+/** The newest report; `not-found` when there is none. */
+export const LatestReadinessReport = defineRequest({
+  ...own,
+  kind: 'query',
+  name: 'latest-report',
+  data: z.object({}),
+  reply: ReadinessReportSchema,
+});
+
+/** The runs since the start of the service, newest first. */
+export const ReadinessOperationsQuery = defineRequest({
+  ...own,
+  kind: 'query',
+  name: 'operations',
+  data: z.object({}),
+  reply: z.object({ operations: z.array(OperationViewSchema) }),
+});
+
+/** Asks the peer's readiness-checker for what it measures now; refused with `wrong-pair`. Takes up to 20 s. */
+export const MeasurePeer = defineRequest({
+  reach: 'pair',
+  service: 'readiness-checker',
+  kind: 'command',
+  name: 'measure',
+  data: z.object({ pairId: z.string() }),
+  reply: MeasurementsSchema,
+});
