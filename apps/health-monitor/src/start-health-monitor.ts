@@ -7,6 +7,7 @@ import { connectBus, createBusApplication, type RunningService } from '@understu
 import {
   NodeStore,
   PeerIdentityFile,
+  placesThatMatter,
   readStoreCredentials,
   type ServiceEnvironment,
   servingNoteFile,
@@ -34,6 +35,7 @@ import { RecordKeeper } from './services/record-keeper.ts';
 import { registrationGate } from './services/registration-gate.ts';
 import { ServingRight } from './services/serving-right.ts';
 import { GatewayWatch, LeaseKeeper } from './services/witness.service.ts';
+import { StorageWatch } from './storage/storage-watch.ts';
 
 const STORE_WAIT_MS = 2000;
 
@@ -106,11 +108,19 @@ export async function startHealthMonitor(env: ServiceEnvironment): Promise<Runni
     definitions: ANSWERED,
     logger,
   });
+  const storage = new StorageWatch(
+    { ...configuration.storage, places: placesThatMatter(configuration, paths), file: join(paths.run, 'storage.json') },
+    (event) => events.note(event),
+    clock,
+    logger,
+  );
   await monitor.start();
+  await storage.start();
   processes.startStandbyProcesses();
 
   return {
     close: async ({ reason }) => {
+      storage.stop();
       await monitor.close(reason);
       await application.close();
       await journal.close();

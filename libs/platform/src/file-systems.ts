@@ -33,9 +33,13 @@ export function placesThatMatter(configuration: NodeConfiguration, paths: NodePa
   ];
 }
 
+/** Paths whose last look has not come back yet. */
+const hanging = new Set<string>();
+
 /**
  * Reads how full the file system below a path is; where the path does not exist, the one on which it would be made. A program of its
- * own looks: a disk that hangs must not hold a thread of this process. Rejects when there is no answer within `limitMs`.
+ * own looks: a disk that hangs must not hold a thread of this process. Rejects when there is no answer within `limitMs`, and at once
+ * while an earlier look at that path hangs: each would leave another process behind.
  */
 export async function fileSystemUsage(path: string, limitMs: number): Promise<FileSystemUsage> {
   const endMs = performance.now() + limitMs;
@@ -49,6 +53,10 @@ export async function fileSystemUsage(path: string, limitMs: number): Promise<Fi
 
 function df(path: string, limitMs: number): Promise<{ code: number | null; output: string; errors: string }> {
   return new Promise((resolve, reject) => {
+    if (hanging.has(path)) {
+      reject(new Error(`the file system of ${path} does not answer`));
+      return;
+    }
     const child = spawn('df', ['-B1', '--output=size,used,avail,itotal,iused,target', '--', path], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { PATH: process.env.PATH ?? '/usr/bin:/bin', LC_ALL: 'C' },
@@ -62,6 +70,7 @@ function df(path: string, limitMs: number): Promise<{ code: number | null; outpu
     });
     const timer = setTimeout(() => {
       // a process that waits for a dead disk cannot be ended: it is left behind, and not waited for
+      hanging.add(path);
       child.kill('SIGKILL');
       child.unref();
       reject(new Error(`the file system of ${path} does not answer within ${Math.round(limitMs / 1000)} s`));
@@ -71,6 +80,7 @@ function df(path: string, limitMs: number): Promise<{ code: number | null; outpu
       reject(error);
     });
     child.once('close', (code) => {
+      hanging.delete(path);
       clearTimeout(timer);
       resolve({ code, output, errors });
     });
