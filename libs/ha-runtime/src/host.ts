@@ -3,12 +3,36 @@ import {
   type Decision,
   decide,
   type HaEvent,
+  type HaEventType,
   type Server,
   type ServerRecord,
   type Settings,
 } from '@understudy/ha-core';
 import { Interpreter } from './interpreter.ts';
 import type { EffectProgress, RuntimePorts } from './ports.ts';
+
+/** What is so at the moment: of two that wait for a record to become durable, only the later one is worth deciding on. */
+const PASSING_FACTS: ReadonlySet<HaEventType> = new Set([
+  'tick',
+  'peer-heard',
+  'peer-lost',
+  'peer-confirmed-lost',
+  'peer-answered-probe',
+  'beat-answered',
+  'witness-observed',
+  'database-observed',
+]);
+/** Longer than anybody waits for the answer to an order. */
+const ORDER_LIFE_MS = 15_000;
+
+/** An order had to wait for the disk until whoever gave it no longer waited: it is not carried out behind their back. */
+export class OrderTooLate extends Error {}
+
+/** An event that has not been decided on. */
+interface Waiting {
+  event: HaEvent | null;
+  readonly decision: PromiseWithResolvers<Decision>;
+}
 
 /**
  * Runs the state machine of this server: one event at a time, its record durable before anything else happens, then told
@@ -18,6 +42,7 @@ export class HaHost {
   private server: Server;
   private readonly interpreter: Interpreter;
   private tail: Promise<unknown> = Promise.resolve();
+  private readonly passing = new Map<HaEventType, Waiting>();
   private stopped = false;
   private performs = true;
 
@@ -44,15 +69,15 @@ export class HaHost {
     return this.interpreter.progress;
   }
 
-  /** Takes in an event after those before it; resolves with the decision when its record is durable. */
+  /**
+   * Takes in an event after those before it; resolves with the decision when its record is durable. A passing fact that still waits when
+   * the next of its kind comes is left out, and resolves with the decision on that one. Rejects with OrderTooLate.
+   */
   submit(event: HaEvent): Promise<Decision> {
-    const decision = this.tail.then(() => this.step(event));
-    this.tail = decision.catch((error: unknown) => {
-      if (this.stopped) return;
-      this.stopped = true;
-      this.onBroken(error);
-    });
-    return decision;
+    const waiting: Waiting = { event, decision: Promise.withResolvers<Decision>() };
+    if (PASSING_FACTS.has(event.type)) this.supersede(event.type, waiting);
+    this.tail = this.tail.then(() => this.take(waiting));
+    return waiting.decision.promise;
   }
 
   /**
@@ -70,8 +95,35 @@ export class HaHost {
     await this.interpreter.stop();
   }
 
+  /** Behind a disk that hangs for hours, hours of facts would wait. */
+  private supersede(type: HaEventType, waiting: Waiting): void {
+    const earlier = this.passing.get(type);
+    if (earlier?.event) {
+      earlier.event = null;
+      waiting.decision.promise.then(earlier.decision.resolve, earlier.decision.reject);
+    }
+    this.passing.set(type, waiting);
+  }
+
+  private async take(waiting: Waiting): Promise<void> {
+    const { event, decision } = waiting;
+    if (event === null) return;
+    waiting.event = null;
+    try {
+      decision.resolve(await this.step(event));
+    } catch (error) {
+      decision.reject(error);
+      if (this.stopped || error instanceof OrderTooLate) return;
+      this.stopped = true;
+      this.onBroken(error);
+    }
+  }
+
   private async step(event: HaEvent): Promise<Decision> {
     if (this.stopped) throw new Error('the state machine has been stopped');
+    const waitedMs = this.ports.clock.nowMs() - event.atMs;
+    if (event.type.startsWith('operator-') && waitedMs > ORDER_LIFE_MS)
+      throw new OrderTooLate(`the disk did not answer for ${Math.round(waitedMs / 1000)} s: order it again`);
     const decision = decide(this.server, event);
     if (decision.server.record !== this.server.record) await this.ports.journal.write(decision.server.record);
     this.server = decision.server;

@@ -27,7 +27,7 @@ import {
   type OperatorEventType,
   type Server,
 } from '@understudy/ha-core';
-import { type DatabasePort, HaHost, type PeerPort } from '@understudy/ha-runtime';
+import { type DatabasePort, HaHost, OrderTooLate, type PeerPort } from '@understudy/ha-runtime';
 import { type Bus, BusError, type CloseReason } from '@understudy/messaging';
 import type { ServiceEnvironment } from '@understudy/platform';
 import { eventOf } from '../domain/event-text.ts';
@@ -240,7 +240,9 @@ export class HealthMonitorService {
     const refusal = this.refusalOf(order);
     if (refusal !== null) throw refusal;
     const event = { ...order, atMs: this.env.clock.nowMs() } as HaEvent;
-    const decision = await this.host.submit(event);
+    const decision = await this.host.submit(event).catch((error: unknown) => {
+      throw error instanceof OrderTooLate ? new BusError('not-allowed', error.message) : error;
+    });
     if (decision.rule === null) throw new BusError('not-allowed', decision.refusal ?? 'not possible now');
   }
 
