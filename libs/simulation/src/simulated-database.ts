@@ -2,7 +2,7 @@ import { type EffectKind, formatLsn, type Lsn, parseLsn } from '@understudy/ha-c
 import { EffectError } from '@understudy/ha-runtime';
 import type { Course } from './adversity.ts';
 import { Life } from './life.ts';
-import { commonEnd, endOf, isContained, type Wal, withWrite } from './wal.ts';
+import { commonEnd, endOf, isContained, reachOn, type Wal, withWrite } from './wal.ts';
 
 /** Work on a database, in the words of the contract with db-replication. */
 export type DatabaseTask =
@@ -119,6 +119,11 @@ export class SimulatedDatabase {
   /** Where the log ends. */
   get end(): number {
     return endOf(this.wal);
+  }
+
+  /** Whether everything up to that position of the timeline is in this database. */
+  holds(timeline: number, position: number): boolean {
+    return (reachOn(this.wal, timeline) ?? -1) >= position;
   }
 
   /** A client's write, safe on this disk, and the timeline it is on. */

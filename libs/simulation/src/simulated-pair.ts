@@ -193,12 +193,14 @@ export class SimulatedPair {
 
   /** Acknowledged writes that are not on both servers. */
   get notOnBoth(): number {
-    let count = 0;
-    for (const [timeline, { from, to }] of this.acknowledged) {
-      const kept = Math.min(...this.servers.map(({ database }) => reachOn(database.wal, timeline) ?? from));
-      count += to - Math.min(to, Math.max(from, kept));
-    }
-    return count;
+    return this.acknowledgedBut((timeline) =>
+      Math.min(...this.servers.map(({ database }) => reachOn(database.wal, timeline) ?? 0)),
+    );
+  }
+
+  /** Acknowledged writes that the server's database does not have. */
+  missingOn({ database }: SimulatedServer): number {
+    return this.acknowledgedBut((timeline) => reachOn(database.wal, timeline) ?? 0);
   }
 
   /** Planned work, ordered on that server: the one that might take over hears of it first. */
@@ -221,6 +223,14 @@ export class SimulatedPair {
     if ((await server.feed(order)).refusal !== null) return;
     if ((await tellOther()) === false && this.variant.witness === 'nats' && maintenance === null)
       await server.feed(end);
+  }
+
+  /** Acknowledged writes behind what is kept of their timeline. */
+  private acknowledgedBut(keptOf: (timeline: number) => number): number {
+    let count = 0;
+    for (const [timeline, { from, to }] of this.acknowledged)
+      count += to - Math.min(to, Math.max(from, keptOf(timeline)));
+    return count;
   }
 
   private async pass(untilMs: number, isEnough: () => boolean): Promise<void> {

@@ -5,6 +5,7 @@ import {
   type FailoverType,
   grantsToPeer,
   type HaEvent,
+  type HaState,
   isServing,
   newRecord,
   type PeerView,
@@ -93,7 +94,7 @@ export class SimulatedServer {
   stopping = false;
   /** Requests that were sent to this server, the newest last. */
   readonly received: PeerRequest[] = [];
-  readonly history: string[] = [];
+  readonly history: HaState[] = [];
   readonly rules: string[] = [];
   /** Last time that something was in the way of this server's own decisions: a failed step, a standstill, a start. */
   disturbedAtMs = 0;

@@ -58,15 +58,20 @@ export class Application {
     return host.processes().some((process) => process.commandLine.includes('application.sh'));
   }
 
-  /** Makes it end with an error on that host, now and whenever it is started, until reset(). */
+  /** Makes it end with an error on that host, now and whenever it is started, until mendOn() or reset(). */
   breakOn(host: Host): void {
     writeFileSync(join(host.directory, 'fail-application'), '');
+  }
+
+  /** Ends breakOn(). */
+  mendOn(host: Host): void {
+    rmSync(join(host.directory, 'fail-application'), { force: true });
   }
 
   /** Forgets what happened so far and mends what breakOn() broke. */
   reset(stage: Stage): void {
     for (const name of ['started', 'both']) rmSync(join(this.directory, name), { force: true });
-    for (const host of stage.hosts) rmSync(join(host.directory, 'fail-application'), { force: true });
+    for (const host of stage.hosts) this.mendOn(host);
   }
 
   private lines(name: string): string[] {

@@ -1,14 +1,14 @@
 import { renameSync } from 'node:fs';
 import { join } from 'node:path';
+import { differencesFrom } from '../procedures/conformance.ts';
+import type { ProcedureId, StateLabel } from '../procedures/state-sequences.ts';
 import type { Acknowledgement, WriteLog } from '../writer/write-log.ts';
 import { CREATE_WRITER_TABLE, Writer } from '../writer/writer.ts';
 import { Application } from './application.ts';
-import { differencesFrom } from './conformance.ts';
 import { monotonicMs, until } from './deadline.ts';
 import type { Host } from './host.ts';
 import { AUTHENTICATION_KEY, type HeartbeatTimes } from './node-configuration.ts';
 import { Stage } from './stage.ts';
-import type { ProcedureId, StateLabel } from './state-sequences.ts';
 import { type Layout, UnderstudyServer } from './understudy-server.ts';
 
 /** What a pair is built with. */

@@ -1,6 +1,6 @@
 import type { EventView } from '@understudy/contracts';
 import { HA_STATE_LABELS, type HaState } from '@understudy/ha-core';
-import type { StateLabel } from './state-sequences.ts';
+import type { StateLabel } from '../procedures/state-sequences.ts';
 
 /** Seen in the event list only, between a start of the health monitor and the state it takes up again. */
 export const PSEUDO_STATE: StateLabel = 'Health Monitor Available';

@@ -2,6 +2,7 @@ import type { ChildProcess } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { EventView, OperationView, StatusView } from '@understudy/contracts';
+import type { StateLabel } from '../procedures/state-sequences.ts';
 import { until } from './deadline.ts';
 import type { Host } from './host.ts';
 import { HostAgent, type HttpAnswer } from './host-agent.ts';
@@ -9,7 +10,6 @@ import type { NamespaceProcess } from './namespaces.ts';
 import { dataDirectoryOf, type ServerDescription, writeConfiguration } from './node-configuration.ts';
 import { REPOSITORY } from './node-scripts.ts';
 import { StateHistory } from './state-history.ts';
-import type { StateLabel } from './state-sequences.ts';
 
 /** How the services of a server are laid out in processes. */
 export type Layout = 'separate' | 'composed';

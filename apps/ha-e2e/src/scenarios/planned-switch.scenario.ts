@@ -3,36 +3,6 @@ import { until } from '../real-pair/deadline.ts';
 import { scenariosOnRealPair } from './scenario.ts';
 
 scenariosOnRealPair('planned switches', { layout: 'separate' }, (scenario) => {
-  // Spec: "Force Failover"; "Trigger Failback".
-  scenario(
-    'a writing client loses no acknowledged row in a forced failover and the failback after it',
-    { failoverType: 'automatic' },
-    async ({ pair, primary, secondary }) => {
-      const writer = await pair.startWriter();
-
-      await secondary.perform('/ha/forced-failover', {}, { withinMs: 30_000 });
-      await secondary.reaches('Secondary Active', { withinMs: 5000 });
-      await primary.reaches('Primary Syncing', { withinMs: 30_000 });
-      await pair.inSyncSwapped({ withinMs: 10_000 });
-      await writer.isWriting({ withinMs: 5000 });
-      await pair.conformsTo('FF-1');
-      expect(pair.application.starts()).toEqual(['n2']);
-
-      await pair.mark();
-      await secondary.perform('/ha/failback', {}, { withinMs: 30_000 });
-      await pair.inSync({ withinMs: 30_000 });
-      await writer.isWriting({ withinMs: 5000 });
-      await pair.conformsTo('FB-1');
-      expect(pair.application.starts()).toEqual(['n2', 'n1']);
-
-      const { log, lost } = await pair.finish(writer, primary);
-      expect(lost).toEqual([]);
-      expect(new Set(log.acknowledged.map((row) => row.host))).toEqual(
-        new Set([primary.host.address, secondary.host.address]),
-      );
-    },
-  );
-
   scenario(
     'a forced failover is refused where it is asked of the primary, and a failback while there is nothing to give back',
     { failoverType: 'manual' },
@@ -69,27 +39,6 @@ scenariosOnRealPair('planned switches', { layout: 'separate' }, (scenario) => {
       secondary.host.powerOn();
       secondary.boot();
       await pair.inSync({ withinMs: 60_000 });
-    },
-  );
-
-  // Spec: "How High Availability Works": a primary that is stopped on purpose under automatic failover.
-  scenario(
-    'a primary that is stopped on purpose under automatic failover hands over first, without the loss of a row',
-    { failoverType: 'automatic' },
-    async ({ pair, primary, secondary }) => {
-      const writer = await pair.startWriter();
-      await primary.stop({ withinMs: 60_000 });
-      await secondary.reaches('Secondary Active', { withinMs: 5000 });
-      await pair.conformsTo('STOP-AUTO');
-      await writer.isWriting({ withinMs: 5000 });
-      expect(pair.application.runsOn(secondary.host)).toBe(true);
-      const { lost } = await pair.finish(writer, secondary);
-      expect(lost).toEqual([]);
-
-      primary.boot();
-      await pair.inSyncSwapped({ withinMs: 60_000 });
-      await secondary.perform('/ha/failback', {}, { withinMs: 30_000 });
-      await pair.inSync({ withinMs: 30_000 });
     },
   );
 });

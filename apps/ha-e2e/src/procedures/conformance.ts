@@ -1,4 +1,4 @@
-import { PSEUDO_STATE } from './state-history.ts';
+import { PSEUDO_STATE } from '../real-pair/state-history.ts';
 import { type ProcedureId, STATE_SEQUENCES, type StateSequences } from './state-sequences.ts';
 
 /**

@@ -23,6 +23,11 @@ const RESTARTED_AS_STANDBY = {
   primary: [['Primary Failover', 'Primary Preparing for Failback', 'Primary Syncing']],
   secondary: [['Secondary Active']],
 } as const;
+// Primary Alone comes before the specification's table begins.
+const BOTH_WERE_DOWN = {
+  primary: [['Primary Alone', 'Primary Lost Secondary', 'Primary Active']],
+  secondary: [['Secondary Lost Primary', 'Secondary Syncing']],
+} as const;
 const TAKEN_OVER = ['Secondary Syncing', 'Secondary Lost Primary', 'Secondary Failover', 'Secondary Active'] as const;
 
 /**
@@ -97,16 +102,26 @@ export const STATE_SEQUENCES = {
     ],
     secondary: [['Secondary Syncing', 'Secondary Lost Primary', 'Secondary Syncing']],
   },
+  'SAL-1': {
+    spec: 'HA States and Transitions: Secondary Alone',
+    primary: [['Primary Active', 'Primary Alone', 'Primary Active']],
+    secondary: [['Secondary Syncing', 'Secondary Lost Primary', 'Secondary Alone', 'Secondary Syncing']],
+  },
   'SRS-1': {
     spec: 'Secondary Server Restarts While Syncing',
     primary: [['Primary Active', 'Primary Lost Secondary', 'Primary Active']],
     secondary: [['Secondary Syncing', 'Secondary Lost Primary', 'Secondary Syncing']],
   },
+  'SGD-1': {
+    spec: 'Secondary Server Goes Down',
+    primary: [['Primary Active', 'Primary Lost Secondary', 'Primary Active']],
+    secondary: [['Secondary Syncing', 'Secondary Lost Primary', 'Secondary Syncing']],
+  },
   'BD-1': {
     spec: 'Both Servers are Down',
-    primary: [['Primary Alone', 'Primary Lost Secondary', 'Primary Active']],
-    secondary: [['Secondary Lost Primary', 'Secondary Syncing']],
+    ...BOTH_WERE_DOWN,
   },
+  'BPD-1': { spec: 'Both Servers are Powered Down', ...BOTH_WERE_DOWN },
   'FF-1': {
     spec: 'Force Failover',
     primary: [['Primary Active', 'Primary Failover', 'Primary Preparing for Failback', 'Primary Syncing']],
@@ -147,6 +162,11 @@ export const STATE_SEQUENCES = {
     spec: 'Active secondary restarts while the primary is synced',
     primary: [['Primary Syncing', 'Primary Alone', 'Primary Preparing for Failback', 'Primary Syncing']],
     secondary: [['Secondary Active', 'Secondary Failover', 'Secondary Active']],
+  },
+  'TKO-1': {
+    spec: 'Active secondary gone for good: operator take-over by the synced primary',
+    primary: [['Primary Syncing', 'Primary Alone', 'Primary Lost Secondary', 'Primary Active']],
+    secondary: [['Secondary Active', 'Secondary Lost Primary', 'Secondary Syncing']],
   },
 } as const satisfies Readonly<Record<string, StateSequences>>;
 
