@@ -8,6 +8,7 @@ import { AuthController } from './controllers/auth.controller.ts';
 import { CertificatesController } from './controllers/certificates.controller.ts';
 import { DocsController } from './controllers/docs.controller.ts';
 import { EventsController } from './controllers/events.controller.ts';
+import { FilesController } from './controllers/files.controller.ts';
 import { HaController } from './controllers/ha.controller.ts';
 import { NotYetController } from './controllers/not-yet.controller.ts';
 import { OperationsController } from './controllers/operations.controller.ts';
@@ -54,6 +55,7 @@ export class ApiGatewayModule {
         OperationsController,
         ReadinessController,
         CertificatesController,
+        FilesController,
         PairController,
         ProbesController,
         DocsController,

@@ -250,6 +250,46 @@ describe('long work', () => {
   });
 });
 
+describe('files', () => {
+  const set = {
+    name: 'settings',
+    class: 'realtime',
+    direction: 'fetches',
+    files: 12,
+    bytes: 2048,
+    lastCompleteAt: '2026-01-02T03:04:05.000Z',
+    pendingFiles: 0,
+    pendingBytes: 0,
+    reason: '',
+    errors: [{ path: 'a', message: 'the disk is full' }],
+    errorCount: 2,
+    awaitingDeletion: null,
+  };
+
+  it('status has a line for each set, and what needs attention below it', async () => {
+    answers = { 'GET /files': [{ fileSets: [set] }] };
+    expect(await run('files', 'status')).toEqual({
+      code: 0,
+      out: 'settings (realtime): fetches from the peer; 12 files (2.0 KiB), complete at 2026-01-02T03:04:05.000Z\n  a: the disk is full\n  and 1 more\n',
+      err: '',
+    });
+    answers = { 'GET /files': [{ fileSets: [] }] };
+    expect((await run('files', 'status')).out).toBe('No file sets are configured on this server.\n');
+  });
+
+  it('confirm-deletion says what it costs before it does it', async () => {
+    answers = {
+      'GET /files': [{ fileSets: [{ ...set, awaitingDeletion: { deletions: 30, files: 40 } }] }],
+      'POST /files/settings/confirm-deletion': [{ deletions: 30 }],
+    };
+    const { code, err } = await run('files', 'confirm-deletion', 'settings');
+    expect([code, err]).toEqual([1, expect.stringContaining('30 of 40 files of settings will be deleted here')]);
+    expect(asked.map(({ what }) => what)).toEqual(['GET /files']);
+    const done = await run('files', 'confirm-deletion', 'settings', '--yes');
+    expect(done).toMatchObject({ code: 0, out: 'settings: the deletion of 30 files is confirmed.\n' });
+  });
+});
+
 it('the failover type is changed, and the running operation cancelled, by a command', async () => {
   const operation = { id: 'op-7', kind: 'failback', step: 's', progressPercent: null };
   answers = {

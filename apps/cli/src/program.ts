@@ -80,6 +80,7 @@ export function buildProgram(setExitCode: (code: number) => void): Command {
   addHa(program);
   addNode(program, setExitCode);
   addConfig(program);
+  addFiles(program);
   addCertificates(program);
   addPatch(program);
   addLogs(program);
@@ -194,6 +195,22 @@ function addConfig(program: Command): void {
     .command('show')
     .description('print the effective values, secrets masked')
     .action(async (_, command) => (await load()).showConfiguration(all(command)));
+}
+
+function addFiles(program: Command): void {
+  const files = program.command('files').description('the file sets that are kept the same on both servers');
+  const load = () => import('./commands/files.command.ts');
+  files
+    .command('status')
+    .description('direction, last complete run, what is pending, errors by file')
+    .option('--follow', 'go on with what changes')
+    .action(async (_, command) => (await load()).filesStatus(all(command)));
+  files
+    .command('confirm-deletion')
+    .description('let so many files of a set go at once; on the standby')
+    .argument('<set>', 'name of the file set')
+    .option('--yes', 'do not ask')
+    .action(async (set, _, command) => (await load()).confirmDeletion(all(command), set));
 }
 
 function addCertificates(program: Command): void {

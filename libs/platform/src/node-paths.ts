@@ -94,7 +94,12 @@ export class NodePaths {
     return join(this.dataDirectory, 'postgresql-config');
   }
 
-  /** What a rewind or a full copy would have lost. */
+  /** What is known of each file set. */
+  get fileSync(): string {
+    return join(this.dataDirectory, 'file-sync');
+  }
+
+  /** What a rewind, a full copy or the synchronisation of files would have lost. */
   get setAside(): string {
     return join(this.dataDirectory, 'set-aside');
   }

@@ -57,6 +57,8 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   expired: 410,
   'too-many-attempts': 429,
   'not-found': 404,
+  'unknown-set': 404,
+  'nothing-to-confirm': 409,
   'not-yet-available': 501,
   'no-key': 409,
   'not-ready': 503,

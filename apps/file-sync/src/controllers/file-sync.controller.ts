@@ -1,16 +1,24 @@
 import { Controller } from '@nestjs/common';
-import { MessagePattern } from '@nestjs/microservices';
-import { workRequestOf } from '@understudy/contracts';
-import { BusError } from '@understudy/messaging';
+import { MessagePattern, Payload } from '@nestjs/microservices';
+import { ConfirmDeletion, FilesQuery } from '@understudy/contracts';
+import type { z } from 'zod';
+import { FileSyncService } from '../services/file-sync.service.ts';
 
-/** What this service can be asked for. */
-export const WORK = workRequestOf('file-sync');
+/** What this controller answers. */
+export const ANSWERED = [FilesQuery, ConfirmDeletion];
 
-/** Says plainly that file synchronisation is not there yet. */
+/** Answers what is asked about file sets, and takes the operator's word. */
 @Controller()
 export class FileSyncController {
-  @MessagePattern(WORK.subject)
-  work(): never {
-    throw new BusError('not-yet-available', 'file synchronisation is not yet available');
+  constructor(private readonly service: FileSyncService) {}
+
+  @MessagePattern(FilesQuery.subject)
+  files() {
+    return this.service.view;
+  }
+
+  @MessagePattern(ConfirmDeletion.subject)
+  confirmDeletion(@Payload() { fileSet }: z.output<typeof ConfirmDeletion.data>) {
+    return this.service.confirmDeletion(fileSet);
   }
 }

@@ -33,6 +33,11 @@ export function dataDirectoryOf(host: Host, description: ServerDescription): str
   return join(host.directory, description.name);
 }
 
+/** Where a server's configuration file lies. */
+export function configurationFileOf(host: Host, description: ServerDescription): string {
+  return join(host.directory, 'etc', `${description.name}.yaml`);
+}
+
 /** Writes a server's configuration file, and the key of a secondary, and returns the file's path. `node`: other values of that section. */
 export function writeConfiguration(host: Host, description: ServerDescription, node: object = {}): string {
   const directory = join(host.directory, 'etc');
@@ -53,7 +58,7 @@ export function writeConfiguration(host: Host, description: ServerDescription, n
     database: DATABASE_SECTION,
     ...description.sections,
   };
-  const file = join(directory, `${description.name}.yaml`);
+  const file = configurationFileOf(host, description);
   writeFileSync(file, JSON.stringify(configuration, null, 2)); // JSON is YAML
   return file;
 }

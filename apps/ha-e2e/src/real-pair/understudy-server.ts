@@ -7,7 +7,12 @@ import { until } from './deadline.ts';
 import type { Host } from './host.ts';
 import { HostAgent, type HttpAnswer } from './host-agent.ts';
 import type { NamespaceProcess } from './namespaces.ts';
-import { dataDirectoryOf, type ServerDescription, writeConfiguration } from './node-configuration.ts';
+import {
+  configurationFileOf,
+  dataDirectoryOf,
+  type ServerDescription,
+  writeConfiguration,
+} from './node-configuration.ts';
 import { REPOSITORY } from './node-scripts.ts';
 import { StateHistory } from './state-history.ts';
 
@@ -77,6 +82,12 @@ export class UnderstudyServer {
   /** The server's processes: the host's without the harness's own. */
   processes(): NamespaceProcess[] {
     return this.host.processes().filter(({ commandLine }) => !HARNESS_SCRIPTS.test(commandLine));
+  }
+
+  /** Runs a command of the command line on the server itself, to its end. */
+  command(...words: readonly string[]): Promise<{ readonly code: number | null; readonly output: string }> {
+    const configuration = configurationFileOf(this.host, this.description);
+    return this.host.run([ENTRY_POINT, ...words, '--config', configuration]);
   }
 
   /** The status, null when the server does not answer in time. */

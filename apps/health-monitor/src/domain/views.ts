@@ -1,4 +1,11 @@
-import type { DatabaseFacts, OperatorAction, ProcessView, ServerStatus, StatusView } from '@understudy/contracts';
+import type {
+  DatabaseFacts,
+  FilesView,
+  OperatorAction,
+  ProcessView,
+  ServerStatus,
+  StatusView,
+} from '@understudy/contracts';
 import {
   actionRefusal,
   automaticFailover,
@@ -13,12 +20,15 @@ import {
   toldOfRecord,
 } from '@understudy/ha-core';
 import type { EffectProgress } from '@understudy/ha-runtime';
+import { fileSyncView } from './file-sync-view.ts';
 
 /** What the views are made of besides the state machine. */
 export interface ViewContext {
   readonly node: { readonly name: string; readonly address: string; readonly version: string };
   readonly peer: { readonly name: string; readonly address: string } | null;
   readonly facts: DatabaseFacts | null;
+  /** Null: file-sync has not said anything for a while, or there are no file sets. */
+  readonly files: FilesView | null;
   readonly processes: readonly ProcessView[];
   readonly roundTripMs: number | null;
   readonly progress: EffectProgress | null;
@@ -136,7 +146,7 @@ export function statusView(server: Server, context: ViewContext): StatusView {
       usable: facts?.usable ?? false,
       streaming: facts?.streaming ?? false,
     },
-    fileSync: { lastRunAt: null, pending: null, errors: null },
+    fileSync: fileSyncView(context.files),
     processes: [...context.processes],
     availableActions: refusals.filter(({ reason }) => reason === null).map(({ action }) => action),
     unavailableActions: refusals.flatMap(({ action, reason }) => (reason === null ? [] : [{ action, reason }])),

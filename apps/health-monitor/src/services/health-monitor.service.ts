@@ -5,6 +5,9 @@ import {
   type DatabaseFacts,
   DatabaseFactsObserved,
   DatabaseIncident,
+  FileSyncIncident,
+  FileSyncObserved,
+  type FilesView,
   type HaConfigurationView,
   OwnStatusChanged,
   PeerAnsweredProbe,
@@ -48,6 +51,8 @@ const STOP_HAND_OVER_LIMIT_MS = 20_000;
 const WATCH_REPEAT_MS = 5000;
 /** So much later than the heartbeat service should have said that the peer is lost, it is believed to be dead. */
 const SILENCE_MARGIN_MS = 5000;
+/** File-sync says how its sets are every second. */
+const FILES_VALID_MS = 5000;
 /** The same decision without a change of state is written into the event list once in this time. */
 const REPEAT_QUIET_MS = 60_000;
 
@@ -61,6 +66,7 @@ export class HealthMonitorService {
   readonly operations: Operations;
   private readonly host: HaHost;
   private facts: DatabaseFacts | null = null;
+  private files: { readonly view: FilesView; readonly atMs: number } | null = null;
   private roundTripMs: number | null = null;
   private timers: NodeJS.Timeout[] = [];
   private stopping = false;
@@ -284,6 +290,10 @@ export class HealthMonitorService {
       fact({ type: 'database-observed', database: { running, usable, streaming, lsn, lagBytes, restartsExhausted } });
     });
     bus.subscribe(DatabaseIncident, (incident) => this.events.note(incident, this.record.epoch));
+    bus.subscribe(FileSyncIncident, (incident) => this.events.note(incident, this.record.epoch));
+    bus.subscribe(FileSyncObserved, (view) => {
+      this.files = { view, atMs: this.env.clock.nowMs() };
+    });
     bus.handle(RequestConsent, async ({ pairId, nonce, epoch }) => {
       this.requireOwnPair(pairId);
       const decision = await this.submit({ type: 'consent-requested', epoch, nonce });
@@ -369,6 +379,12 @@ export class HealthMonitorService {
     this.bus.publish(OwnStatusChanged, { state: record.state, epoch: record.epoch });
   }
 
+  /** What file-sync has said a short while ago; older is not known. */
+  private filesNow(): FilesView | null {
+    const { files } = this;
+    return files !== null && this.env.clock.nowMs() - files.atMs <= FILES_VALID_MS ? files.view : null;
+  }
+
   private context(): ViewContext {
     const { configuration, clock, version } = this.env;
     const peer = this.pairing.peer;
@@ -376,6 +392,7 @@ export class HealthMonitorService {
       node: { name: configuration.node.name, address: configuration.node.address, version },
       peer: peer && { name: peer.name, address: peer.address },
       facts: this.facts,
+      files: this.filesNow(),
       processes: this.processes.views(),
       roundTripMs: this.roundTripMs,
       progress: this.host.progress,

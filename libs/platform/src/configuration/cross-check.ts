@@ -17,6 +17,7 @@ export function crossCheck(sound: SoundSections): Finding[] {
     ...duplicatedPorts(sound),
     ...duplicatedNames('processes', sound.processes),
     ...duplicatedNames('fileSets', sound.fileSets),
+    ...nestedFileSets(sound),
     ...missingAuthenticationKey(sound),
     ...storageLimits(sound),
     ...shortLease(sound),
@@ -51,6 +52,32 @@ function duplicatedNames(section: string, entries: readonly { readonly name: str
           },
         ],
   );
+}
+
+/** A file that is in two sets, or is this server's own (its identity, its database), must not be copied over the peer's. */
+function nestedFileSets({ fileSets = [], node, database }: SoundSections): Finding[] {
+  const own = Object.entries({
+    'node.dataDirectory': node?.dataDirectory,
+    'database.dataDirectory': database?.dataDirectory,
+  });
+  return fileSets.flatMap(({ path }, index) => {
+    const others = fileSets.slice(0, index).map((other, at) => [`fileSets.${at}.path`, other.path] as const);
+    const clash = [...own, ...others].find(([, other]) => other !== undefined && isNested(path, other));
+    if (clash === undefined) return [];
+    const [key, other] = clash;
+    return [
+      {
+        path: ['fileSets', index, 'path'],
+        message: `is ${JSON.stringify(path)}, and lies in, or holds, ${key} ${JSON.stringify(other)}`,
+        remedy: 'Set it to a directory that has nothing in common with the other.',
+      },
+    ];
+  });
+}
+
+function isNested(a: string, b: string): boolean {
+  const [one, two] = [a, b].map((path) => `${path.replace(/\/+$/, '')}/`) as [string, string];
+  return one.startsWith(two) || two.startsWith(one);
 }
 
 function missingAuthenticationKey({ node }: SoundSections): Finding[] {

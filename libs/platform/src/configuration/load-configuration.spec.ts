@@ -132,6 +132,37 @@ describe('a file', () => {
 
   it.each([
     [
+      'inside this server’s own directory',
+      '/var/lib/understudy/identity',
+      'node\\.dataDirectory "/var/lib/understudy"',
+    ],
+    ['around it', '/var', 'node\\.dataDirectory "/var/lib/understudy"'],
+    ['around another set', '/etc', 'fileSets\\.0\\.path "/etc/nms"'],
+    ['the same as another', '/etc/nms/.', 'fileSets\\.0\\.path "/etc/nms"'],
+  ])('refuses a file set that lies %s', (_, path, clash) => {
+    const sets = [
+      { name: 'settings', path: '/etc/nms/', class: 'realtime' },
+      { name: 'other', path, class: 'batch' },
+    ];
+    expect(refused(`${MINIMAL}fileSets: ${JSON.stringify(sets)}`)).toEqual([
+      expect.stringMatching(new RegExp(`^fileSets\\.1\\.path is .*, and lies in, or holds, ${clash}\\. `)),
+    ]);
+  });
+
+  it('refuses what is no file set, with a remedy for each mistake', () => {
+    const set = { name: 'No Name', path: 'etc', class: 'sometimes', include: ['/absolute', '!not'], atomic: true };
+    expect(refused(`${MINIMAL}fileSets: ${JSON.stringify([set])}`)).toEqual([
+      expect.stringMatching(/^fileSets\.0\.name "No Name" is not made of/),
+      expect.stringMatching(/^fileSets\.0\.path "etc" is not an absolute path/),
+      expect.stringMatching(/^fileSets\.0\.class .* Set it to realtime/),
+      expect.stringMatching(/^fileSets\.0\.include\.0 "\/absolute" begins with/),
+      expect.stringMatching(/^fileSets\.0\.include\.1 "!not" begins with/),
+      expect.stringMatching(/^fileSets\.0\.atomic is not a known key/),
+    ]);
+  });
+
+  it.each([
+    [
       'two ports that are the same',
       `${MINIMAL}ports: { bus: 8082 }`,
       'ports.bus is 8082, the same as ports.healthMonitor',

@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import { z } from 'zod';
 import { scalarText } from './scalar-text.ts';
 
@@ -59,13 +60,26 @@ export const ProcessSchema = z
 /** One application process as configured, defaults filled in. */
 export type ProcessConfiguration = z.output<typeof ProcessSchema>;
 
+const FileSetPattern = z
+  .string()
+  .min(1, 'is empty')
+  .max(1000)
+  .regex(/^[^/!\0]/, 'begins with "/" or "!": patterns are of paths below the directory')
+  .describe('a pattern of paths below the directory, e.g. "*.conf" or "keys/**"');
+
 /** A set of files that is kept the same on both servers. */
 export const FileSetSchema = z.strictObject({
-  name: z.string().min(1).max(64).describe('the name of the file set, unique'),
-  path: absolutePath.describe('the absolute path of the directory'),
+  name: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'is not made of 1 to 64 of the characters a-z, 0-9, ".", "_" and "-"')
+    .describe('the name of the file set, [a-z0-9._-]{1,64}, unique'),
+  path: absolutePath
+    .refine((path) => path !== '/', 'is the root of the system')
+    .transform((path) => posix.normalize(path).replace(/\/+$/, '') || '/')
+    .describe('the absolute path of the directory'),
   class: z.enum(['realtime', 'batch']).describe('realtime (every 11 s) or batch (every 500 s)'),
-  include: z.array(z.string()).default(['**']).describe('a list of patterns of files to take'),
-  exclude: z.array(z.string()).default([]).describe('a list of patterns of files to leave'),
+  include: z.array(FileSetPattern).min(1).default(['**']).describe('a list of patterns of files to take'),
+  exclude: z.array(FileSetPattern).default([]).describe('a list of patterns of files to leave'),
 });
 
 /** One file set as configured, defaults filled in. */

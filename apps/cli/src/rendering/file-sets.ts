@@ -1,0 +1,43 @@
+import type { FileSetView, FilesView } from '@understudy/contracts';
+
+/** The lines of `files status`: one for each set, below it what needs attention. */
+export function fileSetLines({ fileSets }: FilesView): string[] {
+  if (fileSets.length === 0) return ['No file sets are configured on this server.'];
+  return fileSets.flatMap((set) => [setLine(set), ...attention(set).map((line) => `  ${line}`)]);
+}
+
+function setLine({
+  name,
+  class: kind,
+  direction,
+  files,
+  bytes,
+  lastCompleteAt,
+  pendingFiles,
+  pendingBytes,
+}: FileSetView): string {
+  const way = { sends: 'sends to the peer', fetches: 'fetches from the peer', unknown: 'nothing moves' }[direction];
+  const pending = pendingFiles === 0 ? '' : `, ${pendingFiles} pending (${size(pendingBytes)})`;
+  const complete = lastCompleteAt === null ? 'not complete yet' : `complete at ${lastCompleteAt}`;
+  return `${name} (${kind}): ${way}; ${files} files (${size(bytes)}), ${complete}${pending}`;
+}
+
+function attention({ reason, errors, errorCount, awaitingDeletion }: FileSetView): string[] {
+  const unseen = errorCount - errors.length;
+  return [
+    ...(reason === '' ? [] : [reason]),
+    ...(awaitingDeletion === null
+      ? []
+      : [
+          `${awaitingDeletion.deletions} of ${awaitingDeletion.files} files would go at once: confirm-deletion lets them`,
+        ]),
+    ...errors.map(({ path, message }) => `${path}: ${message}`),
+    ...(unseen > 0 ? [`and ${unseen} more`] : []),
+  ];
+}
+
+function size(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  const power = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, bytes)) / 10));
+  return `${power === 0 ? bytes : (bytes / 1024 ** power).toFixed(1)} ${units[power]}`;
+}

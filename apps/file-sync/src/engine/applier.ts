@@ -1,0 +1,253 @@
+import type { Stats } from 'node:fs';
+import {
+  contentOf,
+  type DirectoryEntry,
+  type Entry,
+  type LinkEntry,
+  parentOf,
+  type RelativePath,
+  shownPath,
+} from '../domain/entry.ts';
+import type { FileCalls } from '../ports/file-calls.ts';
+import type { Aside } from './aside.ts';
+import { readContent } from './file-content.ts';
+import type { Inventory } from './inventory.ts';
+import { isUnchanged, type Problem, reasonOf } from './scanner.ts';
+import type { Staged, Staging } from './staging.ts';
+import { isAbsence, type Tree } from './tree.ts';
+
+/** The direction is no longer the one that a run began with: nothing more may be changed. */
+export class DirectionLost extends Error {}
+
+/** What a run changes a set with. */
+export interface ApplierParts {
+  readonly calls: FileCalls;
+  readonly tree: Tree;
+  readonly staging: Staging;
+  readonly aside: Aside;
+  readonly inventory: Inventory;
+  /** What this server and the active one are known to have had in common last: content by path. */
+  readonly agreed: Map<RelativePath, string>;
+  /** Throws `DirectionLost` when nothing may be changed any more; asked before every change that can be seen. */
+  readonly mayChange: () => void;
+  readonly pause: () => Promise<void>;
+}
+
+/**
+ * Changes the files of the standby. Every file is the old one or the new one, whenever this process or the machine ends; what is not
+ * known to the active server is kept aside before it is replaced or removed. What fails is told by entry, and stops nothing else.
+ */
+export class Applier {
+  readonly problems: Problem[] = [];
+  /** Files that are given another name: from which to which. Until the old name goes both name the same file. */
+  readonly moved = new Map<RelativePath, RelativePath>();
+
+  constructor(private readonly parts: ApplierParts) {}
+
+  /** Makes directories, parents first. They get their owner and mode at the end. */
+  async makeDirectories(entries: readonly DirectoryEntry[]): Promise<void> {
+    const { calls, tree, mayChange } = this.parts;
+    const made: RelativePath[] = [];
+    for (const entry of entries) {
+      await this.attempt(entry.path, async () => {
+        mayChange();
+        const stats = tree.stat(entry.path);
+        if (stats !== null && !stats.isDirectory()) await this.clear(entry);
+        if (!stats?.isDirectory()) {
+          calls.mkdirSync(tree.place(entry.path), { mode: 0o700 });
+          made.push(parentOf(entry.path));
+        }
+        this.enter(entry);
+      });
+    }
+    this.parts.staging.syncDirectories(made);
+  }
+
+  /** Gives completed files and links their names, and makes both durable. Returns the entries that are in place. */
+  async commit(staged: readonly Staged[]): Promise<Entry[]> {
+    const { calls, tree, staging, mayChange } = this.parts;
+    staging.syncFiles(staged);
+    const placed: Entry[] = [];
+    for (const { name, entry } of staged) {
+      const isPlaced = await this.attempt(entry.path, async () => {
+        mayChange();
+        await this.clear(entry);
+        const target = tree.place(entry.path);
+        calls.renameSync(staging.place(name), target);
+        placed.push(entry);
+      });
+      if (!isPlaced) staging.discard(name);
+    }
+    staging.syncDirectories(placed.map(({ path }) => parentOf(path)));
+    for (const entry of placed) await this.attempt(entry.path, async () => this.enter(entry));
+    return placed;
+  }
+
+  /** Makes links in the staging directory, for `commit`. */
+  async stageLinks(entries: readonly LinkEntry[], withOwner: boolean): Promise<Staged[]> {
+    const { calls, staging } = this.parts;
+    const staged: Staged[] = [];
+    for (const entry of entries) {
+      await this.attempt(entry.path, async () => {
+        const name = staging.newName();
+        calls.symlinkSync(Buffer.from(entry.target, 'latin1'), staging.place(name));
+        if (withOwner) calls.lchownSync(staging.place(name), entry.uid, entry.gid);
+        staged.push({ name, entry });
+      });
+    }
+    return staged;
+  }
+
+  /** Gives what is in place owner, mode and time. */
+  async giveMetadata(entries: readonly Entry[]): Promise<void> {
+    const { calls, tree, staging, mayChange, pause } = this.parts;
+    for (const entry of entries) {
+      await pause();
+      await this.attempt(entry.path, async () => {
+        mayChange();
+        if (entry.kind === 'link') calls.lchownSync(tree.place(entry.path), entry.uid, entry.gid);
+        else if (entry.kind === 'directory') staging.giveMetadata(tree.directory(entry.path), entry);
+        else {
+          const fd = tree.openFile(entry.path);
+          try {
+            staging.giveMetadata(fd, entry);
+          } finally {
+            calls.closeSync(fd);
+          }
+        }
+        this.enter(entry);
+      });
+    }
+  }
+
+  /** Removes what the active server has not got, children first. A directory that holds what is not in the set stays. */
+  async remove(paths: readonly RelativePath[]): Promise<void> {
+    const { calls, tree, mayChange, pause } = this.parts;
+    const touched: RelativePath[] = [];
+    for (const path of paths) {
+      await pause();
+      await this.attempt(path, async () => {
+        mayChange();
+        const stats = tree.stat(path);
+        if (stats?.isDirectory()) {
+          tree.forget(path);
+          if (!this.removeDirectory(path)) return;
+        } else if (stats !== null) {
+          await this.keepUnlessAgreed(path, stats);
+          calls.unlinkSync(tree.place(path));
+        }
+        touched.push(parentOf(path));
+        this.leave(path);
+      });
+    }
+    this.parts.staging.syncDirectories(touched);
+  }
+
+  /** Null when content that is here cannot be taken: it is received then. */
+  reusing(take: () => Staged | null): Staged | null {
+    try {
+      return take();
+    } catch (error) {
+      if (typeof (error as NodeJS.ErrnoException).code !== 'string') throw error;
+      return null;
+    }
+  }
+
+  private removeDirectory(path: RelativePath): boolean {
+    try {
+      this.parts.calls.rmdirSync(this.parts.tree.place(path));
+      return true;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOTEMPTY') return false;
+      throw error;
+    }
+  }
+
+  /** Makes the place of an entry free for a rename, or, for a directory, empty. */
+  private async clear(entry: Entry): Promise<void> {
+    const { calls, tree } = this.parts;
+    const stats = tree.stat(entry.path);
+    if (stats === null) return;
+    if (stats.isDirectory()) await this.removeTree(entry.path);
+    else {
+      await this.keepUnlessAgreed(entry.path, stats, contentOf(entry));
+      if (entry.kind === 'directory') calls.unlinkSync(tree.place(entry.path));
+    }
+  }
+
+  private async removeTree(directory: RelativePath): Promise<void> {
+    const { calls, tree } = this.parts;
+    for (const name of calls.readdirSync(tree.inside(directory), { encoding: 'latin1' })) {
+      const path = `${directory}/${name}`;
+      const stats = tree.stat(path);
+      if (stats === null) continue;
+      if (stats.isDirectory()) await this.removeTree(path);
+      else {
+        await this.keepUnlessAgreed(path, stats);
+        calls.unlinkSync(tree.place(path));
+        this.leave(path);
+      }
+    }
+    tree.forget(directory);
+    calls.rmdirSync(tree.place(directory));
+    this.leave(directory);
+  }
+
+  /** @param replacement content that takes its place: the same content is no loss */
+  private async keepUnlessAgreed(path: RelativePath, stats: Stats, replacement?: string): Promise<void> {
+    const { aside, tree, agreed } = this.parts;
+    if (!stats.isFile() && !stats.isSymbolicLink()) return;
+    const movedTo = this.moved.get(path);
+    if (movedTo !== undefined && tree.stat(movedTo)?.ino === stats.ino) return;
+    const content = await this.contentAt(path, stats);
+    if (content !== null && (content === agreed.get(path) || content === replacement)) return;
+    aside.keep(tree, path);
+  }
+
+  /** What is at a path now; null when it cannot be told. */
+  private async contentAt(path: RelativePath, stats: Stats): Promise<string | null> {
+    const { calls, tree, inventory, pause } = this.parts;
+    if (stats.isSymbolicLink())
+      return `>${calls.readlinkSync(tree.place(path), { encoding: 'buffer' }).toString('latin1')}`;
+    const tracked = inventory.entries.get(path);
+    if (tracked !== undefined && isUnchanged(tracked, stats)) return contentOf(tracked.entry);
+    try {
+      return (await readContent(calls, tree, path, pause)).hash;
+    } catch (error) {
+      if (isAbsence(error) || !('code' in (error as object))) throw error;
+      return null;
+    }
+  }
+
+  private enter(entry: Entry): void {
+    const { tree, inventory, agreed } = this.parts;
+    const stats = tree.stat(entry.path);
+    if (stats === null) return;
+    inventory.put({ entry: asFound(entry, stats), inode: stats.ino, ctimeMs: stats.ctimeMs, isSettled: true });
+    agreed.set(entry.path, contentOf(entry));
+  }
+
+  private leave(path: RelativePath): void {
+    this.parts.inventory.drop(path);
+    this.parts.agreed.delete(path);
+  }
+
+  /** False when it failed. Only what the system refuses is a problem of this entry; anything else ends the run. */
+  private async attempt(path: RelativePath, change: () => Promise<void>): Promise<boolean> {
+    try {
+      await change();
+      return true;
+    } catch (error) {
+      if (typeof (error as NodeJS.ErrnoException).code !== 'string') throw error;
+      this.problems.push({ path: shownPath(path), message: reasonOf(error), isSkipped: false });
+      return false;
+    }
+  }
+}
+
+/** The entry with owner, mode and time as the file system has taken them. */
+function asFound(entry: Entry, { uid, gid, mode, mtimeMs }: Stats): Entry {
+  if (entry.kind === 'link') return { ...entry, uid, gid };
+  if (entry.kind === 'directory') return { ...entry, uid, gid, mode: mode & 0o7777 };
+  return { ...entry, uid, gid, mode: mode & 0o7777, mtimeUs: Math.round(mtimeMs * 1000) };
+}

@@ -1,0 +1,198 @@
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { request } from 'node:https';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { EPOCH_HEADER, PAIR_HEADER } from '../domain/protocol.ts';
+import { identityOf, PairOfEngines, type Side, until } from '../testing/pair-of-engines.ts';
+import { treeOf } from '../testing/trees.ts';
+
+let pair: PairOfEngines;
+let alpha: Side;
+let beta: Side;
+
+beforeEach(async () => {
+  pair = await PairOfEngines.open();
+  ({ alpha, beta } = pair);
+});
+
+afterEach(() => pair.close());
+
+const same = () => JSON.stringify(treeOf(alpha.files)) === JSON.stringify(treeOf(beta.files));
+
+/** The active server has been told that its peer has everything. */
+const isConfirmed = () => alpha.engine.status().fileSets[0]?.lastCompleteAt !== null;
+
+describe('two servers', () => {
+  it('move nothing while the direction is unknown, and then from the active one to the other, whichever is which', async () => {
+    writeFileSync(join(alpha.files, 'a'), 'of alpha');
+    pair.direct(null);
+    await alpha.engine.fetch('set');
+    await beta.engine.fetch('set');
+    expect(treeOf(beta.files)).toEqual({});
+
+    pair.direct('alpha', 1);
+    await until('alpha knows it', isConfirmed);
+    expect(same()).toBe(true);
+    pair.direct('beta', 2);
+    writeFileSync(join(beta.files, 'a'), 'of beta');
+    await until('the file is back', () => readFileSync(join(alpha.files, 'a'), 'utf8') === 'of beta');
+    expect([...alpha.incidents, ...beta.incidents]).toEqual([]);
+  });
+
+  it('show a change within a second, without waiting for the schedule', async () => {
+    pair.direct('alpha');
+    writeFileSync(join(alpha.files, 'a'), '0');
+    await until('the first is there', same);
+    for (let count = 1; count <= 5; count++) {
+      const begunAtMs = performance.now();
+      writeFileSync(join(alpha.files, 'a'), `${count}`);
+      await until('the change is there', () => readFileSync(join(beta.files, 'a'), 'utf8') === `${count}`);
+      expect(performance.now() - begunAtMs).toBeLessThan(3000);
+    }
+  });
+
+  it('keep aside what a former active server had and its peer never got', async () => {
+    pair.direct('alpha', 1);
+    writeFileSync(join(alpha.files, 'shared'), 'one');
+    await until('the file is there', same);
+    // the link is cut: beta takes over, alpha goes on for a while
+    pair.directOne(beta, { way: 'sends', epoch: 2, reason: '' });
+    writeFileSync(join(alpha.files, 'shared'), 'unsent');
+    writeFileSync(join(alpha.files, 'late'), 'unsent too');
+    writeFileSync(join(beta.files, 'shared'), 'two');
+    pair.direct('beta', 2);
+    await until('alpha follows', same);
+    await until('it is said', () => alpha.incidents.length > 0);
+    expect(alpha.incidents[0]).toMatchObject({ code: 'file-set-aside' });
+    expect(alpha.incidents[0]?.message).toContain('"late"');
+  });
+
+  it('do not report as foreign what the new active server has changed since', async () => {
+    pair.direct('alpha', 1);
+    writeFileSync(join(alpha.files, 'a'), 'one');
+    await until('alpha knows it', isConfirmed);
+    pair.direct('beta', 2);
+    writeFileSync(join(beta.files, 'a'), 'two');
+    rmSync(join(beta.files, 'a'));
+    writeFileSync(join(beta.files, 'b'), 'two');
+    await until('alpha follows', same);
+    expect(alpha.incidents).toEqual([]);
+  });
+
+  it('stop and ask when most files have gone at once', async () => {
+    pair.direct('alpha');
+    mkdirSync(join(alpha.files, 'disk'));
+    for (let index = 0; index < 30; index++) writeFileSync(join(alpha.files, 'disk', `f${index}`), 'x');
+    await until('all are there', same);
+    renameSync(join(alpha.files, 'disk'), `${alpha.files}-unmounted`);
+    await until('it asks', () => beta.engine.status().fileSets[0]?.awaitingDeletion !== null);
+    expect(Object.keys(treeOf(beta.files))).toHaveLength(31);
+    expect(beta.incidents.map(({ code }) => code)).toEqual(['deletion-to-confirm']);
+    expect([beta.engine.confirmDeletion('set'), beta.engine.confirmDeletion('other')]).toEqual([30, undefined]);
+    await until('they are gone', same);
+    expect(beta.engine.confirmDeletion('set')).toBeNull();
+  });
+
+  it('do not take a directory that is missing for an empty one', async () => {
+    pair.direct('alpha');
+    writeFileSync(join(alpha.files, 'a'), 'x');
+    await until('it is there', same);
+    rmSync(alpha.files, { recursive: true });
+    await beta.engine.fetch('set');
+    expect(Object.keys(treeOf(beta.files))).toEqual(['a']);
+    expect(beta.engine.status().fileSets[0]?.reason).toContain('cannot be read');
+    mkdirSync(alpha.files);
+    writeFileSync(join(alpha.files, 'a'), 'back');
+    await beta.engine.fetch('set');
+    expect(readFileSync(join(beta.files, 'a'), 'utf8')).toBe('back');
+  });
+});
+
+describe('the door', () => {
+  it('is closed to whoever has not the pinned certificate', async () => {
+    pair.direct('alpha');
+    await expect(ask(alpha, null)).rejects.toThrow();
+    const stranger = await PairOfEngines.open();
+    try {
+      await expect(ask(alpha, stranger.beta)).rejects.toThrow();
+    } finally {
+      await stranger.close();
+    }
+    expect((await ask(alpha, beta)).status).toBe(200);
+  });
+
+  it.each([
+    ['another pair', { [PAIR_HEADER]: 'other' }, 409, 'wrong-pair'],
+    ['a later epoch', { [EPOCH_HEADER]: '9' }, 409, 'stale-epoch'],
+    ['no epoch', { [EPOCH_HEADER]: 'x' }, 400, 'no-epoch'],
+  ])('is closed to %s', async (_, headers, status, code) => {
+    pair.direct('alpha');
+    const answer = await ask(alpha, beta, headers);
+    expect([answer.status, JSON.parse(answer.text).code]).toEqual([status, code]);
+  });
+
+  it('is closed on a server that is not active', async () => {
+    pair.direct('beta');
+    expect((await ask(alpha, beta)).status).toBe(409);
+  });
+
+  it('gives nothing to a peer that has no file of that name in the set', async () => {
+    pair.direct('alpha');
+    const wants = (path: string) => JSON.stringify({ wants: [{ path, hash: 'A'.repeat(43), offset: 0 }] });
+    for (const path of ['../secret', '/etc/passwd', 'a/../../b', '.understudy/x', 'a\0b', ''])
+      expect((await ask(alpha, beta, {}, wants(path))).status).toBe(422);
+    const unknown = await ask(alpha, beta, {}, wants('unknown'));
+    expect(unknown.text).toContain('it has changed since');
+  });
+
+  it('does not believe a server with another certificate', async () => {
+    const other = await PairOfEngines.open();
+    try {
+      other.direct('alpha');
+      writeFileSync(join(other.alpha.files, 'a'), 'of a stranger');
+      await beta.engine.setPeer({ ...identityOf('alpha', alpha), ports: identityOf('alpha', other.alpha).ports });
+      pair.direct('alpha');
+      await beta.engine.fetch('set');
+      expect(treeOf(beta.files)).toEqual({});
+      expect(beta.engine.status().fileSets[0]?.reason).not.toBe('');
+    } finally {
+      await other.close();
+    }
+  });
+});
+
+/** A request as the peer would send it, with the certificate of a side or none. */
+function ask(
+  to: Side,
+  as: Side | null,
+  headers: Record<string, string> = {},
+  body?: string,
+): Promise<{ status: number | undefined; text: string }> {
+  const { certificatePem: cert, privateKeyPem: key } = as?.identity ?? {};
+  return new Promise((resolve, reject) => {
+    const path = body === undefined ? '/v1/sets/set/manifest' : '/v1/sets/set/content';
+    const outgoing = request(
+      {
+        host: '127.0.0.1',
+        port: to.port,
+        path,
+        method: body === undefined ? 'GET' : 'POST',
+        ...(cert && key ? { cert, key } : {}),
+        rejectUnauthorized: false,
+        agent: false,
+        headers: { [PAIR_HEADER]: 'pair', [EPOCH_HEADER]: '1', ...headers },
+      },
+      (response) => {
+        let text = '';
+        response.setEncoding('utf8');
+        response.on('data', (chunk: string) => {
+          text += chunk;
+        });
+        response.on('end', () => resolve({ status: response.statusCode, text }));
+        response.on('error', reject);
+      },
+    );
+    outgoing.on('error', reject);
+    outgoing.end(body);
+  });
+}

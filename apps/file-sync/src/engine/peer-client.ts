@@ -1,0 +1,191 @@
+import type { IncomingMessage } from 'node:http';
+import { Agent, request } from 'node:https';
+import type { PeerIdentity } from '@understudy/contracts';
+import { type Entry, type RelativePath } from '../domain/entry.ts';
+import { type Frame, FrameReader, ProtocolError } from '../domain/frames.ts';
+import {
+  ENTRIES_MAX,
+  EPOCH_HEADER,
+  LINE_BYTES_MAX,
+  type ManifestHead,
+  ManifestHeadSchema,
+  ManifestLineSchema,
+  PAIR_HEADER,
+  RefusalSchema,
+  type Want,
+} from '../domain/protocol.ts';
+import type { OwnSide } from './peer-server.ts';
+
+/** No byte for so long is a dead peer. A fresh manifest of a large set takes the peer a while to make. */
+const SILENCE_MS = 15_000;
+const SCAN_SILENCE_MS = 600_000;
+const CONNECTIONS_MAX = 4;
+
+/** The peer has answered, and gives nothing. */
+export class PeerRefused extends Error {
+  constructor(
+    readonly code: string,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/** What the active server has, or what has changed of it. */
+export interface Manifest extends ManifestHead {
+  readonly entries: readonly Entry[];
+  readonly removed: readonly RelativePath[];
+}
+
+/** Asks the active server. Only one that shows the pinned certificate is believed. */
+export class PeerClient {
+  private readonly agent: Agent;
+
+  constructor(
+    own: OwnSide,
+    private readonly peer: PeerIdentity,
+  ) {
+    this.agent = new Agent({
+      keepAlive: true,
+      maxSockets: CONNECTIONS_MAX,
+      key: own.privateKeyPem,
+      cert: own.certificatePem,
+      ca: [peer.certificatePem],
+      minVersion: 'TLSv1.3',
+      // the certificate itself is pinned; the name in it may be of another address
+      checkServerIdentity: (_, { fingerprint256 }) =>
+        fingerprint256.replaceAll(':', '').toLowerCase() === peer.fingerprint
+          ? undefined
+          : new Error('this is not the certificate of the peer'),
+    });
+  }
+
+  /** What has changed after generation `since` (null: everything). `isFresh`: the peer looks at its files first. */
+  async manifest(
+    set: string,
+    { since, isFresh, epoch }: { since: string | null; isFresh: boolean; epoch: number },
+    signal: AbortSignal,
+  ): Promise<Manifest> {
+    const query = new URLSearchParams({
+      ...(since === null ? {} : { since }),
+      fresh: isFresh ? '1' : '0',
+    });
+    const path = `${pathOf(set)}/manifest?${query}`;
+    const response = await this.open('GET', path, epoch, null, signal, isFresh ? SCAN_SILENCE_MS : SILENCE_MS);
+    return readManifest(response);
+  }
+
+  /** The content of files, as frames in the order of `wants`. */
+  async *content(set: string, wants: readonly Want[], epoch: number, signal: AbortSignal): AsyncGenerator<Frame> {
+    const body = JSON.stringify({ wants });
+    const response = await this.open('POST', `${pathOf(set)}/content`, epoch, body, signal, SILENCE_MS);
+    const reader = new FrameReader();
+    for await (const chunk of response as AsyncIterable<Buffer>) yield* reader.read(chunk);
+    reader.end();
+  }
+
+  /** Tells that everything up to a generation is in place here. */
+  async applied(set: string, generation: string, epoch: number, signal: AbortSignal): Promise<void> {
+    const body = JSON.stringify({ generation });
+    const response = await this.open('POST', `${pathOf(set)}/applied`, epoch, body, signal, SILENCE_MS);
+    response.resume();
+  }
+
+  close(): void {
+    this.agent.destroy();
+  }
+
+  private open(
+    method: string,
+    path: string,
+    epoch: number,
+    body: string | null,
+    signal: AbortSignal,
+    silenceMs: number,
+  ): Promise<IncomingMessage> {
+    return new Promise((resolve, reject) => {
+      const outgoing = request({
+        agent: this.agent,
+        host: this.peer.address,
+        port: this.peer.ports.fileSync,
+        method,
+        path,
+        signal,
+        timeout: silenceMs,
+        headers: { [PAIR_HEADER]: this.peer.pairId, [EPOCH_HEADER]: String(epoch) },
+      });
+      outgoing.on('timeout', () => outgoing.destroy(new Error(`the peer was silent for ${silenceMs / 1000} s`)));
+      outgoing.on('error', reject);
+      outgoing.on('response', (response) => {
+        if (response.statusCode === 200) resolve(response);
+        else readRefusal(response).then(reject, reject);
+      });
+      outgoing.end(body ?? undefined);
+    });
+  }
+}
+
+function pathOf(set: string): string {
+  return `/v1/sets/${encodeURIComponent(set)}`;
+}
+
+async function readRefusal(response: IncomingMessage): Promise<Error> {
+  let text = '';
+  for await (const chunk of response) {
+    text += String(chunk);
+    if (text.length > 4096) break;
+  }
+  const parsed = RefusalSchema.safeParse(parse(text));
+  return parsed.success
+    ? new PeerRefused(parsed.data.code, parsed.data.message)
+    : new ProtocolError(`the peer answered ${response.statusCode}`);
+}
+
+/** Reads a manifest line by line. Throws `ProtocolError` for anything that is none, or that breaks off. */
+export async function readManifest(chunks: AsyncIterable<Uint8Array>): Promise<Manifest> {
+  let head: ManifestHead | null = null;
+  let ended = false;
+  const entries: Entry[] = [];
+  const removed: RelativePath[] = [];
+  for await (const text of lines(chunks)) {
+    const value = parse(text);
+    if (ended) throw new ProtocolError('the manifest goes on behind its end');
+    if (head === null) {
+      const parsed = ManifestHeadSchema.safeParse(value);
+      if (!parsed.success) throw new ProtocolError('the manifest has no head');
+      head = parsed.data;
+      continue;
+    }
+    const parsed = ManifestLineSchema.safeParse(value);
+    if (!parsed.success) throw new ProtocolError('the manifest has a line that is none');
+    const entry = parsed.data;
+    if ('end' in entry) {
+      if (entry.end !== entries.length + removed.length) throw new ProtocolError('the manifest lacks lines');
+      ended = true;
+    } else if ('removed' in entry) removed.push(entry.removed);
+    else entries.push(entry);
+    if (entries.length + removed.length > ENTRIES_MAX) throw new ProtocolError('the manifest has too many lines');
+  }
+  if (head === null || !ended) throw new ProtocolError('the manifest breaks off');
+  return { ...head, entries, removed };
+}
+
+async function* lines(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
+  let rest = '';
+  const decoder = new TextDecoder();
+  for await (const chunk of chunks) {
+    const parts = (rest + decoder.decode(chunk, { stream: true })).split('\n');
+    rest = parts.pop() ?? '';
+    yield* parts;
+    if (rest.length > LINE_BYTES_MAX) throw new ProtocolError('the manifest has a line that is too long');
+  }
+  if (rest !== '') throw new ProtocolError('the manifest breaks off');
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

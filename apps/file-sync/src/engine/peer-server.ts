@@ -1,0 +1,273 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer, type Server } from 'node:https';
+import type { TLSSocket } from 'node:tls';
+import type { PeerIdentity } from '@understudy/contracts';
+import type { Direction } from '../domain/direction.ts';
+import { encodeFrame, encodeHead } from '../domain/frames.ts';
+import {
+  AppliedSchema,
+  EPOCH_HEADER,
+  PAIR_HEADER,
+  type Refusal,
+  WANTS_MAX,
+  type Want,
+  WantsSchema,
+} from '../domain/protocol.ts';
+import type { FileSet } from './file-set.ts';
+import { reasonOf } from './scanner.ts';
+
+const BODY_BYTES_MAX = WANTS_MAX * 6 * 4096;
+const CHUNK_BYTES = 256 * 1024;
+/** So much is gathered before it is written: many small files make one write. */
+const GATHERED_BYTES = 128 * 1024;
+
+/** What this server is known by, and where it listens. */
+export interface OwnSide {
+  readonly address: string;
+  readonly port: number;
+  readonly certificatePem: string;
+  readonly privateKeyPem: string;
+}
+
+/** What the server asks of the engine. */
+export interface Source {
+  readonly direction: () => Direction;
+  set(name: string): FileSet | undefined;
+  /** The peer has applied everything up to that generation. */
+  peerHas(set: FileSet, generation: number): void;
+  scanned(set: FileSet): Promise<void>;
+}
+
+class Refused extends Error {
+  constructor(
+    readonly status: number,
+    readonly refusal: Refusal,
+  ) {
+    super(refusal.message);
+  }
+}
+
+const refused = (status: number, code: string, message: string) => new Refused(status, { code, message });
+
+/** Gives the peer what is in the file sets, while this server is the active one. Only the pinned certificate gets through. */
+export class PeerServer {
+  private server: Server | null = null;
+
+  constructor(
+    private readonly own: OwnSide,
+    private readonly peer: PeerIdentity,
+    private readonly source: Source,
+  ) {}
+
+  /** Listens. Rejects when the port is taken. */
+  listen(): Promise<void> {
+    const server = createServer(
+      {
+        key: this.own.privateKeyPem,
+        cert: this.own.certificatePem,
+        ca: [this.peer.certificatePem],
+        requestCert: true,
+        rejectUnauthorized: true,
+        minVersion: 'TLSv1.3',
+        handshakeTimeout: 10_000,
+      },
+      (request, response) => void this.answer(request, response),
+    );
+    server.headersTimeout = 10_000;
+    server.requestTimeout = 30_000;
+    server.maxConnections = 64;
+    // what strangers do at the door
+    server.on('tlsClientError', () => undefined);
+    this.server = server;
+    return new Promise((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(this.own.port, this.own.address, () => {
+        server.off('error', reject);
+        server.on('error', () => undefined);
+        resolve();
+      });
+    });
+  }
+
+  close(): Promise<void> {
+    const { server } = this;
+    this.server = null;
+    if (server === null) return Promise.resolve();
+    server.closeAllConnections();
+    return new Promise((resolve) => server.close(() => resolve()));
+  }
+
+  private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    response.on('error', () => undefined);
+    try {
+      this.requirePeer(request);
+      const url = new URL(request.url ?? '/', 'https://peer');
+      const [, version, sets, name = '', what] = url.pathname.split('/');
+      const set = version === 'v1' && sets === 'sets' ? this.source.set(decodeURIComponent(name)) : undefined;
+      if (set === undefined) throw refused(404, 'unknown-set', 'no file set of this name is configured here');
+      if (request.method === 'GET' && what === 'manifest') await this.sendManifest(set, url.searchParams, response);
+      else if (request.method === 'POST' && what === 'content') await this.sendContent(set, request, response);
+      else if (request.method === 'POST' && what === 'applied') await this.noteApplied(set, request, response);
+      else throw refused(404, 'unknown-request', 'there is nothing of this name');
+    } catch (error) {
+      const { status, refusal } =
+        error instanceof Refused ? error : refused(500, 'failed', error instanceof Error ? error.message : 'failed');
+      if (response.headersSent) {
+        response.destroy();
+        return;
+      }
+      response.writeHead(status, { 'content-type': 'application/json' });
+      response.end(JSON.stringify(refusal));
+    }
+  }
+
+  private requirePeer(request: IncomingMessage): void {
+    const { fingerprint256 } = (request.socket as TLSSocket).getPeerCertificate();
+    if (fingerprint256?.replaceAll(':', '').toLowerCase() !== this.peer.fingerprint)
+      throw refused(403, 'not-the-peer', 'this is not the certificate of the peer');
+    if (request.headers[PAIR_HEADER] !== this.peer.pairId)
+      throw refused(409, 'wrong-pair', 'this server belongs to another pair');
+    const epoch = Number(request.headers[EPOCH_HEADER]);
+    if (!Number.isSafeInteger(epoch) || epoch < 0) throw refused(400, 'no-epoch', 'the epoch is missing');
+    this.requireActive(epoch);
+  }
+
+  /** Whoever knows of a later epoch knows of a later active server. */
+  private requireActive(epoch: number): void {
+    const direction = this.source.direction();
+    if (direction.way !== 'sends') throw refused(409, 'not-active', 'this server is not active');
+    if (epoch > direction.epoch)
+      throw refused(409, 'stale-epoch', `epoch ${direction.epoch} is over, ${epoch} has begun`);
+  }
+
+  private async sendManifest(set: FileSet, query: URLSearchParams, response: ServerResponse): Promise<void> {
+    const since = set.numberOf(query.get('since'));
+    if (query.get('fresh') === '1') {
+      try {
+        await this.source.scanned(set);
+      } catch (error) {
+        throw refused(503, 'unreadable', `${set.configuration.path} cannot be read: ${reasonOf(error)}`);
+      }
+    }
+    const { epoch } = this.source.direction();
+    this.requireActive(epoch);
+    const { isPartial, entries, removed } = set.inventory.since(since);
+    response.writeHead(200, { 'content-type': 'application/x-ndjson' });
+    const out = new Gathered(response);
+    await out.write(line({ generation: set.generation, epoch, isPartial }));
+    for (const entry of entries) await out.write(line(entry));
+    for (const path of removed) await out.write(line({ removed: path }));
+    await out.write(line({ end: entries.length + removed.length }));
+    await out.end();
+  }
+
+  private async noteApplied(set: FileSet, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const parsed = AppliedSchema.safeParse(parsedJson(await bodyOf(request)));
+    if (!parsed.success) throw refused(422, 'invalid', 'the generation is missing');
+    const generation = set.numberOf(parsed.data.generation);
+    if (generation !== null) this.source.peerHas(set, generation);
+    response.writeHead(200, { 'content-type': 'application/json' });
+    response.end('{}');
+  }
+
+  private async sendContent(set: FileSet, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const parsed = WantsSchema.safeParse(parsedJson(await bodyOf(request)));
+    if (!parsed.success) throw refused(422, 'invalid', 'the list of files is not one');
+    response.writeHead(200, { 'content-type': 'application/octet-stream' });
+    const out = new Gathered(response);
+    const { epoch } = this.source.direction();
+    for (const [index, want] of parsed.data.wants.entries()) {
+      this.requireActive(epoch);
+      await out.write(encodeFrame({ kind: 'begin', index }));
+      const failure = await this.sendFile(set, want, out);
+      await out.write(encodeFrame(failure === null ? { kind: 'end' } : { kind: 'failed', reason: failure }));
+    }
+    await out.end();
+  }
+
+  /** Sends a file's bytes; the standby checks them. Returns why it could not. */
+  private async sendFile(set: FileSet, { path, hash, offset }: Want, out: Gathered): Promise<string | null> {
+    const known = set.inventory.entries.get(path)?.entry;
+    if (known?.kind !== 'file' || known.hash !== hash) return 'it has changed since';
+    let fd: number;
+    try {
+      fd = set.tree().openFile(path);
+    } catch (error) {
+      return reasonOf(error);
+    }
+    try {
+      for (let position = offset; position < known.size; ) {
+        const bytes = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, known.size - position));
+        const count = set.calls.readSync(fd, bytes, 0, bytes.length, position);
+        if (count === 0) return 'it has become shorter';
+        await out.write(encodeHead('data', count));
+        await out.write(bytes.subarray(0, count));
+        position += count;
+      }
+      return null;
+    } catch (error) {
+      return reasonOf(error);
+    } finally {
+      set.calls.closeSync(fd);
+    }
+  }
+}
+
+/** Writes to a response in large pieces, as fast as the peer takes them. */
+class Gathered {
+  private pieces: Uint8Array[] = [];
+  private length = 0;
+
+  constructor(private readonly response: ServerResponse) {}
+
+  async write(bytes: Uint8Array): Promise<void> {
+    this.pieces.push(bytes);
+    this.length += bytes.length;
+    if (this.length >= GATHERED_BYTES) await this.flush();
+  }
+
+  async end(): Promise<void> {
+    await this.flush();
+    this.response.end();
+  }
+
+  private async flush(): Promise<void> {
+    if (this.length === 0) return;
+    const whole = Buffer.concat(this.pieces, this.length);
+    this.pieces = [];
+    this.length = 0;
+    if (this.response.destroyed) throw new Error('the peer has gone');
+    if (this.response.write(whole)) return;
+    await new Promise<void>((resolve, reject) => {
+      const onClose = () => reject(new Error('the peer has gone'));
+      this.response.once('close', onClose);
+      this.response.once('drain', () => {
+        this.response.off('close', onClose);
+        resolve();
+      });
+    });
+  }
+}
+
+function line(value: object): Buffer {
+  return Buffer.from(`${JSON.stringify(value)}\n`);
+}
+
+function parsedJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+async function bodyOf(request: IncomingMessage): Promise<string> {
+  const pieces: Buffer[] = [];
+  let length = 0;
+  for await (const piece of request as AsyncIterable<Buffer>) {
+    length += piece.length;
+    if (length > BODY_BYTES_MAX) throw refused(413, 'too-large', 'the request is too large');
+    pieces.push(piece);
+  }
+  return Buffer.concat(pieces).toString();
+}

@@ -1,0 +1,134 @@
+import { execFileSync } from 'node:child_process';
+import { constants } from 'node:fs';
+import { type Entry, type RelativePath, STAGING } from '../domain/entry.ts';
+import type { FileCalls } from '../ports/file-calls.ts';
+import { isAbsence, type Tree } from './tree.ts';
+
+const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_DIRECTORY, O_NOFOLLOW } = constants;
+/** From so many on, one sync of the file system costs less than one of each. */
+const MANY = 16;
+
+/** Makes everything that was written to a file system durable. */
+export type SyncFileSystem = (directory: string) => void;
+
+/** `syncfs(2)`, by the system's own program. */
+export const syncFileSystem: SyncFileSystem = (directory) => {
+  execFileSync('sync', ['-f', directory], { timeout: 600_000, stdio: 'ignore' });
+};
+
+/** A file that has its content and waits for its name. */
+export interface Staged {
+  readonly name: string;
+  readonly entry: Entry;
+}
+
+/** The directory in a set's root where files are completed: on the same file system, so that a rename gives them their name. */
+export class Staging {
+  private counter = 0;
+
+  private constructor(
+    private readonly calls: FileCalls,
+    private readonly tree: Tree,
+    private readonly sync: SyncFileSystem,
+    private readonly withOwner: boolean,
+    private readonly fd: number,
+  ) {}
+
+  /** Makes the directory and removes from it what earlier runs left, but for `kept`. */
+  static open(
+    calls: FileCalls,
+    tree: Tree,
+    options: { sync: SyncFileSystem; withOwner: boolean; kept: ReadonlySet<string> },
+  ): Staging {
+    try {
+      calls.mkdirSync(tree.place(STAGING), { mode: 0o700 });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      // not ours, and perhaps a link that leads elsewhere
+      if (!calls.lstatSync(tree.place(STAGING)).isDirectory()) {
+        calls.unlinkSync(tree.place(STAGING));
+        calls.mkdirSync(tree.place(STAGING), { mode: 0o700 });
+      }
+    }
+    const fd = calls.openSync(tree.place(STAGING), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    const staging = new Staging(calls, tree, options.sync, options.withOwner, fd);
+    for (const name of calls.readdirSync(`/proc/self/fd/${fd}`, { encoding: 'latin1' }))
+      if (!options.kept.has(name)) staging.discard(name);
+    return staging;
+  }
+
+  /** A name that no other file of this run has. */
+  newName(): string {
+    this.counter += 1;
+    return `${this.counter}.new`;
+  }
+
+  /** Where system calls find a staged file. */
+  place(name: string): Buffer {
+    return Buffer.from(`/proc/self/fd/${this.fd}/${name}`, 'latin1');
+  }
+
+  close(): void {
+    this.calls.closeSync(this.fd);
+  }
+
+  /** Creates a file, or opens one that an earlier run has begun. */
+  openFile(name: string): number {
+    return this.calls.openSync(this.place(name), O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
+  }
+
+  /** Creates a file that must not be there. */
+  createFile(name: string): number {
+    return this.calls.openSync(this.place(name), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+  }
+
+  /** Removes a staged file; none is success. */
+  discard(name: string): void {
+    try {
+      this.calls.unlinkSync(this.place(name));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
+  }
+
+  /** Gives an opened file or directory owner, mode and time. The owner first: a change of owner takes bits of the mode away. */
+  giveMetadata(fd: number, entry: Entry): void {
+    if (this.withOwner) this.calls.fchownSync(fd, entry.uid, entry.gid);
+    if (entry.kind !== 'link') this.calls.fchmodSync(fd, entry.mode);
+    if (entry.kind === 'file') this.calls.futimesSync(fd, entry.mtimeUs / 1e6, entry.mtimeUs / 1e6);
+  }
+
+  /** Makes staged files durable, one by one or all at once. Links need nothing: they are made durable with their directory. */
+  syncFiles(staged: readonly Staged[]): void {
+    const files = staged.filter(({ entry }) => entry.kind === 'file');
+    if (files.length >= MANY) {
+      this.sync(this.tree.rootForOthers);
+      return;
+    }
+    for (const { name } of files) {
+      const fd = this.openFile(name);
+      try {
+        this.calls.fsyncSync(fd);
+      } finally {
+        this.calls.closeSync(fd);
+      }
+    }
+  }
+
+  /** Makes the names in directories durable. */
+  syncDirectories(paths: Iterable<RelativePath>): void {
+    const directories = [...new Set(paths)];
+    if (directories.length >= MANY) {
+      this.sync(this.tree.rootForOthers);
+      return;
+    }
+    for (const path of directories) {
+      try {
+        this.calls.fsyncSync(this.tree.directory(path));
+      } catch (error) {
+        // it has gone, or has become something else, meanwhile
+        if (!isAbsence(error)) throw error;
+      }
+    }
+  }
+}

@@ -1,0 +1,278 @@
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer, type Server } from 'node:net';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { TwoTrees, treeOf } from '../testing/trees.ts';
+import { DirectionLost } from './applier.ts';
+
+let trees: TwoTrees;
+let file: (name: string) => string;
+let copy: (name: string) => string;
+
+beforeEach(() => {
+  trees = new TwoTrees();
+  file = (name) => join(trees.active, name);
+  copy = (name) => join(trees.standby, name);
+});
+
+afterEach(() => trees.remove());
+
+/** Everything that was kept aside, by path. */
+function kept(): Record<string, string> {
+  const folder = join(trees.aside, 'set');
+  if (!existsSync(folder)) return {};
+  return Object.assign({}, ...readdirSync(folder).map((run) => treeOf(join(folder, run))));
+}
+
+describe('a run', () => {
+  it('makes the standby’s tree the active server’s, with modes, times and links', async () => {
+    mkdirSync(file('deep/er'), { recursive: true });
+    mkdirSync(file('empty'), { mode: 0o750 });
+    writeFileSync(file('deep/er/one'), 'one', { mode: 0o640 });
+    writeFileSync(file('none'), '');
+    writeFileSync(file('script'), '#!/bin/sh', { mode: 0o755 });
+    utimesSync(file('script'), 1_700_000_000.123456, 1_700_000_000.123456);
+    symlinkSync('deep/er/one', file('link'));
+    symlinkSync('/etc/passwd', file('outside'));
+    symlinkSync('missing', file('dangling'));
+    const result = await trees.run();
+    expect(result).toMatchObject({ problems: [], awaiting: null, kept: null });
+    expect(treeOf(trees.standby)).toEqual(treeOf(trees.active));
+    expect(Math.abs(statSync(copy('script')).mtimeMs - 1_700_000_000_123.456)).toBeLessThan(0.003);
+    expect((await trees.run()).changed).toBe(0);
+  });
+
+  it('takes names as bytes: line breaks, no UTF-8, 255 bytes', async () => {
+    const names = ['line\nbreak', '\u00ff\u00fe', ' ', '-rf', 'a'.repeat(255), 'quo\'te"', '*?[x]'];
+    for (const name of names) writeFileSync(Buffer.from(join(trees.active, name), 'latin1'), name);
+    expect((await trees.run()).problems).toEqual([]);
+    expect(Object.keys(treeOf(trees.standby)).sort()).toEqual([...names].sort());
+    expect(treeOf(trees.standby)).toEqual(treeOf(trees.active));
+  });
+
+  it('follows changes, deletions, and changes of kind', async () => {
+    mkdirSync(file('directory'));
+    writeFileSync(file('directory/in'), 'in');
+    writeFileSync(file('plain'), 'plain');
+    symlinkSync('plain', file('link'));
+    await trees.run();
+    rmSync(file('directory'), { recursive: true });
+    writeFileSync(file('directory'), 'now a file');
+    rmSync(file('plain'));
+    mkdirSync(file('plain'));
+    writeFileSync(file('plain/in'), 'now in a directory');
+    rmSync(file('link'));
+    mkdirSync(file('link'));
+    const result = await trees.run();
+    expect(result).toMatchObject({ problems: [], kept: null });
+    expect(treeOf(trees.standby)).toEqual(treeOf(trees.active));
+  });
+
+  it('does not send a renamed file again, and keeps its inode', async () => {
+    writeFileSync(file('before'), 'x'.repeat(100_000));
+    await trees.run();
+    const { ino } = statSync(copy('before'));
+    renameSync(file('before'), file('after'));
+    const result = await trees.run();
+    expect(result).toMatchObject({ receivedBytes: 0, problems: [], kept: null });
+    expect(treeOf(trees.standby)).toEqual(treeOf(trees.active));
+    expect(statSync(copy('after')).ino).toBe(ino);
+  });
+
+  it('sends equal content once', async () => {
+    for (const name of ['a', 'b', 'c']) writeFileSync(file(name), 'the same');
+    expect((await trees.run()).receivedBytes).toBe(8);
+    expect(treeOf(trees.standby)).toEqual(treeOf(trees.active));
+  });
+
+  it('sends nothing of a file whose mode or time has changed', async () => {
+    writeFileSync(file('a'), 'a');
+    await trees.run();
+    chmodSync(file('a'), 0o600);
+    utimesSync(file('a'), 1000, 1000);
+    expect(await trees.run()).toMatchObject({ receivedBytes: 0, changed: 1 });
+    expect([statSync(copy('a')).mode & 0o777, statSync(copy('a')).mtimeMs]).toEqual([0o600, 1_000_000]);
+  });
+
+  it('leaves sockets out and says so, and one bad file does not stop the rest', async () => {
+    const server: Server = createServer();
+    await new Promise<void>((resolve) => server.listen(file('socket'), resolve));
+    writeFileSync(file('good'), 'good');
+    writeFileSync(file('bad'), 'bad');
+    const content = trees.content();
+    const result = await trees
+      .run({
+        openContent: async function* (wants) {
+          let current = '';
+          for await (const frame of content(wants)) {
+            if (frame.kind === 'begin') current = wants[frame.index]?.path ?? '';
+            yield frame.kind === 'data' && current === 'bad' ? { kind: 'data', bytes: Buffer.from('bat') } : frame;
+          }
+        },
+      })
+      .finally(() => server.close());
+    expect(result.problems).toMatchObject([{ path: 'bad' }]);
+    expect(Object.keys(treeOf(trees.standby))).toEqual(['good']);
+  });
+
+  it('takes up where a broken connection left off', async () => {
+    writeFileSync(file('large'), Buffer.alloc(50_000, 7));
+    const content = trees.content();
+    const broken = trees.run({
+      openContent: async function* (wants) {
+        let count = 0;
+        for await (const frame of content(wants)) {
+          yield frame;
+          if (++count === 21) throw new Error('the cable');
+        }
+      },
+    });
+    await expect(broken).rejects.toThrow('the cable');
+    expect(treeOf(trees.standby)).toEqual({});
+    const result = await trees.run();
+    expect(result.receivedBytes).toBe(30_000);
+    expect(treeOf(trees.standby)).toEqual(treeOf(trees.active));
+  });
+
+  it('changes nothing any more once the direction is lost', async () => {
+    for (const name of ['a', 'b']) writeFileSync(file(name), name);
+    let changes = 0;
+    const run = trees.run({
+      mayChange: () => {
+        changes += 1;
+        if (changes > 3) throw new DirectionLost();
+      },
+    });
+    await expect(run).rejects.toThrow(DirectionLost);
+    expect(Object.keys(treeOf(trees.standby)).length).toBeLessThan(2);
+  });
+});
+
+describe('files of the standby that the active server does not know', () => {
+  it('are kept before they are replaced or removed', async () => {
+    writeFileSync(file('a'), 'of the active');
+    await trees.run();
+    writeFileSync(copy('a'), 'by hand');
+    writeFileSync(copy('extra'), 'by hand too');
+    symlinkSync('somewhere', copy('link'));
+    const result = await trees.run();
+    expect(result.kept?.paths.toSorted()).toEqual(['a', 'extra', 'link']);
+    expect(treeOf(trees.standby)).toEqual(treeOf(trees.active));
+    expect(kept()).toMatchObject({ a: 'file 644 by hand', extra: 'file 644 by hand too', link: 'link somewhere' });
+  });
+
+  it('are kept below a directory that becomes a file', async () => {
+    mkdirSync(file('thing'));
+    await trees.run();
+    writeFileSync(copy('thing/notes'), 'by hand');
+    rmSync(file('thing'), { recursive: true });
+    writeFileSync(file('thing'), 'a file');
+    expect((await trees.run()).kept?.paths).toEqual(['thing/notes']);
+    expect(treeOf(trees.standby)).toEqual(treeOf(trees.active));
+  });
+
+  it('are not those that both had last, whatever was restarted', async () => {
+    writeFileSync(file('a'), 'one');
+    await trees.run();
+    trees.restartSink(undefined, { keeps: true });
+    writeFileSync(file('a'), 'two');
+    expect(await trees.run()).toMatchObject({ kept: null });
+    expect(kept()).toEqual({});
+  });
+});
+
+describe('a set that has lost most of its files', () => {
+  const fill = () => {
+    for (let index = 0; index < 30; index++) writeFileSync(file(`file-${index}`), String(index));
+  };
+
+  it('on the active server is not touched until it is confirmed', async () => {
+    fill();
+    await trees.run();
+    const before = treeOf(trees.standby);
+    for (let index = 0; index < 20; index++) rmSync(file(`file-${index}`));
+    expect(await trees.run()).toMatchObject({ awaiting: { deletions: 20, files: 30 }, changed: 0 });
+    expect(treeOf(trees.standby)).toEqual(before);
+    expect(await trees.run({ confirmedDeletions: 19 })).toMatchObject({ awaiting: { deletions: 20 } });
+    expect(await trees.run({ confirmedDeletions: 20 })).toMatchObject({ awaiting: null });
+    expect(treeOf(trees.standby)).toEqual(treeOf(trees.active));
+  });
+
+  it('on the standby is not filled again until it is confirmed', async () => {
+    fill();
+    await trees.run();
+    for (let index = 0; index < 20; index++) rmSync(copy(`file-${index}`));
+    expect(await trees.run()).toMatchObject({ awaiting: { deletions: 20, files: 30 } });
+    await trees.run({ confirmedDeletions: 20 });
+    expect(treeOf(trees.standby)).toEqual(treeOf(trees.active));
+  });
+});
+
+describe('nothing outside of the set', () => {
+  it('is written through a link that takes the place of a directory', async () => {
+    const outside = join(trees.directory, 'outside');
+    mkdirSync(outside);
+    mkdirSync(file('directory'));
+    writeFileSync(file('directory/a'), 'a');
+    await trees.run();
+    writeFileSync(file('directory/a'), 'b');
+    await trees.source.scanAll();
+    // as if it were made between the look and the change
+    const run = trees.run({
+      mayChange: () => {
+        if (!lstatSync(copy('directory')).isDirectory()) return;
+        renameSync(copy('directory'), copy('moved'));
+        symlinkSync(outside, copy('directory'));
+      },
+    });
+    await run;
+    expect(readdirSync(outside)).toEqual([]);
+    await trees.run();
+    expect(readdirSync(outside)).toEqual([]);
+    expect(treeOf(trees.standby)).toEqual(treeOf(trees.active));
+  });
+
+  it('is written through a link in the place of the staging directory', async () => {
+    const outside = join(trees.directory, 'outside');
+    mkdirSync(outside);
+    writeFileSync(join(outside, 'precious'), 'precious');
+    symlinkSync(outside, copy('.understudy'));
+    writeFileSync(file('a'), 'a');
+    await trees.run();
+    expect(readFileSync(join(outside, 'precious'), 'utf8')).toBe('precious');
+    expect(readdirSync(outside)).toEqual(['precious']);
+    expect(treeOf(trees.standby)).toEqual(treeOf(trees.active));
+  });
+});
+
+describe('patterns', () => {
+  it('leave out on both sides what they do not take', async () => {
+    trees.remove();
+    trees = new TwoTrees({ include: ['**/*.conf', 'keys/**'], exclude: ['*.tmp', 'cache'] });
+    for (const directory of ['sub', 'keys', 'cache', 'other']) mkdirSync(file(directory));
+    for (const name of ['a.conf', 'a.txt', 'sub/b.conf', 'keys/k', 'keys/k.tmp', 'cache/c.conf', 'other/x'])
+      writeFileSync(file(name), name);
+    writeFileSync(copy('own.txt'), 'own');
+    await trees.run();
+    expect(Object.keys(treeOf(trees.standby)).sort()).toEqual(
+      ['a.conf', 'keys', 'keys/k', 'own.txt', 'sub', 'sub/b.conf'].sort(),
+    );
+    rmSync(file('sub'), { recursive: true });
+    writeFileSync(copy('sub/own.txt'), 'own');
+    expect((await trees.run()).problems).toEqual([]);
+    expect(Object.keys(treeOf(trees.standby))).toContain('sub/own.txt');
+  });
+});

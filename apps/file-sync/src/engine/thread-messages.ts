@@ -1,0 +1,25 @@
+import type { FilesView, PeerIdentity } from '@understudy/contracts';
+import type { Direction } from '../domain/direction.ts';
+import type { EngineSettings } from './engine.ts';
+import type { Incident } from './set-sync.ts';
+
+/** What the engine's thread is started with. */
+export interface ThreadStart {
+  readonly settings: EngineSettings;
+}
+
+/** What the service tells the engine's thread. */
+export type ToThread =
+  | { readonly type: 'direction'; readonly direction: Direction }
+  | { readonly type: 'peer'; readonly peer: PeerIdentity | null }
+  | { readonly type: 'peer-changed'; readonly fileSet: string }
+  | { readonly type: 'confirm-deletion'; readonly id: number; readonly fileSet: string }
+  | { readonly type: 'close' };
+
+/** What the engine's thread tells the service. `deletions`: null when nothing waits, undefined when there is no such set. */
+export type FromThread =
+  | { readonly type: 'incident'; readonly incident: Incident }
+  | { readonly type: 'changed'; readonly fileSet: string }
+  | { readonly type: 'status'; readonly status: FilesView }
+  | { readonly type: 'confirmed'; readonly id: number; readonly deletions: number | null | undefined }
+  | { readonly type: 'closed' };

@@ -1,0 +1,17 @@
+import type { Direction } from '../domain/direction.ts';
+
+/** Something about files that an operator should read. */
+export interface EngineIncident {
+  readonly severity: 'info' | 'warning' | 'critical';
+  /** Stable name, e.g. `file-set-aside`. */
+  readonly code: string;
+  readonly message: string;
+}
+
+/** What the service asks of the engine. */
+export interface Engine {
+  setDirection(direction: Direction): void;
+  peerChanged(fileSet: string): void;
+  /** The number of files that may go now; null: nothing waits; undefined: no such set. */
+  confirmDeletion(fileSet: string): Promise<number | null | undefined>;
+}

@@ -1,0 +1,31 @@
+import * as fs from 'node:fs';
+
+/**
+ * The system calls with which file sets are read and changed. Synchronous: they run on the engine's own thread, and leave the thread
+ * pool, which the decision journal's writes go through, to others.
+ */
+export type FileCalls = Pick<
+  typeof fs,
+  | 'openSync'
+  | 'closeSync'
+  | 'readSync'
+  | 'writeSync'
+  | 'fsyncSync'
+  | 'fstatSync'
+  | 'lstatSync'
+  | 'readdirSync'
+  | 'readlinkSync'
+  | 'symlinkSync'
+  | 'linkSync'
+  | 'mkdirSync'
+  | 'rmdirSync'
+  | 'unlinkSync'
+  | 'renameSync'
+  | 'fchmodSync'
+  | 'fchownSync'
+  | 'futimesSync'
+  | 'lchownSync'
+>;
+
+/** The machine's. */
+export const FILE_CALLS: FileCalls = fs;

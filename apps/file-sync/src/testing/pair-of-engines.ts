@@ -1,0 +1,129 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { PeerIdentity } from '@understudy/contracts';
+import { ensureOwnIdentity, type FileSetConfiguration, NodePaths, type OwnIdentity } from '@understudy/platform';
+import type { Direction } from '../domain/direction.ts';
+import { FileSyncEngine } from '../engine/engine.ts';
+import type { Incident } from '../engine/set-sync.ts';
+
+const ADDRESS = '127.0.0.1';
+
+/** One server's engine, with its directory `files` as the only set, named `set`. */
+export interface Side {
+  readonly files: string;
+  readonly setAside: string;
+  readonly identity: OwnIdentity;
+  readonly port: number;
+  readonly incidents: Incident[];
+  engine: FileSyncEngine;
+}
+
+/** Two engines that know each other's certificates, over real HTTPS. What one announces reaches the other at once. */
+export class PairOfEngines {
+  private readonly directions = new Map<Side, Direction>();
+  private readonly timer: NodeJS.Timeout;
+
+  private constructor(
+    private readonly directory: string,
+    readonly alpha: Side,
+    readonly beta: Side,
+  ) {
+    // the health monitor repeats itself too
+    this.timer = setInterval(() => this.repeat(), 500);
+  }
+
+  static async open(set: Partial<FileSetConfiguration> = {}): Promise<PairOfEngines> {
+    const directory = mkdtempSync(join(tmpdir(), 'understudy-file-sync-'));
+    const [alphaPort, betaPort] = (await freePorts(2)) as [number, number];
+    let pair: PairOfEngines | undefined;
+    const alpha = await side(directory, 'alpha', alphaPort, set, (name) => pair?.beta.engine.peerChanged(name));
+    const beta = await side(directory, 'beta', betaPort, set, (name) => pair?.alpha.engine.peerChanged(name));
+    pair = new PairOfEngines(directory, alpha, beta);
+    await alpha.engine.setPeer(identityOf('beta', beta));
+    await beta.engine.setPeer(identityOf('alpha', alpha));
+    return pair;
+  }
+
+  /** Tells both health monitors' word: alpha is active, or beta, or nobody. */
+  direct(active: 'alpha' | 'beta' | null, epoch = 1): void {
+    const way = (name: 'alpha' | 'beta') => (active === null ? 'unknown' : active === name ? 'sends' : 'fetches');
+    this.directions.set(this.alpha, { way: way('alpha'), epoch, reason: '' });
+    this.directions.set(this.beta, { way: way('beta'), epoch, reason: '' });
+    this.repeat();
+  }
+
+  /** One server's word alone. */
+  directOne(side: Side, direction: Direction): void {
+    this.directions.set(side, direction);
+    this.repeat();
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.timer);
+    await Promise.all([this.alpha.engine.close(), this.beta.engine.close()]);
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  private repeat(): void {
+    for (const [side, direction] of this.directions) side.engine.setDirection(direction);
+  }
+}
+
+/** What the other server pins. */
+export function identityOf(name: string, { identity, port }: Pick<Side, 'identity' | 'port'>): PeerIdentity {
+  const { certificatePem, fingerprint } = identity;
+  return {
+    name,
+    role: name === 'alpha' ? 'primary' : 'secondary',
+    address: ADDRESS,
+    certificatePem,
+    fingerprint,
+    ports: { healthMonitor: 1, fileSync: port, pairLink: 1, database: 1 },
+    pairId: 'pair',
+  };
+}
+
+/** Waits for a condition, at most 10 s. */
+export async function until(what: string, holds: () => boolean): Promise<void> {
+  const deadline = performance.now() + 10_000;
+  while (!holds()) {
+    if (performance.now() > deadline) throw new Error(`not within 10 s: ${what}`);
+    await delay(10);
+  }
+}
+
+async function side(
+  directory: string,
+  name: string,
+  port: number,
+  set: Partial<FileSetConfiguration>,
+  changed: (fileSet: string) => void,
+): Promise<Side> {
+  const paths = new NodePaths(join(directory, name));
+  const files = join(directory, `${name}-files`);
+  for (const each of [paths.identity, files]) mkdirSync(each, { recursive: true });
+  const identity = await ensureOwnIdentity(paths, { name, address: ADDRESS });
+  const incidents: Incident[] = [];
+  const setAside = join(paths.setAside, 'files');
+  const engine = await FileSyncEngine.open(
+    {
+      fileSets: [{ name: 'set', path: files, class: 'realtime', include: ['**'], exclude: [], ...set }],
+      own: { address: ADDRESS, port, ...identity },
+      stateDirectory: paths.fileSync,
+      setAside,
+    },
+    { incident: (incident) => incidents.push(incident), changed, observed: () => undefined },
+  );
+  return { files, setAside, identity, port, incidents, engine };
+}
+
+async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer());
+  await Promise.all(servers.map((server) => new Promise<void>((done) => server.listen(0, ADDRESS, done))));
+  const ports = servers.map((server) => (server.address() as { port: number }).port);
+  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))));
+  return ports;
+}

@@ -1,0 +1,98 @@
+import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { STAGING } from '../domain/entry.ts';
+import type { Frame } from '../domain/frames.ts';
+import type { OpenContent } from '../engine/fetcher.ts';
+import { FileSet } from '../engine/file-set.ts';
+import type { RunParts, RunResult } from '../engine/sync-run.ts';
+import { syncRun } from '../engine/sync-run.ts';
+import { FILE_CALLS, type FileCalls } from '../ports/file-calls.ts';
+
+/** What a directory holds, by path (bytes as Latin-1): kind, mode and content of each entry, as text. The staging directory is left out. */
+export function treeOf(root: string): Record<string, string> {
+  const found: Record<string, string> = {};
+  const look = (directory: Buffer, prefix: string) => {
+    for (const name of readdirSync(directory, { encoding: 'buffer' })) {
+      const path = `${prefix}${name.toString('latin1')}`;
+      if (path === STAGING) continue;
+      const place = Buffer.concat([directory, Buffer.from('/'), name]);
+      const stats = lstatSync(place);
+      const mode = (stats.mode & 0o7777).toString(8);
+      if (stats.isSymbolicLink()) found[path] = `link ${readlinkSync(place, { encoding: 'latin1' })}`;
+      else if (stats.isDirectory()) {
+        found[path] = `directory ${mode}`;
+        look(place, `${path}/`);
+      } else if (stats.isFile()) found[path] = `file ${mode} ${readFileSync(place, 'latin1')}`;
+    }
+  };
+  look(Buffer.from(root), '');
+  return found;
+}
+
+/** Two directories of one set, and what goes from one to the other without a network between. */
+export class TwoTrees {
+  readonly directory = mkdtempSync(join(tmpdir(), 'understudy-files-'));
+  readonly active = join(this.directory, 'active');
+  readonly standby = join(this.directory, 'standby');
+  readonly aside = join(this.directory, 'aside');
+  readonly source: FileSet;
+  sink: FileSet;
+
+  constructor(private readonly patterns: { include?: string[]; exclude?: string[] } = {}) {
+    mkdirSync(this.active);
+    mkdirSync(this.standby);
+    this.source = this.setAt(this.active);
+    this.sink = this.setAt(this.standby);
+  }
+
+  /** The standby's service starts again: what it knew is gone, or kept. */
+  restartSink(calls: FileCalls = FILE_CALLS, { keeps = false } = {}): void {
+    const before = this.sink;
+    before.close();
+    this.sink = this.setAt(this.standby, calls);
+    if (keeps) for (const [path, content] of before.agreed) this.sink.agreed.set(path, content);
+  }
+
+  /** One run from the active to the standby. */
+  async run(parts: Partial<RunParts> = {}): Promise<RunResult> {
+    await this.source.scanAll();
+    await this.sink.scanAll();
+    const wanted = new Map([...this.source.inventory.entries].map(([path, { entry }]) => [path, entry]));
+    return syncRun(this.sink, wanted, {
+      openContent: this.content(),
+      sync: () => undefined,
+      mayChange: () => undefined,
+      pause: async () => undefined,
+      setAside: this.aside,
+      withOwner: process.getuid?.() === 0,
+      confirmedDeletions: 0,
+      onPending: () => undefined,
+      ...parts,
+    });
+  }
+
+  /** The content of files, as the active server would send it. */
+  content(): OpenContent {
+    const { source } = this;
+    return async function* (wants): AsyncGenerator<Frame> {
+      for (const [index, { path, offset }] of wants.entries()) {
+        yield { kind: 'begin', index };
+        const bytes = readFileSync(source.tree().place(path)).subarray(offset);
+        for (let at = 0; at < bytes.length; at += 1000) yield { kind: 'data', bytes: bytes.subarray(at, at + 1000) };
+        yield { kind: 'end' };
+      }
+    };
+  }
+
+  remove(): void {
+    this.source.close();
+    this.sink.close();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  private setAt(path: string, calls: FileCalls = FILE_CALLS): FileSet {
+    const { include = ['**'], exclude = [] } = this.patterns;
+    return new FileSet({ name: 'set', path, class: 'realtime', include, exclude }, calls, async () => undefined);
+  }
+}

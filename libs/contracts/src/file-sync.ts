@@ -1,0 +1,76 @@
+import { z } from 'zod';
+import { defineEvent, defineRequest } from './define-message.ts';
+
+/** One file set, as this server sees it. */
+export const FileSetViewSchema = z.object({
+  name: z.string(),
+  path: z.string(),
+  class: z.enum(['realtime', 'batch']),
+  /** `sends`: this server is active. `fetches`: it stands by. `unknown`: nothing moves. */
+  direction: z.enum(['sends', 'fetches', 'unknown']),
+  /** Why nothing moves or the last run failed, one sentence; empty when all is well. */
+  reason: z.string(),
+  files: z.int(),
+  bytes: z.number(),
+  /** End of the last run on this server, and of the last that left nothing undone; null: none since the start of the service. */
+  lastRunAt: z.iso.datetime().nullable(),
+  lastCompleteAt: z.iso.datetime().nullable(),
+  pendingFiles: z.int(),
+  pendingBytes: z.number(),
+  /** Of the last run that received anything. */
+  bytesPerSecond: z.number().nullable(),
+  /** At most 100; `errorCount` has them all. */
+  errors: z.array(z.object({ path: z.string(), message: z.string() })),
+  errorCount: z.int(),
+  /** So many of so many files would go at once: an operator has to confirm it. */
+  awaitingDeletion: z.object({ deletions: z.int(), files: z.int() }).nullable(),
+});
+export type FileSetView = z.infer<typeof FileSetViewSchema>;
+
+/** GET /api/v1/files. */
+export const FilesViewSchema = z.object({ fileSets: z.array(FileSetViewSchema) });
+export type FilesView = z.infer<typeof FilesViewSchema>;
+
+/** How the file sets are; published every 2 s and when a run has ended. */
+export const FileSyncObserved = defineEvent({
+  reach: 'local',
+  service: 'file-sync',
+  name: 'observed',
+  data: FilesViewSchema,
+});
+
+/** The same on demand. */
+export const FilesQuery = defineRequest({
+  reach: 'local',
+  service: 'file-sync',
+  kind: 'query',
+  name: 'files',
+  data: z.object({}),
+  reply: FilesViewSchema,
+});
+
+/** An operator's word that so many files of a set may go. Refused with `unknown-set` and `nothing-to-confirm`. */
+export const ConfirmDeletion = defineRequest({
+  reach: 'local',
+  service: 'file-sync',
+  kind: 'command',
+  name: 'confirm-deletion',
+  data: z.object({ fileSet: z.string() }),
+  reply: z.object({ deletions: z.int() }),
+});
+
+/** A set has changed on the server spoken of: the other one fetches at once. A hint; what it misses, the schedule finds. */
+export const FilesChanged = defineEvent({
+  reach: 'pair',
+  service: 'file-sync',
+  name: 'files-changed',
+  data: z.object({ fileSet: z.string() }),
+});
+
+/** Something about files that an operator should read in the event list; health-monitor logs it. */
+export const FileSyncIncident = defineEvent({
+  reach: 'local',
+  service: 'file-sync',
+  name: 'incident',
+  data: z.object({ severity: z.enum(['info', 'warning', 'critical']), code: z.string(), message: z.string() }),
+});
