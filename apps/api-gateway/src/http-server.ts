@@ -64,7 +64,8 @@ export async function listen(environment: ServiceEnvironment, parts: GatewayPart
   const { address } = configuration.node;
   const port = configuration.ports.healthMonitor;
   try {
-    await app.listen(port, address);
+    // the virtual IP comes and goes: whoever listens on every address need not follow it
+    await (configuration.virtualIp ? app.listen(port) : app.listen(port, address));
   } catch (error) {
     await app.close().catch(() => undefined);
     throw explained(error as NodeJS.ErrnoException, address, port);

@@ -58,6 +58,7 @@ function settingsOf({ configuration, paths, runId }: ServiceEnvironment): Engine
   return {
     serverName: node.name,
     address: node.address,
+    hasVirtualIp: configuration.virtualIp !== undefined,
     port: ports.database,
     binDirectory: database.binDirectory ?? '/usr/bin',
     dataDirectory: database.dataDirectory,

@@ -6,6 +6,7 @@ import { AuthenticationKeyStore, RegistrationResponder } from './registration/in
 import { HealthMonitorService } from './services/health-monitor.service.ts';
 import { MaintenanceService } from './services/maintenance.ts';
 import { Pairing } from './services/pairing.ts';
+import { VirtualIpRequirements } from './virtual-ip/index.ts';
 
 /** Everything that the controllers answer from. */
 export interface HealthMonitorParts {
@@ -14,6 +15,7 @@ export interface HealthMonitorParts {
   readonly keys: AuthenticationKeyStore;
   readonly responder: RegistrationResponder;
   readonly maintenance: MaintenanceService;
+  readonly requirements: VirtualIpRequirements;
 }
 
 /** The messages that health-monitor answers. */
@@ -22,7 +24,7 @@ export const ANSWERED = [...ORDERS, ...QUERIES, ...REGISTRATION];
 /** The health-monitor service. */
 @Module({})
 export class AppModule {
-  static of({ monitor, pairing, keys, responder, maintenance }: HealthMonitorParts): DynamicModule {
+  static of({ monitor, pairing, keys, responder, maintenance, requirements }: HealthMonitorParts): DynamicModule {
     return {
       module: AppModule,
       controllers: [OrdersController, QueriesController, RegistrationController],
@@ -32,6 +34,7 @@ export class AppModule {
         { provide: AuthenticationKeyStore, useValue: keys },
         { provide: RegistrationResponder, useValue: responder },
         { provide: MaintenanceService, useValue: maintenance },
+        { provide: VirtualIpRequirements, useValue: requirements },
       ],
     };
   }

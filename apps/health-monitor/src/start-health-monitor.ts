@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { PeerIdentitySchema } from '@understudy/contracts';
+import { isServing, rightToServeUntilMs, type Server } from '@understudy/ha-core';
 import { connectBus, createBusApplication, type RunningService } from '@understudy/messaging';
 import {
   NodeStore,
@@ -36,6 +37,13 @@ import { registrationGate } from './services/registration-gate.ts';
 import { ServingRight } from './services/serving-right.ts';
 import { GatewayWatch, LeaseKeeper } from './services/witness.service.ts';
 import { StorageWatch } from './storage/storage-watch.ts';
+import {
+  NetworkInterface,
+  ReachableApplication,
+  VirtualIp,
+  VirtualIpRequirements,
+  virtualIpLifetimeSeconds,
+} from './virtual-ip/index.ts';
 
 const STORE_WAIT_MS = 2000;
 
@@ -86,6 +94,15 @@ export async function startHealthMonitor(env: ServiceEnvironment): Promise<Runni
     },
     onEvent: (severity, message) => events.note({ severity, code: 'process', message }),
   });
+  const networkInterface = configuration.virtualIp ? new NetworkInterface(configuration.virtualIp.interface) : null;
+  const requirements = new VirtualIpRequirements(networkInterface);
+  const virtualIp = new VirtualIp(networkInterface, {
+    addresses: () => pairing.virtualIp,
+    mayServeUntilMs: () => mayServeUntilMs(monitor.view),
+    tell: (severity, code, message) => events.note({ severity, code, message }),
+    clock,
+    lifetimeSeconds: virtualIpLifetimeSeconds(configuration.heartbeat),
+  });
   for (const sentence of settingsWithoutEffect(configuration))
     events.note({ severity: 'warning', code: 'setting-without-effect', message: sentence });
   const monitor = new HealthMonitorService(
@@ -93,21 +110,25 @@ export async function startHealthMonitor(env: ServiceEnvironment): Promise<Runni
     bus,
     keeper,
     events,
-    processes,
+    new ReachableApplication(processes, virtualIp),
     pairing,
     database,
     (pairId) => new PeerAdapter(bus, configuration.node.role, pairId),
     makeWitness(env, () => keeper.latest.pairId),
     new ServingRight(servingNoteFile(paths.run), env.runId),
+    virtualIp,
   );
   pairing.onChange = () => monitor.publishWatch();
-  const responder = new RegistrationResponder(registrationGate(monitor, pairing, keys), clock);
+  const responder = new RegistrationResponder(registrationGate(monitor, pairing, keys, requirements), clock);
   const maintenance = new MaintenanceService(monitor, bus, clock);
-  const application = await createBusApplication(AppModule.of({ monitor, pairing, keys, responder, maintenance }), {
-    bus,
-    definitions: ANSWERED,
-    logger,
-  });
+  const application = await createBusApplication(
+    AppModule.of({ monitor, pairing, keys, responder, maintenance, requirements }),
+    {
+      bus,
+      definitions: ANSWERED,
+      logger,
+    },
+  );
   const storage = new StorageWatch(
     { ...configuration.storage, places: placesThatMatter(configuration, paths), file: join(paths.run, 'storage.json') },
     (event) => events.note(event),
@@ -128,6 +149,14 @@ export async function startHealthMonitor(env: ServiceEnvironment): Promise<Runni
       store.close();
     },
   };
+}
+
+/** Until when clients may be served here, on this server's clock; 0: not at all, infinite: nothing limits it. */
+function mayServeUntilMs(server: Server): number {
+  const { record } = server;
+  // while the application is being opened it is not yet serving, and owns the role already
+  if (record.closing || !(isServing(record) || record.hold !== 0)) return 0;
+  return rightToServeUntilMs(server) ?? Number.POSITIVE_INFINITY;
 }
 
 /** The third vote of the configuration, where there is one. */

@@ -58,7 +58,13 @@ export const StatusViewSchema = z.object({
       roundTripMs: z.number().nullable(),
     })
     .nullable(),
-  virtualIp: z.object({ ipv4: z.string().nullable(), ipv6: z.string().nullable(), held: z.boolean() }),
+  /** `held`: this server has all of them at this moment; `reason`: why it has not, though it should. */
+  virtualIp: z.object({
+    ipv4: z.string().nullable(),
+    ipv6: z.string().nullable(),
+    held: z.boolean(),
+    reason: z.string().optional(),
+  }),
   database: z.object({
     role: z.string(),
     timeline: z.int().nullable(),
@@ -249,6 +255,8 @@ export const RegistrationHelloSchema = z.object({
   databaseVersion: z.string(),
   /** It takes the place of the lost primary of this active secondary; absent: it registers a secondary. */
   replacePrimary: z.literal(true).optional(),
+  /** The virtual IP of the pair. */
+  virtualIp: z.object({ ipv4: z.ipv4().nullable(), ipv6: z.ipv6().nullable() }).optional(),
 });
 export type RegistrationHello = z.infer<typeof RegistrationHelloSchema>;
 export const RegistrationChallengeSchema = z.object({
@@ -264,7 +272,7 @@ export const RegistrationChallengeSchema = z.object({
   databaseVersion: z.string(),
 });
 export type RegistrationChallenge = z.infer<typeof RegistrationChallengeSchema>;
-/** The gateway of the secondary passes the three steps of registration through to its health-monitor. Refusals: `wrong-role`, `wrong-version`, `already-paired`, `not-replaceable`, `wrong-key`, `too-many-attempts`, `same-name`, `expired`. */
+/** The gateway of the secondary passes the three steps of registration through to its health-monitor. Refusals: `wrong-role`, `wrong-version`, `already-paired`, `not-replaceable`, `wrong-key`, `too-many-attempts`, `same-name`, `expired`, `virtual-ip`. */
 export const RegistrationHelloCommand = command(
   'registration-hello',
   RegistrationHelloSchema,

@@ -52,6 +52,7 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   'wrong-version': 409,
   'already-paired': 409,
   'not-replaceable': 409,
+  'virtual-ip': 409,
   'same-name': 409,
   'wrong-key': 403,
   expired: 410,

@@ -117,7 +117,7 @@ export class ConfigurationFiles {
     const own = await this.readIdentity();
     const server = renderServerConfiguration({
       serverName: settings.serverName,
-      listenAddresses: isLoopback(settings.address) ? [settings.address] : [settings.address, '127.0.0.1'],
+      listenAddresses: listenAddresses(settings),
       port: settings.port,
       socketDirectory: this.socketDirectory,
       certificateFile: own && this.file('server.pem'),
@@ -189,4 +189,10 @@ function textOf(file: string): Promise<string | null> {
     if (error.code === 'ENOENT') return null;
     throw error;
   });
+}
+
+/** Where PostgreSQL listens. It learns of an address only when it starts, so a virtual IP, which comes and goes, needs all of them. */
+function listenAddresses({ address, hasVirtualIp }: EngineSettings): string[] {
+  if (isLoopback(address)) return [address];
+  return hasVirtualIp ? ['*'] : [address, '127.0.0.1'];
 }

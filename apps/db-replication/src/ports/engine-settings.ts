@@ -3,6 +3,8 @@ export interface EngineSettings {
   readonly serverName: string;
   /** Address by which the peer reaches this server. */
   readonly address: string;
+  /** Clients come by an address that is not always here: PostgreSQL listens on all. */
+  readonly hasVirtualIp?: boolean;
   readonly port: number;
   /** Directory with `postgres`, `pg_basebackup`, ... */
   readonly binDirectory: string;

@@ -19,6 +19,10 @@ export interface PairOptions {
   readonly application?: boolean;
   /** Further keys of both servers' configuration files, by section. */
   readonly sections?: Readonly<Record<string, unknown>>;
+  /** The virtual IP with which the pair is registered; none unless told. */
+  readonly virtualIp?: { readonly ipv4: string; readonly ipv6?: string };
+  /** Done to every host once it has its network. */
+  readonly prepareHost?: (host: Host) => void;
 }
 
 /** Who decides about a takeover. */
@@ -42,11 +46,17 @@ export class RealPair {
   readonly secondary: UnderstudyServer;
   readonly application: Application;
   private readonly writers: Writer[] = [];
+  private readonly virtualIp: PairOptions['virtualIp'];
+  /** Done to a host that was switched on. */
+  readonly prepare: (host: Host) => void;
 
   /** Builds the stage; nothing runs on it yet. */
   constructor(options: PairOptions) {
     const { layout, heartbeat, sections = {} } = options;
     this.stage = Stage.create();
+    this.virtualIp = options.virtualIp;
+    this.prepare = options.prepareHost ?? (() => undefined);
+    for (const host of this.stage.hosts) this.prepare(host);
     const { n1, n2 } = this.stage;
     this.application = new Application(this.stage);
     const withApplication = (host: typeof n1) =>
@@ -80,7 +90,8 @@ export class RealPair {
   /** Body of PUT /ha/configuration. */
   registration(failoverType: FailoverType): Record<string, unknown> {
     const secondaryAddress = this.secondary.host.address;
-    return { secondaryAddress, authenticationKey: AUTHENTICATION_KEY, emailAddresses: [], failoverType };
+    const virtualIp = this.virtualIp === undefined ? {} : { virtualIp: this.virtualIp };
+    return { secondaryAddress, authenticationKey: AUTHENTICATION_KEY, emailAddresses: [], failoverType, ...virtualIp };
   }
 
   /**
@@ -144,11 +155,15 @@ export class RealPair {
   }
 
   /** Starts a client that writes to whichever server is read-write, the primary tried first unless told, from the client's host unless told. */
-  async startWriter(targets?: readonly string[], from: Host = this.stage.n3): Promise<Writer> {
+  async startWriter(
+    targets?: readonly string[],
+    from: Host = this.stage.n3,
+    options: Parameters<typeof Writer.start>[3] = {},
+  ): Promise<Writer> {
     const writable = (await this.primary.status())?.currentRole === 'active' ? this.primary : this.secondary;
     await writable.query(CREATE_WRITER_TABLE);
     const run = `${from.name}-${Math.round(monotonicMs())}`;
-    const writer = Writer.start(from, run, targets ?? this.servers.map(({ host }) => `${host.address}:5432`));
+    const writer = Writer.start(from, run, targets ?? this.servers.map(({ host }) => `${host.address}:5432`), options);
     this.writers.push(writer);
     if (!targets) await writer.isWriting({ withinMs: 20_000 });
     return writer;

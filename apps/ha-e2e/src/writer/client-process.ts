@@ -13,10 +13,16 @@ const END_LIMIT_MS = 5000;
 export function startClient(
   host: Host,
   script: string,
-  words: { readonly run: string; readonly pauseMs: number; readonly targets: readonly string[] },
+  words: {
+    readonly run: string;
+    readonly pauseMs: number;
+    readonly targets: readonly string[];
+    readonly connectTimeoutMs?: number;
+  },
   onLine: (line: string) => void,
 ): ClientProcess {
-  const command = [nodeBinary(), script, words.run, String(words.pauseMs), words.targets.join(',')];
+  const timeout = words.connectTimeoutMs === undefined ? [] : [String(words.connectTimeoutMs)];
+  const command = [nodeBinary(), script, words.run, String(words.pauseMs), words.targets.join(','), ...timeout];
   const child = spawn('ip', ['netns', 'exec', host.namespace, ...command], {
     stdio: ['pipe', 'pipe', 'ignore'],
     env: host.environment(),

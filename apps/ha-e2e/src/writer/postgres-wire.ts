@@ -14,8 +14,8 @@ export interface PostgresTarget {
 /** `HOST:PORT[,HOST:PORT...]`, as the scripts that write get them. */
 export function parseTargets(list: string): PostgresTarget[] {
   return list.split(',').map((target) => {
-    const [host = '', port = '5432'] = target.split(':');
-    return { host, port: Number(port) };
+    const end = target.lastIndexOf(':'); // an IPv6 address has some of its own
+    return { host: target.slice(0, end), port: Number(target.slice(end + 1)) };
   });
 }
 

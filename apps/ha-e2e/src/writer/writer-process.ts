@@ -2,7 +2,7 @@
  * The client's workload, a process of its own: each attempt opens a connection to the first target that is read-write
  * (in order, one connect timeout per target), writes one row and records when it was acknowledged.
  *
- * usage: writer-process RUN PAUSE_MS HOST:PORT[,HOST:PORT...]; ends on SIGTERM, or when its parent does.
+ * usage: writer-process RUN PAUSE_MS HOST:PORT[,HOST:PORT...] [CONNECT_TIMEOUT_MS]; ends on SIGTERM, or when its parent does.
  * Output, one line each, times in milliseconds of the machine's monotonic clock:
  *   a START ACK SEQUENCE HOST   acknowledged
  *   u TIME SEQUENCE HOST ERROR  sent, outcome unknown
@@ -10,10 +10,9 @@
  */
 import { PostgresConnection, PostgresRefusalError, parseTargets } from './postgres-wire.ts';
 
-const CONNECT_TIMEOUT_MS = 500;
 const ACKNOWLEDGEMENT_TIMEOUT_MS = 1000;
 
-const [run = 'run', pauseMs = '50', targetList = ''] = process.argv.slice(2);
+const [run = 'run', pauseMs = '50', targetList = '', connectTimeoutMs = '500'] = process.argv.slice(2);
 const targets = parseTargets(targetList);
 
 let stopped = false;
@@ -42,7 +41,7 @@ async function attempt(sequence: number): Promise<string> {
   for (const target of targets) {
     let connection: PostgresConnection;
     try {
-      connection = await PostgresConnection.open(target, CONNECT_TIMEOUT_MS);
+      connection = await PostgresConnection.open(target, Number(connectTimeoutMs));
     } catch (error) {
       lastError = `${target.host} connect ${textOf(error)}`;
       continue;

@@ -14,20 +14,25 @@ export class Writer {
   readonly log = new WriteLog();
   private readonly child: ClientProcess;
 
-  private constructor(host: Host, run: string, targets: readonly string[], pauseMs: number) {
-    this.run = run;
+  private constructor(host: Host, words: Parameters<typeof startClient>[2]) {
+    this.run = words.run;
     const script = siblingScript(import.meta.url, 'writer-process');
-    this.child = startClient(host, script, { run, pauseMs, targets }, (line) => this.log.add(line));
+    this.child = startClient(host, script, words, (line) => this.log.add(line));
   }
 
   /**
    * Starts a writer on `host`.
    *
    * @param run names its rows; unique in the life of the database
-   * @param targets `address:port` in the order in which they are tried
+   * @param targets `address:port` in the order in which they are tried, each for `connectTimeoutMs`; 500 unless told
    */
-  static start(host: Host, run: string, targets: readonly string[], pauseMs = 50): Writer {
-    return new Writer(host, run, targets, pauseMs);
+  static start(
+    host: Host,
+    run: string,
+    targets: readonly string[],
+    { pauseMs = 50, connectTimeoutMs = 500 }: { readonly pauseMs?: number; readonly connectTimeoutMs?: number } = {},
+  ): Writer {
+    return new Writer(host, { run, targets, pauseMs, connectTimeoutMs });
   }
 
   /** Waits until writes are acknowledged without a hole for `forMs`. */

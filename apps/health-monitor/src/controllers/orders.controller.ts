@@ -17,7 +17,8 @@ import { BusError } from '@understudy/messaging';
 import type { z } from 'zod';
 import { HealthMonitorService } from '../services/health-monitor.service.ts';
 import { MaintenanceService } from '../services/maintenance.ts';
-import { Pairing } from '../services/pairing.ts';
+import { Pairing, targetOf } from '../services/pairing.ts';
+import { canonical, type VirtualAddresses, VirtualIpRequirements } from '../virtual-ip/index.ts';
 
 type Data<Definition extends { data: z.ZodType }> = z.output<Definition['data']>;
 
@@ -28,20 +29,19 @@ export class OrdersController {
     private readonly monitor: HealthMonitorService,
     private readonly pairing: Pairing,
     private readonly maintenance: MaintenanceService,
+    private readonly requirements: VirtualIpRequirements,
   ) {}
 
   @MessagePattern(Register.subject)
   async register(@Payload() order: Data<typeof Register>) {
-    const { virtualIp, secondaryAddress, authenticationKey, failoverType, emailAddresses } = order;
+    const { secondaryAddress, authenticationKey, failoverType, emailAddresses } = order;
     const { replacePrimary: replacesPrimary = false, confirmed = false } = order;
-    if (virtualIp?.ipv4 !== undefined || virtualIp?.ipv6 !== undefined) {
-      throw new BusError('not-yet-available', 'the virtual IP is not yet available: register without it');
-    }
     const [operationId, pairId] = [randomUUID(), randomUUID()];
     const event = { operationId, pairId, failoverType, replacesPrimary, confirmed };
     const refusal = this.monitor.refusalOf({ type: 'operator-register', ...event });
     if (refusal !== null) throw refusal;
-    const target = { secondaryAddress, authenticationKey, emailAddresses };
+    const virtualIp = await this.acceptableVirtualIp(order);
+    const target = { secondaryAddress, authenticationKey, emailAddresses, virtualIp };
     this.pairing.remember(operationId, { pairId, failoverType, replacesPrimary, ...target });
     await this.monitor.order({ type: 'operator-register', ...event }).catch((error: unknown) => {
       this.pairing.forget(operationId);
@@ -118,6 +118,21 @@ export class OrdersController {
     }
     if (emailAddresses !== undefined) await this.pairing.changeEmailAddresses(emailAddresses);
     return this.monitor.configuration();
+  }
+
+  /** The addresses of a registration as they are kept. Throws BusError `invalid-input` with the fields that cannot be. */
+  private async acceptableVirtualIp({ virtualIp, secondaryAddress }: Data<typeof Register>): Promise<VirtualAddresses> {
+    const { ipv4 = null, ipv6 = null } = virtualIp ?? {};
+    const wanted = { ipv4, ipv6: ipv6 && canonical(ipv6) };
+    const { name: ownName, address: ownAddress, ports } = this.pairing.ownFacts;
+    const { address: peerAddress } = targetOf(secondaryAddress, ports.healthMonitor);
+    const objections =
+      virtualIp !== undefined && ipv4 === null && ipv6 === null
+        ? [{ pointer: '/virtualIp', message: 'names no address: ipv4, or ipv4 and ipv6' }]
+        : await this.requirements.objectionsNow(wanted, { ownName, ownAddress, peerAddress });
+    const [first] = objections;
+    if (first !== undefined) throw new BusError('invalid-input', first.message, false, objections);
+    return wanted;
   }
 
   private requirePeerName(confirm: string): void {

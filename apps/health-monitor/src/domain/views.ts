@@ -31,6 +31,7 @@ export interface ViewContext {
   readonly files: FilesView | null;
   readonly processes: readonly ProcessView[];
   readonly roundTripMs: number | null;
+  readonly virtualIp: StatusView['virtualIp'];
   readonly progress: EffectProgress | null;
   /** This server is being stopped on purpose. */
   readonly stopping: boolean;
@@ -132,7 +133,7 @@ export function statusView(server: Server, context: ViewContext): StatusView {
       lastHeartbeatAt: server.peerHeardAtMs === null ? null : iso(server.peerHeardAtMs),
       roundTripMs: link === 'up' ? context.roundTripMs : null,
     },
-    virtualIp: { ipv4: null, ipv6: null, held: false },
+    virtualIp: context.virtualIp,
     database: {
       role: facts?.role ?? 'unknown',
       timeline: facts?.timeline ?? null,

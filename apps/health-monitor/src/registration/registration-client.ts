@@ -149,6 +149,7 @@ const SAID_BY_SECONDARY: ReadonlySet<string> = new Set([
   'too-many-attempts',
   'same-name',
   'expired',
+  'virtual-ip',
   'no-key',
   'invalid-input',
 ]);

@@ -1,4 +1,4 @@
-/** Why a registration does not come about. The first eight are the secondary's words, the others what the primary finds. */
+/** Why a registration does not come about. The first nine are the secondary's words, the others what the primary finds. */
 export const REGISTRATION_REFUSALS = [
   'wrong-role',
   'wrong-version',
@@ -8,6 +8,7 @@ export const REGISTRATION_REFUSALS = [
   'too-many-attempts',
   'same-name',
   'expired',
+  'virtual-ip',
   'no-key',
   'invalid-input',
   'unreachable',

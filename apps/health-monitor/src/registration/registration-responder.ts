@@ -35,6 +35,8 @@ export interface RegistrationResponderPort {
   alreadyPaired(hello: RegistrationHello): string | null;
   /** Why that server cannot take the place of this one's primary now; null when it can, has by this very hello, or does not want to. */
   notReplaceable(hello: RegistrationHello): string | null;
+  /** Why this server could not hold the virtual IP of the pair; null when it can, or when there is none. */
+  noVirtualIp(hello: RegistrationHello): string | null;
   /** Why this server cannot be registered at this moment, though in a moment it can; null when it can. */
   notReady(hello: RegistrationHello): string | null;
   /** The primary has proven the key: pin it, durably. What it throws refuses the registration; then nothing may have changed. May repeat. */
@@ -174,6 +176,8 @@ export class RegistrationResponder {
     if (paired) return refuse('already-paired', paired);
     const notReplaceable = this.port.notReplaceable(hello);
     if (notReplaceable) return refuse('not-replaceable', notReplaceable);
+    const noVirtualIp = this.port.noVirtualIp(hello);
+    if (noVirtualIp) return refuse('virtual-ip', noVirtualIp);
     const notReady = this.port.notReady(hello);
     return notReady ? refuse('not-ready', notReady) : null;
   }

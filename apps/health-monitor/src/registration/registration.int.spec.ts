@@ -65,6 +65,7 @@ describe('registration over HTTPS', () => {
       facts?: Partial<OwnRegistrationFacts>;
       paired?: string;
       notReplaceable?: string;
+      noVirtualIp?: string;
       key?: StretchedKey | null;
       fails?: boolean;
     } = {},
@@ -87,6 +88,7 @@ describe('registration over HTTPS', () => {
         key: async () => (overrides.key === undefined ? key : overrides.key),
         alreadyPaired: () => overrides.paired ?? null,
         notReplaceable: (hello) => (hello.replacePrimary ? (overrides.notReplaceable ?? null) : null),
+        noVirtualIp: ({ virtualIp }) => (virtualIp?.ipv4 ? (overrides.noVirtualIp ?? null) : null),
         notReady: () => null,
         accepted: async (registration) => {
           if (overrides.fails) throw new Error('the disk is full');
@@ -163,6 +165,13 @@ describe('registration over HTTPS', () => {
     ['a secondary of another pair', { paired: 'beta is paired with gamma' }, {}, KEY, 'already-paired'],
     ['a replacement', { notReplaceable: 'it is reachable' }, { replacePrimary: true }, KEY, 'not-replaceable'],
     ['a replacement with a wrong key', {}, { replacePrimary: true }, 'some other key', 'wrong-key'],
+    [
+      'a virtual IP that the secondary cannot hold',
+      { noVirtualIp: 'beta: virtualIp.interface is missing' },
+      { virtualIp: { ipv4: '10.77.0.100', ipv6: null } },
+      KEY,
+      'virtual-ip',
+    ],
     ['a secondary without a key', { key: null }, {}, KEY, 'no-key'],
     ['a secondary that cannot write', { fails: true }, {}, KEY, 'failed'],
     ['no certificate', {}, { certificatePem: 'none' }, KEY, 'failed'],

@@ -36,6 +36,7 @@ import type { ServiceEnvironment } from '@understudy/platform';
 import { eventOf } from '../domain/event-text.ts';
 import { ownStatus, peerView, refusalOf, statusView, type ViewContext } from '../domain/views.ts';
 import type { ApplicationProcesses } from '../ports/application-processes.port.ts';
+import type { VirtualIp } from '../virtual-ip/index.ts';
 import type { EventLog } from './event-log.ts';
 import { Operations } from './operations.ts';
 import type { Pairing } from './pairing.ts';
@@ -86,6 +87,7 @@ export class HealthMonitorService {
     peer: (pairId: () => string | null) => PeerPort,
     private readonly witness: WitnessService | null,
     private readonly right: ServingRight,
+    private readonly virtualIp: VirtualIp,
   ) {
     const { configuration, clock, logger } = env;
     this.operations = new Operations(clock);
@@ -133,6 +135,10 @@ export class HealthMonitorService {
     });
     this.listen();
     await this.submit({ type: 'boot', runId, sameRun });
+    const { record } = this;
+    // what is opened once more claims the address itself, and has not lost it meanwhile
+    const isLeft = sameRun && record.hold !== 0 && !record.closing;
+    this.virtualIp.start(isServing(record) && record.inFlight === null ? 'open' : isLeft ? 'as-left' : 'closed');
     // what the last manager was opening may have lost its right meanwhile
     this.tick();
     this.publishWatch();
@@ -395,6 +401,7 @@ export class HealthMonitorService {
       files: this.filesNow(),
       processes: this.processes.views(),
       roundTripMs: this.roundTripMs,
+      virtualIp: this.virtualIp.view(),
       progress: this.host.progress,
       stopping: this.stopping,
       nowMs: clock.nowMs(),

@@ -14,12 +14,18 @@ import {
 import { z } from 'zod';
 import type { ReplicationSource } from '../ports/replication-source.port.ts';
 import type { AuthenticationKeyStore, OwnHello, RegistrationClient, StretchedKey } from '../registration/index.ts';
+import { NO_VIRTUAL_ADDRESSES, type VirtualAddresses } from '../virtual-ip/index.ts';
 
 const NOT_READY_LIMIT_MS = 10_000;
 const NOT_READY_PAUSE_MS = 500;
 
-const SettingsSchema = z.object({ emailAddresses: z.array(z.string()), secondaryAddress: z.string().nullable() });
+const SettingsSchema = z.object({
+  emailAddresses: z.array(z.string()),
+  secondaryAddress: z.string().nullable(),
+  virtualIp: z.object({ ipv4: z.string().nullable(), ipv6: z.string().nullable() }).default(NO_VIRTUAL_ADDRESSES),
+});
 type PairSettings = z.infer<typeof SettingsSchema>;
+const NO_SETTINGS: PairSettings = { emailAddresses: [], secondaryAddress: null, virtualIp: NO_VIRTUAL_ADDRESSES };
 
 /** What an operator gave for a registration; the key is never kept on disk. */
 export interface RegistrationOrder {
@@ -28,6 +34,7 @@ export interface RegistrationOrder {
   readonly authenticationKey: string;
   readonly failoverType: FailoverType;
   readonly emailAddresses: readonly string[];
+  readonly virtualIp: VirtualAddresses;
   /** This server takes the place of the lost primary of an active secondary. */
   readonly replacesPrimary: boolean;
 }
@@ -36,7 +43,7 @@ export interface RegistrationOrder {
 export class Pairing implements RegistrationPort {
   private readonly orders = new Map<string, RegistrationOrder>();
   private session: { pairId: string; key: StretchedKey } | null = null;
-  private settings: PairSettings = { emailAddresses: [], secondaryAddress: null };
+  private settings: PairSettings = NO_SETTINGS;
   private pinned: PeerIdentity | null = null;
   /** Called when the pinned peer has changed. */
   onChange: () => void = () => undefined;
@@ -59,6 +66,11 @@ export class Pairing implements RegistrationPort {
   /** The pinned peer, null when this server is not paired. */
   get peer(): PeerIdentity | null {
     return this.pinned;
+  }
+
+  /** The addresses by which the active server of the pair is reached. */
+  get virtualIp(): VirtualAddresses {
+    return this.pinned === null ? NO_VIRTUAL_ADDRESSES : this.settings.virtualIp;
   }
 
   /** What this server says of itself in a registration. */
@@ -107,6 +119,7 @@ export class Pairing implements RegistrationPort {
       failoverType: order.failoverType,
       emailAddresses: [...order.emailAddresses],
       ...(order.replacesPrimary ? { replacePrimary: true } : {}),
+      virtualIp: order.virtualIp,
     };
     const result = await this.untilReady(context, () =>
       this.client.register({ ...target, authenticationKey: order.authenticationKey, hello }),
@@ -116,7 +129,8 @@ export class Pairing implements RegistrationPort {
     // the secondary is reached where the operator said, whatever it calls itself
     const peer = { ...result.value.peer, address: target.address };
     await this.keys.store(result.value.key);
-    await this.pin(peer, { emailAddresses: [...order.emailAddresses], secondaryAddress: order.secondaryAddress });
+    const { secondaryAddress, virtualIp } = order;
+    await this.pin(peer, { emailAddresses: [...order.emailAddresses], secondaryAddress, virtualIp });
     if (order.replacesPrimary) return;
     context.progress('opening replication for the secondary', null);
     await this.database.prepareSource(context);
@@ -139,6 +153,7 @@ export class Pairing implements RegistrationPort {
     await this.pin(peer, {
       emailAddresses: hello.emailAddresses,
       secondaryAddress: this.env.configuration.node.address,
+      virtualIp: hello.virtualIp ?? NO_VIRTUAL_ADDRESSES,
     });
   }
 
@@ -176,7 +191,7 @@ export class Pairing implements RegistrationPort {
   async unpin(): Promise<void> {
     await this.file.remove();
     this.pinned = null;
-    this.settings = { ...this.settings, secondaryAddress: null };
+    this.settings = { ...NO_SETTINGS, emailAddresses: this.settings.emailAddresses };
     this.onChange();
   }
 
@@ -197,7 +212,7 @@ export class Pairing implements RegistrationPort {
       primaryAddress: configured || own.role === 'primary' ? addressOf('primary') : null,
       failoverType: record.failoverType,
       emailAddresses: this.settings.emailAddresses,
-      virtualIp: { ipv4: null, ipv6: null },
+      virtualIp: this.virtualIp,
       pairId: record.pairId,
     };
   }
@@ -245,6 +260,6 @@ async function readSettings(file: string, logger: Logger): Promise<PairSettings>
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
       logger.warn('The settings of the pair could not be read', { error });
-    return { emailAddresses: [], secondaryAddress: null };
+    return NO_SETTINGS;
   }
 }

@@ -2,14 +2,17 @@ import { describe, expect, it } from '@jest/globals';
 import type { PeerIdentity, RegistrationHello } from '@understudy/contracts';
 import { atStart, newRecord, type Server } from '@understudy/ha-core';
 import type { AuthenticationKeyStore } from '../registration/index.ts';
+import { NO_VIRTUAL_ADDRESSES, VirtualIpRequirements } from '../virtual-ip/index.ts';
 import type { HealthMonitorService } from './health-monitor.service.ts';
 import type { Pairing } from './pairing.ts';
 import { registrationGate } from './registration-gate.ts';
 
 const ALPHA = 'the certificate of alpha';
+const WITHOUT_INTERFACE = new VirtualIpRequirements(null);
+const VIRTUAL_IP = { ipv4: '10.77.0.100', ipv6: null };
 
 /** The gate of a secondary that takes a full copy for the pair "one" of alpha, with what it was told to do. */
-function registering(state = 'ha-initializing') {
+function registering(state = 'ha-initializing', virtualIp = NO_VIRTUAL_ADDRESSES) {
   const done: string[] = [];
   const monitor = {
     record: { pairId: 'one', state, inFlight: { operationId: 'copy' } },
@@ -19,7 +22,8 @@ function registering(state = 'ha-initializing') {
     },
   };
   const pairing = {
-    ownFacts: { name: 'beta' },
+    ownFacts: { name: 'beta', address: '10.77.0.2' },
+    virtualIp,
     peer: { name: 'alpha', certificatePem: ALPHA },
     accept: async () => {
       done.push('pinned');
@@ -29,6 +33,7 @@ function registering(state = 'ha-initializing') {
     monitor as unknown as HealthMonitorService,
     pairing as unknown as Pairing,
     {} as AuthenticationKeyStore,
+    WITHOUT_INTERFACE,
   );
   return { gate, done };
 }
@@ -52,6 +57,15 @@ describe('a secondary that is being registered', () => {
     expect(gate.alreadyPaired(hello('one', 'the certificate of mallory'))).toBe('beta is paired with alpha already');
   });
 
+  it('refuses a pair with a virtual IP that it could not hold, and says what it lacks', () => {
+    const { gate } = registering();
+    expect(gate.noVirtualIp({ ...hello('two'), virtualIp: VIRTUAL_IP })).toBe(
+      'beta: virtualIp.interface is missing in its configuration: set it to the network interface',
+    );
+    expect(gate.noVirtualIp(hello('two'))).toBeNull();
+    expect(gate.noVirtualIp({ ...hello('one'), virtualIp: VIRTUAL_IP })).toBeNull();
+  });
+
   it('refuses the same pair once its registration has come about', () => {
     const { gate } = registering('secondary-syncing');
     expect(gate.alreadyPaired(hello('one'))).toBe('beta is paired with alpha already');
@@ -59,7 +73,7 @@ describe('a secondary that is being registered', () => {
 });
 
 /** The gate of an active secondary whose primary is lost, with what it was told to do. */
-function withLostPrimary(isTaken = true) {
+function withLostPrimary(isTaken = true, virtualIp = NO_VIRTUAL_ADDRESSES) {
   const done: string[] = [];
   const record = {
     ...newRecord('secondary', 'run'),
@@ -78,7 +92,8 @@ function withLostPrimary(isTaken = true) {
     },
   };
   const pairing = {
-    ownFacts: { name: 'beta' },
+    ownFacts: { name: 'beta', address: '10.77.0.2' },
+    virtualIp,
     peer: { name: 'alpha', certificatePem: ALPHA },
     acceptInPlace: async () => {
       done.push('pinned');
@@ -89,6 +104,7 @@ function withLostPrimary(isTaken = true) {
     monitor as unknown as HealthMonitorService,
     pairing as unknown as Pairing,
     {} as AuthenticationKeyStore,
+    WITHOUT_INTERFACE,
   );
   return { gate, done };
 }
@@ -101,6 +117,16 @@ describe('an active secondary that has lost its primary', () => {
 
   it('refuses a registration, and names the way to replace the primary', () => {
     expect(withLostPrimary().gate.alreadyPaired(hello('two'))).toContain('--replace-primary');
+  });
+
+  it('refuses a primary that brings another virtual IP: clients know the present one', () => {
+    const { gate } = withLostPrimary(true, VIRTUAL_IP);
+    expect(gate.noVirtualIp(replacement('two'))).toBe(
+      'the pair of beta has the virtual IP --virtual-ip 10.77.0.100: register with the same',
+    );
+    expect(withLostPrimary().gate.noVirtualIp({ ...replacement('two'), virtualIp: VIRTUAL_IP })).toContain(
+      'has no virtual IP',
+    );
   });
 
   it('pins the new primary, then adopts it', async () => {

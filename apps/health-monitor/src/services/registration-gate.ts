@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { RegistrationHello } from '@understudy/contracts';
 import { replacementRefusal } from '@understudy/ha-core';
 import type { AcceptedRegistration, AuthenticationKeyStore, RegistrationResponderPort } from '../registration/index.ts';
+import { NO_VIRTUAL_ADDRESSES, type VirtualAddresses, type VirtualIpRequirements } from '../virtual-ip/index.ts';
 import type { HealthMonitorService } from './health-monitor.service.ts';
 import type { Pairing } from './pairing.ts';
 
@@ -10,6 +11,7 @@ export function registrationGate(
   monitor: HealthMonitorService,
   pairing: Pairing,
   keys: AuthenticationKeyStore,
+  requirements: VirtualIpRequirements,
 ): RegistrationResponderPort {
   const isPinnedPrimary = ({ certificatePem }: RegistrationHello) => pairing.peer?.certificatePem === certificatePem;
   // The primary asks again when the answer to its proof was lost: that is the registration under way, not another one.
@@ -52,6 +54,16 @@ export function registrationGate(
     },
     notReplaceable: (hello) =>
       !hello.replacePrimary || isUnderWay(hello) ? null : replacementRefusal(monitor.view, isPinnedPrimary(hello)),
+    noVirtualIp: (hello) => {
+      if (isUnderWay(hello)) return null;
+      const { virtualIp = NO_VIRTUAL_ADDRESSES, address: peerAddress } = hello;
+      const { name: ownName, address: ownAddress } = pairing.ownFacts;
+      const present = pairing.virtualIp;
+      // clients know the address: it does not change by the way, because somebody replaces the other server
+      if (hello.replacePrimary && (present.ipv4 !== virtualIp.ipv4 || present.ipv6 !== virtualIp.ipv6))
+        return `the pair of ${ownName} has ${describe(present)}: register with the same`;
+      return requirements.objections(virtualIp, { ownName, ownAddress, peerAddress })[0]?.message ?? null;
+    },
     notReady: (hello) =>
       monitor.record.inFlight === null || isUnderWay(hello)
         ? null
@@ -65,4 +77,9 @@ export function registrationGate(
       return (await monitor.submit({ type: 'registration-abandoned' })).rule !== null;
     },
   };
+}
+
+function describe({ ipv4, ipv6 }: VirtualAddresses): string {
+  const options = [ipv4 && `--virtual-ip ${ipv4}`, ipv6 && `--virtual-ip6 ${ipv6}`].filter((option) => option !== null);
+  return options.length === 0 ? 'no virtual IP' : `the virtual IP ${options.join(' ')}`;
 }
