@@ -6,6 +6,8 @@ import { BusPeer } from './adapters/bus-peer.adapter.ts';
 import { diskProbes } from './adapters/disk.adapter.ts';
 import { machineProbes } from './adapters/machine.adapter.ts';
 import { networkProbes } from './adapters/network.adapter.ts';
+import { pairDatabaseProbes } from './adapters/pair-database.adapter.ts';
+import { pathProbes } from './adapters/path.adapter.ts';
 import { ReportFile } from './adapters/report-file.adapter.ts';
 import { serviceProbes } from './adapters/services.adapter.ts';
 import { ReadinessCheckerController } from './controllers/readiness-checker.controller.ts';
@@ -19,9 +21,17 @@ export class AppModule {
   static of(env: ServiceEnvironment, bus: Bus): DynamicModule {
     const { configuration, paths, clock, logger } = env;
     const { node, readiness, storage } = configuration;
-    const probes = [...machineProbes(env), ...diskProbes(env), ...networkProbes(env), ...serviceProbes(env, bus)];
-    const measuring = new MeasuringService(probes);
     const peerFile = new PeerIdentityFile(paths.peer, (value) => PeerIdentitySchema.parse(value));
+    const readPeer = () => peerFile.read();
+    const measuring = new MeasuringService([
+      ...machineProbes(env),
+      // before the disk: latency is measured first, while little is done
+      ...pathProbes(env, readPeer),
+      ...diskProbes(env),
+      ...networkProbes(env),
+      ...serviceProbes(env, bus),
+      ...pairDatabaseProbes(env, readPeer),
+    ]);
     const peer = new BusPeer(bus, peerFile);
     const store = new ReportFile(paths.readinessReport, logger);
     const requirements = { ...readiness, warnPercent: storage.warnPercent };

@@ -57,6 +57,28 @@ export const MeasurementsSchema = z.object({
       lagBytes: z.number().nullable(),
     }),
   ),
+  /** From here on the peer is looked at, or what is needed for it: measured only where there is one. */
+  ping: reading(z.object({ lossPercent: z.number(), roundTripMs: z.number().nullable() })),
+  /** Shortest time of a TCP connection to the peer's Health Monitor, one round trip; null: there was none. */
+  latency: reading(z.object({ milliseconds: z.number().nullable(), problem: z.string().nullable() })),
+  /** What came from the peer's PostgreSQL, over TLS, within a few seconds. */
+  throughput: reading(z.object({ megabitsPerSecond: z.number(), bytes: z.number() })),
+  /** Problems with the names of both servers; empty: none. */
+  names: reading(z.object({ shown: z.string(), problems: z.array(z.string()) })),
+  /** Whether the peer's PostgreSQL answers at its port; null problem: it does. */
+  peerDatabasePort: reading(z.object({ where: z.string(), problem: z.string().nullable() })),
+  /** The same of this server's own, at the address at which the peer would reach it. */
+  listener: reading(z.object({ where: z.string(), problem: z.string().nullable() })),
+  listenerConfiguration: reading(z.object({ problems: z.array(z.string()) })),
+  connectionConfiguration: reading(z.object({ problems: z.array(z.string()) })),
+  /** A login for replication at the peer's PostgreSQL, by certificate. */
+  peerLogin: reading(z.object({ where: z.string(), problem: z.string().nullable() })),
+  /** The C library, whose version decides how text is sorted; locales that databases here use, and those that are installed. */
+  locales: reading(z.object({ library: z.string(), used: z.array(z.string()), installed: z.array(z.string()) })),
+  /** Sizes in bytes; `databaseBytes` null: there is no database here. */
+  databaseRoom: reading(
+    z.object({ databaseBytes: z.number().nullable(), availableBytes: z.number(), walKeepLimitBytes: z.number() }),
+  ),
 });
 export type Measurements = z.infer<typeof MeasurementsSchema>;
 

@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { ReadinessCheck, ReadinessReport } from '@understudy/contracts';
-import { namespacesAreAvailable } from '../real-pair/namespaces.ts';
+import { ip, namespacesAreAvailable, tc } from '../real-pair/namespaces.ts';
 import { RealPair, TEST_TIMES } from '../real-pair/real-pair.ts';
 import type { UnderstudyServer } from '../real-pair/understudy-server.ts';
 
@@ -61,6 +61,87 @@ describeOnStage('readiness checks (needs root, ip and network namespaces)', () =
     });
     expect(Math.abs(Date.parse(String(line('SYSTEM - CLOCK DIFFERENCE').primary)) - Date.now())).toBeLessThan(60_000);
   }, 240_000);
+
+  it('log in at each other’s database, and find every file of it intact', async () => {
+    const { report, line } = await check(pair.primary);
+    const lists = report.checks.map(({ lists }) => lists);
+    expect(lists.filter((names) => names.includes('registration'))).toHaveLength(15);
+    expect(lists.filter((names) => names.includes('failover'))).toHaveLength(3);
+    for (const name of [
+      'NETWORK - CHECK FIREWALL FOR DATABASE PORT ACCESSIBILITY',
+      'NETWORK - LATENCY',
+      'NETWORK - LARGE PACKETS',
+      'NETWORK - NAME RESOLUTION',
+      'DATABASE - LISTENER STATUS',
+      'DATABASE - CHECK LISTENER CONFIG CORRUPTION',
+      'DATABASE - CHECK CONNECTION CONFIG CORRUPTION',
+      'DATABASE - CONNECTION REACHABILITY STATUS',
+      'DATABASE - LOCALE AND COLLATION',
+      'DATABASE - ROOM FOR A FULL COPY',
+    ])
+      expect(line(name)).toMatchObject({ name, status: 'passed', reason: '' });
+    expect(line('NETWORK - THROUGHPUT').secondary).toMatch(/^\d.* Mbps from the other server$/);
+  }, 90_000);
+
+  it('see a way between the servers that is slow', async () => {
+    const device = ['dev', 'eth0', 'root'];
+    const slow = ['tbf', 'rate', '50mbit', 'burst', '64kb', 'latency', '50ms'];
+    tc(['-n', pair.stage.n2.namespace, 'qdisc', 'add', ...device, ...slow]);
+    try {
+      const { line } = await check(pair.primary);
+      expect(line('NETWORK - THROUGHPUT').reason).toMatch(/primary: [1-5]?\d(\.\d)? Mbps, 500 are recommended/);
+    } finally {
+      tc(['-n', pair.stage.n2.namespace, 'qdisc', 'delete', ...device]);
+    }
+  }, 90_000);
+
+  it('see a firewall that drops what belongs to the database of one server', async () => {
+    const rule = ['ipproto', 'tcp', 'sport', '5432', 'blackhole'];
+    ip(['-n', pair.stage.n2.namespace, 'rule', 'add', ...rule]);
+    try {
+      const { line } = await check(pair.primary);
+      const firewall = line('NETWORK - CHECK FIREWALL FOR DATABASE PORT ACCESSIBILITY');
+      expect(firewall).toMatchObject({ status: 'failed', secondary: '10.77.0.11:5432 answers' });
+      expect(firewall.reason).toMatch(/^primary: 10\.77\.0\.12:5432 gives no sign: a firewall/);
+      expect(line('DATABASE - CONNECTION REACHABILITY STATUS').status).toBe('failed');
+    } finally {
+      ip(['-n', pair.stage.n2.namespace, 'rule', 'delete', ...rule]);
+    }
+  }, 90_000);
+
+  it('see a way that swallows large packets, though every connection opens', async () => {
+    const { stage } = pair;
+    // the switch forwards no larger frames, and nobody is told; packets are made by the hosts as they go out
+    for (const { namespace } of [stage.n1, stage.n2]) ip(['-n', namespace, 'link', 'set', 'eth0', 'gso_max_segs', '1']);
+    ip(['-n', stage.switchNamespace, 'link', 'set', 'p1', 'mtu', '1400']);
+    try {
+      const { line } = await check(pair.primary);
+      expect(line('NETWORK - LARGE PACKETS')).toMatchObject({
+        status: 'failed',
+        reason: expect.stringMatching(/primary: small packets come through/),
+      });
+      expect(line('NETWORK - LATENCY').primary).toMatch(/ ms$/);
+    } finally {
+      ip(['-n', stage.switchNamespace, 'link', 'set', 'p1', 'mtu', '1500']);
+    }
+    await pair.inSync({ withinMs: 90_000 });
+  }, 180_000);
+
+  it('see a file of PostgreSQL that was changed by hand', async () => {
+    const rules = join(pair.secondary.dataDirectory, 'postgresql-config', 'pg_hba.conf');
+    const text = readFileSync(rules, 'utf8');
+    const lines = text.split('\n').filter((entry) => !entry.startsWith('hostssl replication'));
+    writeFileSync(rules, `${lines.join('\n')}\nhost all all 10.0.0.0/8 no-such-method\n`);
+    try {
+      const { line } = await check(pair.primary);
+      const { status, reason } = line('DATABASE - CHECK LISTENER CONFIG CORRUPTION');
+      expect(status).toBe('failed');
+      expect(reason).toMatch(/^secondary: pg_hba.conf line \d+: invalid authentication method "no-such-method"/);
+      expect(reason).toContain('no rule that lets the other server in to replication');
+    } finally {
+      writeFileSync(rules, text);
+    }
+  }, 90_000);
 
   it('give the same picture from the secondary, and do not keep a forced failover waiting', async () => {
     const started = await pair.secondary.ask('POST', '/ha/readiness-checks', {});

@@ -10,7 +10,7 @@ const SAMPLE_BLOCKS = 32;
 const BLOCK = '4M';
 const SAMPLE_BYTES = SAMPLE_BLOCKS * 4 * 1024 * 1024;
 /** A disk that is this slow is told by what it did until then. */
-const TRANSFER_MS = 3000;
+const TRANSFER_MS = 2500;
 /** What must stay free beside the sample. */
 const ROOM_BYTES = 1024 ** 3;
 const SAMPLE_PREFIX = '.understudy-disk-speed-';
@@ -27,7 +27,7 @@ export function diskProbes({ configuration, paths }: ServiceEnvironment): Probe[
     {
       title: 'disk speed',
       fields: ['diskSpeed'],
-      limitMs: 2 * TRANSFER_MS + LOOK_MS + 1000,
+      limitMs: 2 * TRANSFER_MS + 3000,
       isAlone: true,
       measure: async (signal) => {
         const directory = await besideDatabase(configuration.database.dataDirectory, paths.dataDirectory);

@@ -36,12 +36,25 @@ const SOUND = {
   networkInterface: { value: { name: 'eth0', mtu: 1500, megabitsPerSecond: 10_000 } },
   databaseVersion: { value: '15.8' },
   database: { value: { role: 'read-write', running: true, usable: true, streaming: true, lagBytes: 0 } },
+  ping: { value: { lossPercent: 0, roundTripMs: 0.4 } },
+  latency: { value: { milliseconds: 0.5, problem: null } },
+  throughput: { value: { megabitsPerSecond: 940, bytes: 64 * 1024 ** 2 } },
+  names: { value: { shown: '10.77.0.1, 10.77.0.2', problems: [] } },
+  peerDatabasePort: { value: { where: '10.77.0.2:5432', problem: null } },
+  listener: { value: { where: '10.77.0.1:5432', problem: null } },
+  listenerConfiguration: { value: { problems: [] } },
+  connectionConfiguration: { value: { problems: [] } },
+  peerLogin: { value: { where: '10.77.0.2:5432', problem: null } },
+  locales: { value: { library: 'glibc 2.36', used: ['en_US.UTF-8', 'C'], installed: ['C', 'en_US.utf8'] } },
+  databaseRoom: { value: { databaseBytes: 10 * GIB, availableBytes: 60 * GIB, walKeepLimitBytes: 8 * GIB } },
 } satisfies Measurements;
 const STANDBY = { value: { ...SOUND.database.value, role: 'standby' } };
 const SECONDARY = { ...SOUND, database: STANDBY } satisfies Measurements;
 
 const side = (measurements: Measurements): Side => ({ measurements });
 const judged = (primary: Side, secondary: Side) => evaluate({ primary, secondary }, REQUIREMENTS, null);
+
+const at5432 = (problem: string) => ({ value: { where: '10.77.0.1:5432', problem } });
 
 /** What is wrong on the secondary, the line that says so, how, and in which words. */
 const BREACHES: [string, string, Measurements, RegExp][] = [
@@ -130,6 +143,100 @@ const BREACHES: [string, string, Measurements, RegExp][] = [
     'warning',
     { networkInterface: { value: { ...SOUND.networkInterface.value, mtu: 9000 } } },
     /1500 bytes on the primary, 9000 on the secondary/,
+  ],
+  [
+    'SYSTEM - CHECK SERVER PING REACHABILITY',
+    'failed',
+    { ping: { value: { lossPercent: 100, roundTripMs: null } } },
+    /secondary: the other server answers no ping/,
+  ],
+  [
+    'SYSTEM - CHECK SERVER PING REACHABILITY',
+    'warning',
+    { ping: { value: { lossPercent: 25, roundTripMs: 1 } } },
+    /25 % of the pings/,
+  ],
+  [
+    'NETWORK - CHECK FIREWALL FOR DATABASE PORT ACCESSIBILITY',
+    'failed',
+    { peerDatabasePort: at5432('10.77.0.1:5432 gives no sign') },
+    /gives no sign/,
+  ],
+  [
+    'NETWORK - LATENCY',
+    'failed',
+    { latency: { value: { milliseconds: 120.4, problem: null } } },
+    /120 ms, 100 at most/,
+  ],
+  ['NETWORK - LATENCY', 'warning', { latency: { value: { milliseconds: 80, problem: null } } }, /80 ms, less than 70/],
+  ['NETWORK - LATENCY', 'failed', { latency: { value: { milliseconds: null, problem: 'ECONNREFUSED' } } }, /REFUSED/],
+  ['NETWORK - LATENCY', 'warning', { latency: { value: { milliseconds: 1, problem: 'no sign' } } }, /some connections/],
+  [
+    'NETWORK - THROUGHPUT',
+    'warning',
+    { throughput: { value: { megabitsPerSecond: 300, bytes: 10 ** 8 } } },
+    /300 Mbps, 500 are recommended/,
+  ],
+  [
+    'NETWORK - THROUGHPUT',
+    'not-checked',
+    { throughput: { value: { megabitsPerSecond: 0, bytes: 0 } } },
+    /the transfer has stalled/,
+  ],
+  [
+    'NETWORK - LARGE PACKETS',
+    'failed',
+    { throughput: { value: { megabitsPerSecond: 0, bytes: 0 } } },
+    /small packets come through from the other server, large ones do not/,
+  ],
+  [
+    'NETWORK - NAME RESOLUTION',
+    'warning',
+    { names: { value: { shown: 'alpha', problems: ['alpha cannot be looked up'] } } },
+    /alpha cannot be looked up/,
+  ],
+  ['DATABASE - LISTENER STATUS', 'failed', { listener: at5432('nothing listens') }, /^secondary: nothing listens$/],
+  [
+    'DATABASE - CHECK LISTENER CONFIG CORRUPTION',
+    'failed',
+    { listenerConfiguration: { value: { problems: ['ssl is off'] } } },
+    /ssl is off/,
+  ],
+  [
+    'DATABASE - CHECK CONNECTION CONFIG CORRUPTION',
+    'failed',
+    { connectionConfiguration: { value: { problems: ['primary_conninfo has no host'] } } },
+    /has no host/,
+  ],
+  [
+    'DATABASE - CONNECTION REACHABILITY STATUS',
+    'failed',
+    { peerLogin: at5432('certificate authentication failed') },
+    /no login at 10.77.0.1:5432: certificate authentication failed/,
+  ],
+  [
+    'DATABASE - LOCALE AND COLLATION',
+    'failed',
+    { locales: { value: { ...SOUND.locales.value, library: 'glibc 2.28' } } },
+    /glibc 2.36, the secondary glibc 2.28/,
+  ],
+  [
+    'DATABASE - LOCALE AND COLLATION',
+    'failed',
+    { locales: { value: { ...SOUND.locales.value, installed: ['C'] } } },
+    /the secondary has no locale en_US.UTF-8/,
+  ],
+  [
+    'DATABASE - ROOM FOR A FULL COPY',
+    'failed',
+    { databaseRoom: { value: { ...SOUND.databaseRoom.value, databaseBytes: null, availableBytes: 10 * GIB } } },
+    /secondary: 10 GiB are free, a full copy needs 11 GiB/,
+  ],
+  [
+    'DATABASE - ROOM FOR WAL OF AN ABSENT PEER',
+    'warning',
+    { databaseRoom: { value: { databaseBytes: 0, availableBytes: 7 * GIB, walKeepLimitBytes: 8 * GIB } } },
+    /7 GiB are free, WAL may take 8 GiB/,
   ],
   [
     'DATABASE - CHECK ONLINE STATUS',

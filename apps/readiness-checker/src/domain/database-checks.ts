@@ -1,10 +1,31 @@
-import { check, failed, warning } from './check.ts';
+import { check, failed, type Objection, warning } from './check.ts';
 import { sizeText } from './text.ts';
 
 const MIB = 1024 * 1024;
 /** Where containers begin, and queries with several workers end with "could not resize shared memory segment". */
 const SHARED_MEMORY_MIN = 64 * MIB;
 const SHARED_MEMORY_ADVISED = 256 * MIB;
+
+/** A copy needs a little more than the database itself: what is written meanwhile. */
+const ROOM_FACTOR = 1.1;
+
+interface Room {
+  readonly databaseBytes: number | null;
+  readonly availableBytes: number;
+}
+
+/** Whether the database of one server would have room on the other beside what lies there. */
+function roomFor(server: string, { databaseBytes }: Room, { availableBytes }: Room): Objection {
+  if (databaseBytes === null || availableBytes >= databaseBytes * ROOM_FACTOR) return null;
+  return failed(
+    `${server}: ${sizeText(availableBytes)} are free, a full copy needs ${sizeText(databaseBytes * ROOM_FACTOR)}`,
+  );
+}
+
+const problemsOf = ({ problems }: { readonly problems: readonly string[] }) =>
+  problems.length > 0 ? failed(problems.join(', ')) : null;
+const countOf = ({ problems }: { readonly problems: readonly string[] }) =>
+  problems.length === 0 ? 'intact' : `${problems.length} problems`;
 
 /** What is looked at in PostgreSQL. */
 export const DATABASE_CHECKS = [
@@ -38,6 +59,93 @@ export const DATABASE_CHECKS = [
         ? warning(`/dev/shm has ${sizeText(bytes)}, ${sizeText(SHARED_MEMORY_ADVISED)} are advised`)
         : null;
     },
+  }),
+  check({
+    name: 'DATABASE - LISTENER STATUS',
+    group: 'DATABASE',
+    lists: ['registration'],
+    field: 'listener',
+    impact: 'Nobody reaches the database of that server over the network.',
+    recommendation: 'See postgresql.log there; db-replication starts PostgreSQL again by itself.',
+    show: ({ where, problem }) => `${where} ${problem === null ? 'answers' : 'does not answer'}`,
+    each: ({ problem }) => (problem === null ? null : failed(problem)),
+  }),
+  check({
+    name: 'DATABASE - CHECK LISTENER CONFIG CORRUPTION',
+    group: 'DATABASE',
+    lists: ['registration'],
+    field: 'listenerConfiguration',
+    impact: 'PostgreSQL does not take its configuration, or does not let the other server in.',
+    recommendation:
+      'Correct database.accessRules and database.parameters; the files are written anew at each start of the server.',
+    show: countOf,
+    each: problemsOf,
+  }),
+  check({
+    name: 'DATABASE - CHECK CONNECTION CONFIG CORRUPTION',
+    group: 'DATABASE',
+    lists: ['registration'],
+    field: 'connectionConfiguration',
+    impact: 'That server cannot follow the other one.',
+    recommendation: 'Restart that server: it writes these files anew.',
+    show: countOf,
+    each: problemsOf,
+  }),
+  check({
+    name: 'DATABASE - CONNECTION REACHABILITY STATUS',
+    group: 'DATABASE',
+    lists: ['registration'],
+    field: 'peerLogin',
+    impact: 'That server cannot follow the other one.',
+    recommendation: 'See the reason, and postgresql.log of the other server.',
+    show: ({ where, problem }) => `${problem === null ? 'logged in' : 'no login'} at ${where}`,
+    each: ({ where, problem }) => (problem === null ? null : failed(`no login at ${where}: ${problem}`)),
+  }),
+  check({
+    name: 'DATABASE - LOCALE AND COLLATION',
+    group: 'DATABASE',
+    lists: ['further'],
+    field: 'locales',
+    impact: 'Text is sorted differently on the other server: its indexes find less than they hold.',
+    recommendation: 'Install the same release of the C library and the missing locales on both servers.',
+    show: ({ library, used }) => [library, ...used].join(', '),
+    both: (primary, secondary) => {
+      if (primary.library !== secondary.library)
+        return failed(`the primary has ${primary.library}, the secondary ${secondary.library}`);
+      const plain = (name: string) => name.toLowerCase().replaceAll('-', '');
+      const lacking = (used: readonly string[], installed: readonly string[]) =>
+        used.filter((name) => !['C', 'POSIX'].includes(name) && !installed.map(plain).includes(plain(name)));
+      const missing = [
+        ...lacking(primary.used, secondary.installed).map((name) => `the secondary has no locale ${name}`),
+        ...lacking(secondary.used, primary.installed).map((name) => `the primary has no locale ${name}`),
+      ];
+      return missing.length > 0 ? failed(missing.join(', ')) : null;
+    },
+  }),
+  check({
+    name: 'DATABASE - ROOM FOR A FULL COPY',
+    group: 'DATABASE',
+    lists: ['further'],
+    field: 'databaseRoom',
+    impact: 'A server that was away too long cannot be copied to.',
+    recommendation: 'Free room on the disk of the database there, or enlarge it.',
+    show: ({ databaseBytes, availableBytes }) =>
+      `${databaseBytes === null ? 'no database' : `database ${sizeText(databaseBytes)}`}, ${sizeText(availableBytes)} free`,
+    both: (primary, secondary) => roomFor('secondary', primary, secondary) ?? roomFor('primary', secondary, primary),
+  }),
+  check({
+    name: 'DATABASE - ROOM FOR WAL OF AN ABSENT PEER',
+    group: 'DATABASE',
+    lists: ['further'],
+    field: 'databaseRoom',
+    impact: 'While the other server is away the disk runs full, and the database stops.',
+    recommendation: 'Make database.walKeepLimit smaller, or enlarge the disk of the database.',
+    show: ({ availableBytes, walKeepLimitBytes }) =>
+      `${sizeText(availableBytes)} free, keeps up to ${sizeText(walKeepLimitBytes)}`,
+    each: ({ availableBytes, walKeepLimitBytes }) =>
+      availableBytes < walKeepLimitBytes
+        ? warning(`${sizeText(availableBytes)} are free, WAL may take ${sizeText(walKeepLimitBytes)}`)
+        : null,
   }),
   check({
     name: 'DATABASE - SYNC STATUS',

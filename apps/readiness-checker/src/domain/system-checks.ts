@@ -85,6 +85,22 @@ export const SYSTEM_CHECKS = [
     },
   }),
   check({
+    name: 'SYSTEM - CHECK SERVER PING REACHABILITY',
+    group: 'SYSTEM',
+    lists: ['registration'],
+    field: 'ping',
+    impact: 'Where no ping comes through the way between the servers may be cut, or filtered.',
+    recommendation: 'Let ICMP echo through between the servers, and see why packets are lost.',
+    show: ({ lossPercent, roundTripMs }) =>
+      `${rounded(lossPercent)} % lost${roundTripMs === null ? '' : `, ${rounded(roundTripMs)} ms`}`,
+    each: ({ lossPercent }) => {
+      if (lossPercent === 0) return null;
+      return lossPercent === 100
+        ? failed('the other server answers no ping')
+        : warning(`${rounded(lossPercent)} % of the pings to the other server are lost`);
+    },
+  }),
+  check({
     name: 'SYSTEM - CHECK OS COMPATIBILITY',
     group: 'SYSTEM',
     lists: ['registration'],
