@@ -1,6 +1,7 @@
 import { Controller, Param, Res } from '@nestjs/common';
 import { CancelOperation, type OperationView, ReadinessOperationsQuery } from '@understudy/contracts';
 import type { Response } from 'express';
+import { LIMITS } from '../config.ts';
 import { ProblemError } from '../domain/problem.ts';
 import { ROUTES } from '../domain/routes.ts';
 import { HealthMonitorService } from '../services/health-monitor.service.ts';
@@ -24,11 +25,11 @@ export class OperationsController {
   async list() {
     const [{ operations }, checks] = await Promise.all([
       this.healthMonitor.operations(),
-      // what was checked is no reason to hide what is being done
-      this.readinessChecks().catch(() => []),
+      // what was checked is no reason to hide what is being done, or to wait for it
+      this.healthMonitor.withinOrNull(LIMITS.standingMs, this.readinessChecks()),
     ]);
     const newestFirst = (a: OperationView, b: OperationView) => b.startedAt.localeCompare(a.startedAt);
-    return { operations: [...operations, ...checks].sort(newestFirst) };
+    return { operations: [...operations, ...(checks ?? [])].sort(newestFirst) };
   }
 
   @Serves(ROUTES.operation)
