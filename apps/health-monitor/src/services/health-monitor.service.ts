@@ -370,6 +370,7 @@ export class HealthMonitorService {
     this.right.note(closedByOthersFromMs(decision.server));
     if (decision.previousState === 'ha-initializing' && record.state !== 'ha-initializing' && record.pairId !== null)
       this.pairing.committed();
+    if (decision.effects?.some(({ kind }) => kind === 'start-processes')) this.virtualIp.prepare();
     this.operations.follow(decision);
     if (decision.rule === null && decision.effects === null) return;
     const nowMs = this.env.clock.nowMs();

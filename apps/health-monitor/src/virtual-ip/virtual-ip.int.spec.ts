@@ -161,6 +161,27 @@ function canMakeNamespaces(): boolean {
     expect(virtualIp.view().reason).toBeUndefined();
   });
 
+  it('is claimed without a wait when it was just found to be free; what was found long ago does not count', async () => {
+    const virtualIp = virtualIpOf();
+    virtualIp.prepare();
+    await delay(300);
+    let startedAtMs = clock.nowMs();
+    await virtualIp.claim(1);
+    const preparedMs = clock.nowMs() - startedAtMs;
+    expect(held()).toEqual(listOf(ADDRESSES));
+    await virtualIp.release();
+    startedAtMs = clock.nowMs();
+    await virtualIp.claim(2);
+    expect(clock.nowMs() - startedAtMs).toBeGreaterThan(80);
+    expect(preparedMs).toBeLessThan(clock.nowMs() - startedAtMs);
+    await virtualIp.release();
+    virtualIp.prepare();
+    await delay(5100);
+    for (const address of listOf(ADDRESSES)) takesAsNeighbour(address);
+    await virtualIp.claim(3);
+    expect(held()).toEqual([]);
+  });
+
   it('is put back when somebody removes it, and told', async () => {
     const virtualIp = virtualIpOf();
     await virtualIp.claim(1);

@@ -2,6 +2,7 @@ import type { StatusView } from '@understudy/contracts';
 import { EffectError } from '@understudy/ha-runtime';
 import type { Clock, NodeConfiguration } from '@understudy/platform';
 import type { AddressAnnouncer, AddressHolder } from '../ports/address-holder.port.ts';
+import { ClaimPreparation } from './claim-preparation.ts';
 import { listOf, type VirtualAddresses } from './subnet.ts';
 
 const TICK_MS = 500;
@@ -65,6 +66,7 @@ export class VirtualIp {
   private reach: Reach = 'closed';
   private highestEpoch = 0;
   private readonly held = new Map<string, Held>();
+  private readonly preparation: ClaimPreparation;
   private readonly troubles = new Map<string, string>();
   /** Addresses of which it was told that they cannot be announced. */
   private readonly unannounceable = new Set<string>();
@@ -78,7 +80,9 @@ export class VirtualIp {
     /** Null: this server's configuration names no interface; nothing is ever held. */
     private readonly holder: AddressHolder | null,
     private readonly surroundings: VirtualIpSurroundings,
-  ) {}
+  ) {
+    this.preparation = new ClaimPreparation(surroundings.clock);
+  }
 
   /** Begins to keep watch. `reach`: what an earlier manager of this run has left. */
   start(reach: Reach): void {
@@ -95,7 +99,16 @@ export class VirtualIp {
   stop(): void {
     clearInterval(this.timer);
     this.probing.abort();
+    this.preparation.forget();
     for (const address of [...this.held.keys()]) this.letGo(address);
+  }
+
+  /** The application is about to be opened: whether an address is free is asked meanwhile, so that the claim need not wait for it. */
+  prepare(): void {
+    const { holder } = this;
+    if (holder === null || this.reach === 'open') return;
+    const absent = listOf(this.surroundings.addresses()).filter((address) => !holder.has(address));
+    this.preparation.begin(holder, absent, (address) => this.announcerOf(holder, address));
   }
 
   /** Clients may come. Resolves when the address is here or cannot be for now. Rejects with `EffectError` `stale-epoch` only. */
@@ -146,6 +159,7 @@ export class VirtualIp {
   private close(): void {
     this.reach = 'closed';
     this.probing.abort();
+    this.preparation.forget();
   }
 
   /** Brings the interface to what is wanted now, after what is under way. Rejects when an address cannot be removed. */
@@ -228,9 +242,10 @@ export class VirtualIp {
     if (clock.nowMs() < (this.claimableAtMs.get(address) ?? 0)) return;
     this.claimableAtMs.set(address, clock.nowMs() + CLAIM_AGAIN_MS);
     const { signal } = this.probing;
-    const announcer = this.announcerOf(holder, address);
+    const prepared = this.preparation.take(address);
+    const announcer = prepared?.announcer ?? this.announcerOf(holder, address);
     try {
-      const other = await holder.neighbourWith(address, signal);
+      const other = (await prepared?.isFree) ? null : await holder.neighbourWith(address, signal);
       const seconds = this.remainingSeconds();
       if (signal.aborted || seconds < 1) return;
       if (other !== null) {
