@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { PeerIdentitySchema } from '@understudy/contracts';
-import { isServing, rightToServeUntilMs, type Server } from '@understudy/ha-core';
+import { isServing, rightToServeUntilMs, type Server, type ServerRole } from '@understudy/ha-core';
 import { connectBus, createBusApplication, type RunningService } from '@understudy/messaging';
 import {
   NodeStore,
@@ -46,6 +47,7 @@ import {
 } from './virtual-ip/index.ts';
 
 const STORE_WAIT_MS = 2000;
+const PAIRED_TRACES = ['standby.signal', 'pg_replslot/understudy_peer'] as const;
 
 /** Starts this server's health monitor: reads what was decided, answers, and goes on deciding. */
 export async function startHealthMonitor(env: ServiceEnvironment): Promise<RunningService> {
@@ -53,13 +55,17 @@ export async function startHealthMonitor(env: ServiceEnvironment): Promise<Runni
   const bus = await connectBus(env);
   const store = await NodeStore.open(readStoreCredentials(paths), logger);
   await store.whenReady(STORE_WAIT_MS);
-  const journal = await Journal.open(paths.journal);
-  const keeper = await RecordKeeper.open(
-    journal,
-    store,
-    { role: configuration.node.role, runId: env.runId, peerFile: paths.peer },
-    logger,
-  );
+  const certificatePem = await readFile(paths.certificate, 'utf8');
+  const peerFile = new PeerIdentityFile(paths.peer, (value) => PeerIdentitySchema.parse(value));
+  const journal = await Journal.open(paths.journal, certificatePem);
+  const owner = {
+    role: configuration.node.role,
+    runId: env.runId,
+    pinnedPair: (await peerFile.read())?.pairId ?? null,
+    hasBegun: existsSync(join(paths.run, 'database-intent.json')),
+    databaseWasPaired: wasPaired(configuration.database.dataDirectory, configuration.node.role),
+  };
+  const keeper = await RecordKeeper.open(journal, store, owner, clock, logger);
   const events = new EventLog(configuration.node.name, bus, store, clock, logger);
   await events.load();
 
@@ -70,13 +76,13 @@ export async function startHealthMonitor(env: ServiceEnvironment): Promise<Runni
     configuration.node.role === 'secondary',
   );
   const own = {
-    certificatePem: await readFile(paths.certificate, 'utf8'),
+    certificatePem,
     databaseVersion: await databaseVersion(configuration.database.binDirectory),
   };
   const pairing = new Pairing(
     env,
     own,
-    new PeerIdentityFile(paths.peer, (value) => PeerIdentitySchema.parse(value)),
+    peerFile,
     keys,
     new RegistrationClient(new HttpsRegistrationTransport()),
     database,
@@ -167,6 +173,11 @@ function makeWitness({ configuration, clock, logger }: ServiceEnvironment, pairI
   const timing = witnessTiming(witness.leaseSeconds);
   const store = new NatsLeaseStore(witness, () => pairId() ?? 'none', timing.renewMs * 2);
   return new LeaseKeeper(node.role, store, timing, clock, logger);
+}
+
+/** PostgreSQL's files on a primary that has, or had, a standby, or is one: what is left of a pair when nothing else is. */
+function wasPaired(dataDirectory: string, role: ServerRole): boolean {
+  return role === 'primary' && PAIRED_TRACES.some((trace) => existsSync(join(dataDirectory, trace)));
 }
 
 /** PostgreSQL's version as its program says it, e.g. "15.18". */

@@ -98,6 +98,8 @@ export const StatusViewSchema = z.object({
     })
     .nullable()
     .optional(),
+  /** What this server remembers. `lost`: what it cannot know any more; `silentSeconds`: so long its journal has not answered. */
+  record: z.object({ lost: z.string().nullable(), silentSeconds: z.number().nullable() }).optional(),
   /** What is being done at the moment, within an operation or by itself: a copy, a rewind. */
   activity: z.object({ step: z.string(), progressPercent: z.number().nullable() }).nullable().optional(),
   operation: z

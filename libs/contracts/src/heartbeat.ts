@@ -28,6 +28,8 @@ export const ServerStatusSchema = z.object({
   serving: z.boolean(),
   /** Its database copy is whole. */
   complete: z.boolean(),
+  /** Its record was lost: what its data are, nobody knows; absent: it is whole. */
+  doubted: z.boolean().optional(),
   /** The owner has stopped for a hand-over: everything is closed cleanly and ends at `finalLsn`. */
   finalLsn: LsnSchema.nullable(),
   lsn: LsnSchema.nullable(),

@@ -92,6 +92,7 @@ export function actionRefusal(server: Server, action: OperatorEventType, atMs: n
         if (peer === null || peer.hold !== 0) return 'the primary owns the role and is opening or closing service';
         if (busy !== null) return busy;
       }
+      if (peerFailed && record.doubt !== null) return record.doubt;
       // a failed primary that can be asked hands over, and nothing is lost by that
       return (
         whole ??
@@ -129,6 +130,7 @@ export function actionRefusal(server: Server, action: OperatorEventType, atMs: n
       if (peer?.state !== 'primary-syncing' && peer?.state !== 'primary-preparing-for-failback')
         return `the primary is ${peerState}, not ${label('primary-syncing')} or ${label('primary-preparing-for-failback')}`;
       if (!peer.complete) return 'the copy of the database on the primary is not whole';
+      if (peer.doubted) return 'the primary has lost its record: what its data are is not known';
       return streaming === null || order.acceptDataLoss
         ? null
         : 'what the secondary wrote last has not reached the primary and would be lost; repeat with acceptDataLoss to go on';
@@ -214,6 +216,8 @@ export function dataLoss(server: Server): string | null {
   const { record, peer } = server;
   const word = 'repeat with acceptDataLoss to go on';
   const other = record.role === 'primary' ? 'secondary' : 'primary';
+  if (record.doubt !== null) return `${record.doubt}; ${word}`;
+  if (peer?.doubted) return `the ${other} has lost its record: what it has more than this server is not known; ${word}`;
   if (record.behind || (peer !== null && peer.lineage > lineageOf(record)))
     return `the ${other} served after the last sync: data are missing here; ${word}`;
   if (peerPosition(server) !== null && server.database?.lsn == null)

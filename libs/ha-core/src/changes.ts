@@ -40,6 +40,7 @@ const FORGOTTEN = {
   cause: null,
   finalLsn: null,
   maintenance: null,
+  doubt: null,
 } as const satisfies Partial<ServerRecord>;
 const DISSOLVED_KEPT = 8;
 
@@ -96,12 +97,13 @@ export const CHANGES = {
   'take-role': ({ record }) => activate(record),
   /** The database is written under the role already. */
   'data-are-own': ({ record }) => ({ lineage: record.hold }),
-  'take-role-alone': ({ record }) => ({ ...activate(record), cause: 'solo', behind: false }),
+  'take-role-alone': ({ record }) => ({ ...activate(record), cause: 'solo', behind: false, doubt: null }),
   'note-automatic-failover': (_, { atMs }) => ({ lastAutomaticFailoverAtMs: atMs }),
   'accept-consent': ({ record }) => ({
     hold: record.request?.epoch ?? 0,
     request: null,
     promised: null,
+    doubt: null,
     finalLsn: null,
     behind: false,
   }),
@@ -127,6 +129,7 @@ export const CHANGES = {
     hold: record.request?.epoch ?? 0,
     request: null,
     promised: null,
+    doubt: null,
     finalLsn: null,
     behind: false,
     cause: 'solo',
@@ -153,12 +156,19 @@ export const CHANGES = {
   }),
   'clear-cause': () => ({ cause: null }),
   'note-observed': () => ({ cause: 'observed' }),
+  /** The record was lost, and the peer knows this server as the last owner: what is here is of that owner. */
+  'believe-peer': ({ record, peer }) => ({
+    doubt: null,
+    lineage: Math.max(record.lineage, peer?.lineage ?? 0),
+    failoverType: peer?.failoverType ?? record.failoverType,
+  }),
   disarm: () => ({ armed: false }),
   'in-sync': ({ record, peer }) => ({
     lineage: Math.max(record.lineage, peer?.hold ?? 0),
     behind: false,
     peerRunIdInSync: peer?.runId ?? null,
     complete: true,
+    doubt: null,
     finalLsn: null,
     cause: null,
     failoverType: peer?.failoverType ?? record.failoverType,

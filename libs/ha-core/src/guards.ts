@@ -1,6 +1,7 @@
 import { isFailedCopy } from './effects.ts';
 import type { HaEvent } from './events.ts';
 import { lagBytes, missingBytes, missingBytesNow } from './lag.ts';
+import { isKnownAsLastOwner } from './lost-record.ts';
 import { lsnDistance } from './lsn.ts';
 import { replacementRefusal } from './replacement.ts';
 import { isReplaced, isServing, keepsLease, lineageOf, type Server } from './server.ts';
@@ -40,7 +41,9 @@ const waited =
 function peerIsAhead(server: Server): boolean {
   const { record, peer } = server;
   if (peer === null) return false;
-  if (!record.complete) return true;
+  if (!record.complete || record.doubt !== null) return true;
+  // nobody knows what it has; but who owns the role as the secondary can have lost it to an order only
+  if (peer.doubted && !(record.role === 'secondary' && record.hold !== 0)) return true;
   if (peer.lineage !== lineageOf(record)) return peer.lineage > lineageOf(record);
   if (record.hold !== 0 || !peer.complete) return false; // the owner of a lineage has all of it
   // unknown is not equal: what is not known to be here may be missing
@@ -55,13 +58,14 @@ function peerIsAhead(server: Server): boolean {
 export function peerCannotTell(server: Server): boolean {
   const { record, peer, link } = server;
   if (link !== 'up' || peer === null || peer.hold !== 0 || peer.serving) return false;
-  return !peer.complete || (peer.lineage === lineageOf(record) && missingBytesNow(server) === null);
+  if (!peer.complete || peer.doubted || record.doubt !== null) return true;
+  return peer.lineage === lineageOf(record) && missingBytesNow(server) === null;
 }
 
 /** Our data are newer than the peer's: of a later owner, or of the same one and strictly further. */
 function ownDataAreNewer(server: Server): boolean {
   const { record, peer, database } = server;
-  if (peer === null || !record.complete) return false;
+  if (peer === null || !record.complete || record.doubt !== null || peer.doubted) return false;
   if (!peer.complete) return !record.behind && (missingBytes(server) ?? 0) === 0;
   if (lineageOf(record) !== peer.lineage) return lineageOf(record) > peer.lineage;
   return peer.lsn !== null && database?.lsn != null && lsnDistance(peer.lsn, database.lsn) > 0;
@@ -88,6 +92,14 @@ export const GUARDS = {
   opened: ({ record }) => record.opened,
   'not-opened': ({ record }) => !record.opened,
   complete: ({ record }) => record.complete,
+  /** The record of this server was lost, and nobody has said yet what its data are. */
+  doubted: ({ record }) => record.doubt !== null,
+  'not-doubted': ({ record }) => record.doubt === null,
+  /** The peer, whose record is whole, knows this server as the last owner of the role. */
+  'peer-knows-us-as-owner': isKnownAsLastOwner,
+  /** The peer is in the middle of a registration with this server. */
+  'peer-in-registration': (server, event) =>
+    linkUp(server, event) && samePair(server, event) && server.peer?.state === 'ha-initializing',
   'not-complete': ({ record }) => !record.complete,
   automatic: ({ record }) => record.failoverType === 'automatic',
   /** Automatic takeover is allowed now: in sync when last seen, nothing known missing beyond the limit, hold-down over. */
@@ -226,7 +238,8 @@ export const GUARDS = {
   'peer-can-be-given-the-role': (server, event) =>
     linkUp(server, event) &&
     inState('primary-syncing', 'primary-preparing-for-failback')(server, event) &&
-    server.peer?.complete === true,
+    server.peer?.complete === true &&
+    !server.peer.doubted,
   'peer-in-failback': (server, event) =>
     linkUp(server, event) &&
     inState('secondary-failback')(server, event) &&
@@ -393,6 +406,7 @@ function takeoverRefusal(server: Server, atMs: number): string | null {
   if (record.maintenance !== null)
     return `maintenance is under way for ${record.maintenance.minutes} minutes: ${record.maintenance.reason}`;
   if (!record.complete) return 'the copy of the database is not whole';
+  if (record.doubt !== null) return record.doubt;
   if (record.behind) return 'the primary served without this standby after the last sync: data are known to be missing';
   if (!record.armed) return 'the standby was not in sync with the active server when last seen';
   if (record.promised !== null && atMs < record.promised.untilMs) return 'a consent given to the peer has not expired';

@@ -7,6 +7,7 @@ export * from './guards.ts';
 export * from './ignored.ts';
 export * from './lag.ts';
 export * from './lease.ts';
+export * from './lost-record.ts';
 export * from './lsn.ts';
 export * from './replacement.ts';
 export type { Rule } from './rules/rule.ts';

@@ -862,6 +862,7 @@ function peer(view: Partial<PeerView>): PeerView {
     lineage: 1,
     serving: true,
     complete: true,
+    doubted: false,
     finalLsn: null,
     lsn: '0/2000000',
     lagBytes: 0,

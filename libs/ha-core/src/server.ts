@@ -87,6 +87,12 @@ export interface ServerRecord {
    * it never serves again. Decision: docs/decisions/0012-replaced-primary.md
    */
   readonly replaced: readonly string[];
+  /**
+   * What was lost of this record, in one sentence: what it says is not all that this server has done. Until its database follows an
+   * owner, its peer knows it as the last one, or an operator decides, it owns nothing and asks for nothing. Null: the record is whole.
+   * Decision: docs/decisions/0014-lost-record.md
+   */
+  readonly doubt: string | null;
   /** Counts decisions; the source of decision ids and nonces. */
   readonly decisions: number;
   /** Effects that have not been reported as ended. After a crash they run again. */
@@ -111,6 +117,8 @@ export interface PeerView {
   readonly streaming: boolean;
   readonly databaseUsable: boolean;
   readonly processesOk: boolean;
+  /** Its record was lost: what its data are, nobody knows. */
+  readonly doubted: boolean;
   /** It is being stopped on purpose, and serves only until the other server has taken over, for a short time. */
   readonly stopping: boolean;
   /** Its answer lets this server serve for the time of a lease. */
@@ -131,6 +139,7 @@ export function toldOfRecord(record: ServerRecord) {
     lineage: lineageOf(record),
     serving: isServing(record),
     complete: record.complete,
+    doubted: record.doubt !== null,
     finalLsn: record.finalLsn,
     operation: record.operation && { id: record.operation.id, kind: record.operation.kind },
     failoverType: record.failoverType,
@@ -246,6 +255,7 @@ export function newRecord(role: ServerRole, runId: string): ServerRecord {
     maintenance: null,
     dissolved: [],
     replaced: [],
+    doubt: null,
     decisions: 0,
     inFlight: null,
   };

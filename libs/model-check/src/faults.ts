@@ -1,3 +1,4 @@
+import { atStart, doubtedRecord, newRecord, type ServerRecord } from '@understudy/ha-core';
 import { type Action, MESSAGES_MAX, type OfSide, ofSides } from './action.ts';
 import { JUMPS_MS, nonceOf } from './clock-classes.ts';
 import { consentAnswered, deliver, lose } from './messages.ts';
@@ -5,7 +6,7 @@ import type { Model } from './model.ts';
 import { isOfOnePair, stall } from './passing.ts';
 import { answers, failed, perform } from './performing.ts';
 import { observationOf, statusOf } from './status.ts';
-import { effectsOf, other, type Side, type World } from './world.ts';
+import { effectsOf, other, ROLES, type Side, type World } from './world.ts';
 
 /** The host loses its power: nothing says good-bye. */
 export function crash(model: Model, world: World, side: Side): World | null {
@@ -25,6 +26,26 @@ export function crash(model: Model, world: World, side: Side): World | null {
     told: [],
   });
   return model.withMind(off, side, model.minds.intern(model.clocks.asleep(world.minds[side].value, 'off')));
+}
+
+/** The host loses its power, and what it remembers: nothing is left of the record, or an older one. */
+function loseRecord(model: Model, world: World, side: Side, leaves: 'nothing' | 'older'): World | null {
+  const { record, settings } = world.minds[side].value;
+  const off = crash(model, world, side);
+  if (off === null) return null;
+  const older: ServerRecord | null = leaves === 'nothing' ? null : { ...record, behind: false, peerPosition: null };
+  const { pairId } = record;
+  const rebuilt =
+    pairId === null
+      ? newRecord(ROLES[side], record.runId)
+      : doubtedRecord(ROLES[side], older, { pairId, epoch: unusedEpoch(world), doubt: 'lost' });
+  const mind = atStart({ ...rebuilt, runId: record.runId }, settings, 0);
+  return model.withMind(off, side, model.minds.intern(model.clocks.asleep(mind, 'off')));
+}
+
+/** Beyond every epoch of the world. */
+function unusedEpoch({ minds, bodies, net }: World): number {
+  return 33 - Math.clz32(minds[0].epochs | minds[1].epochs | bodies[0].epochs | bodies[1].epochs | net.epochs);
 }
 
 /** The manager dies alone; what it had started runs on. */
@@ -129,6 +150,11 @@ function observeBlind(model: Model, world: World, side: Side): World | null {
 
 const OF_SIDES: readonly (readonly [string, OfSide])[] = [
   ['loses its power', crash],
+  ['loses its power and its record', (model, world, side) => loseRecord(model, world, side, 'nothing')],
+  [
+    'loses its power and comes back with an older record',
+    (model, world, side) => loseRecord(model, world, side, 'older'),
+  ],
   ['loses its manager', killManager],
   ['cannot send any more', cut],
   ['fails an effect before it works', (model, world, side) => failEffect(model, world, side, false)],

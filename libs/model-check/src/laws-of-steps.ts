@@ -30,6 +30,8 @@ export function lawOfStep(
     const warrant = event.sameRun ? body.warrant : pairId === null || state === 'ha-initializing';
     body = { ...body, warrant, told: stillMissing(body, kept) };
   }
+  if (decision.rule !== null && 'acceptDataLoss' in event && event.acceptDataLoss)
+    body = { ...body, lossAccepted: true };
   if (decision.rule !== null && changes.length > 0) {
     const peerBody = world.bodies[other(side)].value;
     const peer = world.minds[other(side)].value.record;
@@ -43,8 +45,9 @@ export function lawOfStep(
       else if (peer.hold !== 0 && peerBody.power !== 'off')
         breach('4 (I1)', 'takes the role by consent while the peer owns it');
       const lost = missingOf(body, peerBody, lineageOf(before.record));
-      // a forced failback loses what its operator has agreed to lose
-      if (lost > 0 && peer.complete && before.record.operation?.kind !== 'forced-failback')
+      // an operator has agreed to lose what a forced failback loses, and what an order says
+      const isAccepted = before.record.operation?.kind === 'forced-failback' || body.lossAccepted;
+      if (lost > 0 && peer.complete && !isAccepted)
         breach('5 (I5)', `takes the role by consent without ${lost} writes that the giver has`);
       body = { ...body, warrant: true };
     }
@@ -72,6 +75,7 @@ export function lawOfStep(
     }
   }
   if (mind.value.record.pairId === null) body = { ...body, warrant: true };
+  if (body.lossAccepted && mind.value.record.operation === null) body = { ...body, lossAccepted: false };
   return { body: same(body, world.bodies[side].value), broken };
 }
 

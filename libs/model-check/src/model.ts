@@ -65,6 +65,7 @@ export class Model {
       progress: null,
       warrant: true,
       stopFailed: false,
+      lossAccepted: false,
       told: [],
     };
     return {

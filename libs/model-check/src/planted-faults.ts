@@ -1,4 +1,4 @@
-import { TIMING } from '@understudy/ha-core';
+import { type Server, TIMING } from '@understudy/ha-core';
 import { type Plant, withChange, withEvents, withGuard, withoutChange, withoutGuard, withRules } from './plant.ts';
 
 const AUTO = 'protected-automatic';
@@ -599,5 +599,57 @@ const AFTER: readonly Plant[] = [
   },
 ];
 
+/** Faults in what a server does that has lost its record, and its peer. */
+const LOST: readonly Plant[] = [
+  {
+    name: 'a standby asks a server that has lost its record, and takes what that does not know to be its own',
+    law: '5',
+    from: MANUAL,
+    faults: 1,
+    machine: withGuard('own-data-newer', (server, event, real) => real(withoutDoubtOfPeer(server), event)),
+  },
+  {
+    name: 'a primary that has lost its record believes at once that it has nothing',
+    law: '5',
+    from: MANUAL,
+    faults: 1,
+    machine: withRules(['P-109'], (rule) => ({ ...rule, change: [...(rule.change ?? []), 'believe-peer'] })),
+  },
+  {
+    name: 'a secondary that has lost its record believes at once that it has nothing',
+    law: '5',
+    from: SWAPPED,
+    faults: 1,
+    machine: withRules(['S-149'], (rule) => ({ ...rule, change: [...(rule.change ?? []), 'believe-peer'] })),
+  },
+  {
+    name: 'a primary asks a secondary that has lost its record',
+    law: '5',
+    from: SWAPPED,
+    faults: 1,
+    machine: withGuard('peer-not-ahead', (server, event, real) => real(withoutDoubtOfPeer(server), event)),
+  },
+  {
+    name: 'a registration within which a record was lost is not given up',
+    law: '7',
+    from: 'installed',
+    faults: 2,
+    machine: withRules(['P-181', 'S-181'], () => null),
+  },
+];
+
+/** The server as if the record of its peer were whole. */
+function withoutDoubtOfPeer(server: Server): Server {
+  return { ...server, peer: server.peer && { ...server.peer, doubted: false } };
+}
+
 /** Every planted fault. The check of the checker: each must be found, by the law that it breaks. */
-export const PLANTED_FAULTS: readonly Plant[] = [...TAKING, ...CONSENT, ...EFFECTS, ...EPOCHS, ...DATA, ...AFTER];
+export const PLANTED_FAULTS: readonly Plant[] = [
+  ...TAKING,
+  ...CONSENT,
+  ...EFFECTS,
+  ...EPOCHS,
+  ...DATA,
+  ...AFTER,
+  ...LOST,
+];

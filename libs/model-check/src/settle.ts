@@ -11,7 +11,13 @@ import { replicated, streams, work } from './performing.ts';
 import { reallyServes, SIDES, type World } from './world.ts';
 
 /** How a world ends when no more faults come. */
-export type Ending = 'protected' | 'not-configured' | 'waits-for-removal' | 'waits-for-operator' | 'never';
+export type Ending =
+  | 'protected'
+  | 'not-configured'
+  | 'waits-for-removal'
+  | 'waits-for-word'
+  | 'waits-for-operator'
+  | 'never';
 
 /** Rounds without a step of time within one moment; more means that something turns in a circle. */
 const ROUNDS_MAX = 60;
@@ -126,6 +132,8 @@ function restingPlace(world: World, forGood: boolean): Ending | undefined {
   const ways = [...waysOut(p), ...waysOut(s)];
   // dissolved by an operator on one server: the other is kept until an operator says so there too
   if (p.record.pairId !== s.record.pairId && ways.includes('operator-remove')) return 'waits-for-removal';
+  // what a server did whose record was lost, an operator has to say
+  if ((p.record.doubt !== null || s.record.doubt !== null) && ways.length > 0) return 'waits-for-word';
   return ways.length > 0 ? 'waits-for-operator' : 'never';
 }
 

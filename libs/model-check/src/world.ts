@@ -49,6 +49,8 @@ export interface Body {
   readonly warrant: boolean;
   /** The last attempt to stop something failed: what runs may run on until the next attempt. */
   readonly stopFailed: boolean;
+  /** Law 5: the operator has accepted, with the order of the operation under way, that data may be lost. */
+  readonly lossAccepted: boolean;
   /** Law 5: positions that this server has been told of and does not have, as [lineage, length, whether its owner served]. */
   readonly told: readonly (readonly [number, number])[];
 }

@@ -30,6 +30,15 @@ export const PLANTED_FAULTS: Readonly<Record<string, (pair: SimulatedPair) => vo
       };
     }
   },
+  'a lost record that nobody doubts': ({ servers }) => {
+    for (const server of servers) {
+      const lose = server.loseRecord.bind(server);
+      server.loseRecord = (lost) => {
+        lose(lost);
+        server.disk = { ...server.disk, doubt: null };
+      };
+    }
+  },
   'nothing is set aside': ({ servers }) => {
     for (const { database } of servers) database.setAside.set = () => database.setAside;
   },

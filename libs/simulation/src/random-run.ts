@@ -41,6 +41,8 @@ const SETTLE_LIMIT = 480;
 const REST_LIMIT = 200;
 /** What is tried again every few seconds is tried once more. */
 const REST = 12;
+/** How often an operator decides for a pair one of whose servers has lost its record. */
+const WORDS = 10;
 /** Until a primary knows that nobody answers, and how often it is ordered to remove HA. */
 const REMOVAL_WAIT = 40;
 const REMOVALS = 10;
@@ -89,6 +91,9 @@ const FAULTS: Readonly<Record<string, Deed>> = {
   'journal fails': ({ server }) => {
     server.journalFails = true;
   },
+  'journal lost': ({ server }) => loseRecord(server, 'journal'),
+  'journal and store lost': ({ server }) => loseRecord(server, 'both'),
+  'older record restored': ({ server }) => loseRecord(server, 'restored'),
   mended: ({ server }) => mend(server),
   'late request': ({ pair, server }) => {
     const request = server.received.length === 0 ? undefined : pair.random.pick(server.received);
@@ -221,6 +226,8 @@ async function heal(pair: SimulatedPair, plot: Plot): Promise<void> {
     return pair.servers.every(({ awake, stopping }) => awake && !stopping);
   };
   const isSettled = () => pair.isProtected || pair.isUnpaired || pair.waitsForRemoval;
+  await pair.until(() => isRunning() && (isSettled() || pair.waitsForPrimary || pair.waitsForWord), SETTLE_LIMIT);
+  for (let asked = 0; pair.waitsForWord && asked < WORDS; asked++) await decideForLost(pair, asked);
   await pair.until(() => isRunning() && (isSettled() || pair.waitsForPrimary), SETTLE_LIMIT);
   for (let asked = 0; pair.waitsForPrimary && asked < REPLACEMENTS; asked++) await replacePrimary(pair, plot, asked);
   await pair.until(() => isRunning() && isSettled(), SETTLE_LIMIT);
@@ -256,6 +263,22 @@ async function replacePrimary(pair: SimulatedPair, { failoverType }: Plot, asked
     pair.acknowledged.clear(); // who gives the pair up gives up what it had
   }
   await pair.run(REMOVAL_WAIT);
+}
+
+/** What an operator does who finds that a server has lost its record, and that the pair does not come on its way by itself. */
+async function decideForLost(pair: SimulatedPair, asked: number): Promise<void> {
+  await pair.run(REMOVAL_WAIT);
+  if (!pair.waitsForWord) return;
+  const order = { operationId: `word-${asked}`, acceptDataLoss: true };
+  if (pair.secondary.serving || pair.primary.serving) return;
+  pair.primary.tell({ type: 'operator-activate-alone', ...order });
+  await pair.run(REMOVAL_WAIT);
+  if (pair.waitsForWord && !pair.primary.serving) pair.secondary.tell({ type: 'operator-failover', ...order });
+}
+
+/** A server that is in no pair would forget only that it has dissolved one, and its former peer would not be told: a known limit. */
+function loseRecord(server: SimulatedServer, lost: 'journal' | 'both' | 'restored'): void {
+  if (server.isPaired) server.loseRecord(lost);
 }
 
 function mend(server: SimulatedServer): void {

@@ -155,6 +155,11 @@ export class SimulatedPair {
     return record.state === 'ha-not-configured' && pairId !== null && !record.dissolved.includes(pairId);
   }
 
+  /** A server has lost its record: when the pair does not come on its way by itself, it waits for its operator. */
+  get waitsForWord(): boolean {
+    return this.servers.some(({ record }) => record.doubt !== null);
+  }
+
   /** Lets time pass. */
   async run(seconds: number): Promise<void> {
     await this.pass(this.clock.nowMs + seconds * 1000, () => false);

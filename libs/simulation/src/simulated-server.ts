@@ -1,6 +1,7 @@
 import {
   closedByOthersFromMs,
   type Decision,
+  doubtedRecord,
   type EffectKind,
   type FailoverType,
   grantsToPeer,
@@ -33,6 +34,8 @@ const OBSERVE_MS = 1000;
 const GUARD_MS = 100;
 /** The runner starts a manager again that has ended. */
 const RESTART_MS = 1000;
+/** The virtual clock begins in 2023: there are more seconds than epochs were ever used. */
+const UNIX_SECONDS = 1_700_000_000;
 const KEPT_REQUESTS = 50;
 const STOP_LOOK_MS = 100;
 const STOP_ANSWER_LIMIT_MS = 4000;
@@ -74,6 +77,8 @@ export class SimulatedServer {
   manager: SimulatedManager | null = null;
   /** The record as it would survive. */
   disk: ServerRecord;
+  /** The same at the last start, as a backup would have it. */
+  private backup: ServerRecord;
   readonly database: SimulatedDatabase;
   processesRunning = false;
   private isCompleting = false;
@@ -118,6 +123,7 @@ export class SimulatedServer {
     readonly settings: Settings,
   ) {
     this.disk = newRecord(role, 'none');
+    this.backup = this.disk;
     this.law = new LawOfTaking(this);
     this.database = new SimulatedDatabase(this, role === 'primary' ? 'stopped' : 'none');
   }
@@ -176,6 +182,7 @@ export class SimulatedServer {
     this.stopping = false;
     this.rightUntilMs = null;
     this.isGuarded = false;
+    this.backup = this.disk;
     this.law.started(this.disk);
     this.database.begin(life);
     this.heartbeat = new SimulatedHeartbeat(life, this.heartbeatPlace(life), beatMs, random.below(beatMs));
@@ -207,6 +214,21 @@ export class SimulatedServer {
     this.journalFails = false;
     this.database.lose();
     this.boot();
+  }
+
+  /**
+   * The machine goes down, and its record is lost. `journal`: the node store still has it; `both`: nothing has; `restored`: what is left
+   * is as old as the last start.
+   */
+  loseRecord(lost: 'journal' | 'both' | 'restored'): void {
+    this.crash();
+    const found = { journal: this.disk, both: null, restored: this.backup }[lost];
+    const epoch = UNIX_SECONDS + Math.floor(this.around.clock.nowMs / 1000);
+    const pairId = this.pin !== null && !found?.dissolved.includes(this.pin) ? this.pin : (found?.pairId ?? null);
+    this.disk =
+      pairId === null
+        ? { ...(found ?? newRecord(this.role, 'none')), epoch }
+        : doubtedRecord(this.role, found, { pairId, epoch, doubt: `lost: ${lost}` });
   }
 
   /** Pins the other server as it is now, by its pair; null: forgets the peer. */

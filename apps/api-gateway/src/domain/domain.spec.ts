@@ -78,6 +78,7 @@ describe('probes', () => {
     ['health', waiting, true],
     ['standby', standby, true],
     ['active', { ...STATUS, currentRole: 'none' as const }, false],
+    ['health', { ...STATUS, record: { lost: null, silentSeconds: 11 } }, false],
     ['health', null, false],
   ] as const)('%s %#', (probe, status, expected) => {
     expect(answerProbe(probe, status as StatusView | null).ok).toBe(expected);

@@ -24,6 +24,8 @@ function objection(probe: Probe, status: StatusView): string {
   // a secondary that waits to be registered has no database to run
   const needsDatabase = currentRole === 'active' || configurationMode !== 'HA Not Configured' || database.running;
   if (needsDatabase && (!database.running || !database.usable)) return `the database is not usable in state ${state}`;
+  const silentSeconds = status.record?.silentSeconds ?? null;
+  if (silentSeconds !== null) return `the journal of decisions has not answered for ${silentSeconds} s`;
   const failed = processes.find((process) => process.critical && process.state === 'failed');
   return failed ? `the critical process ${failed.name} has failed` : '';
 }

@@ -17,6 +17,8 @@ export type FaultAct =
   | 'wipe-witness'
   | 'fill-disk'
   | 'lose-node-store'
+  | 'lose-journal'
+  | 'lose-record'
   | 'switch'
   | 'maintenance';
 
@@ -94,6 +96,8 @@ export function faultKindsFor(pair: { readonly layout: Layout; readonly hasWitne
     ...(pair.hasWitness ? WITNESS_KINDS : []),
     { name: 'fill the disk', act: 'fill-disk', part: '', seconds: [5, 30] },
     { name: 'lose the node store', act: 'lose-node-store', part: '', seconds: [0, 0] },
+    { name: 'lose the journal', act: 'lose-journal', part: '', seconds: [0, 0] },
+    { name: 'lose journal and node store', act: 'lose-record', part: '', seconds: [2, 30] },
     { name: 'order a switch', act: 'switch', part: '', seconds: [0, 0] },
     { name: 'order maintenance', act: 'maintenance', part: '', seconds: [5, 30] },
   ];

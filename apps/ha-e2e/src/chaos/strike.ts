@@ -64,6 +64,13 @@ export async function strike(kind: FaultKind, server: UnderstudyServer, victims:
       host.kill(server.servicePid('redis-server'));
       removeFilesIn(join(server.dataDirectory, 'redis'));
       return { mend: () => {} };
+    case 'lose-journal':
+      server.loseRecord({ withStore: false });
+      return { mend: () => {} };
+    case 'lose-record':
+      server.die();
+      server.loseRecord({ withStore: true });
+      return { mend: () => powerOn(server) };
     case 'switch':
       return orderSwitch(victims.pair);
     case 'maintenance':
@@ -76,16 +83,16 @@ function healLink({ host }: UnderstudyServer): void {
   if (host.isPowered) host.healLink();
 }
 
+function powerOn(server: UnderstudyServer): void {
+  if (server.host.isPowered) return;
+  server.host.powerOn();
+  server.boot();
+}
+
 function kill(part: string, server: UnderstudyServer): Struck {
   if (part === WHOLE_SERVER) {
     server.die();
-    return {
-      mend: () => {
-        if (server.host.isPowered) return;
-        server.host.powerOn();
-        server.boot();
-      },
-    };
+    return { mend: () => powerOn(server) };
   }
   for (const pid of pidsOf(part, server)) server.host.kill(pid);
   return { mend: () => {} };

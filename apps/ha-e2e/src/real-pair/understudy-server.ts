@@ -1,5 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, renameSync, rmdirSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { EventView, OperationView, StatusView } from '@understudy/contracts';
 import type { StateLabel } from '../procedures/state-sequences.ts';
@@ -235,13 +235,19 @@ export class UnderstudyServer {
 
   /** Makes the decision journal one that no health monitor can open; returns what makes it whole again. */
   breakJournal(): () => void {
-    const file = join(this.dataDirectory, 'journal', 'decisions');
-    renameSync(file, `${file}.kept`);
-    mkdirSync(file);
+    const directory = join(this.dataDirectory, 'journal');
+    renameSync(directory, `${directory}.kept`);
+    writeFileSync(directory, 'no directory can be made here');
     return () => {
-      rmdirSync(file);
-      renameSync(`${file}.kept`, file);
+      rmSync(directory);
+      renameSync(`${directory}.kept`, directory);
     };
+  }
+
+  /** Removes what the server remembers of its decisions, as a lost disk would; its node store too where `withStore`. */
+  loseRecord({ withStore }: { readonly withStore: boolean }): void {
+    for (const name of withStore ? ['journal', 'redis'] : ['journal'])
+      rmSync(join(this.dataDirectory, name), { recursive: true, force: true });
   }
 
   private asker(): HostAgent {

@@ -1,6 +1,6 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { newRecord } from '@understudy/ha-core';
 import { Journal } from './journal.adapter.ts';
@@ -14,14 +14,14 @@ describe('the decision journal', () => {
 
   const record = (epoch: number) => ({ ...newRecord('primary', 'run'), epoch });
   const written = async (...epochs: number[]) => {
-    const journal = await Journal.open(directory);
+    const journal = await Journal.open(directory, 'this server');
     for (const epoch of epochs) await journal.write(record(epoch));
     await journal.close();
   };
   const recovered = async () => {
-    const journal = await Journal.open(directory);
+    const journal = await Journal.open(directory, 'this server');
     await journal.close();
-    return journal.recovered?.epoch ?? null;
+    return journal.recovered.kept?.record.epoch ?? null;
   };
 
   it('is empty at first, and keeps the last record', async () => {
@@ -54,8 +54,55 @@ describe('the decision journal', () => {
     }
   });
 
+  it('says of each damage what can still be read', async () => {
+    const file = join(directory, 'decisions');
+    const opened = async (server = 'this server') => {
+      const journal = await Journal.open(directory, server);
+      await journal.close();
+      return journal.recovered;
+    };
+    expect(await opened()).toEqual({ kept: null, sequence: 0, isDamaged: false });
+    await written(1, 2, 3);
+    const whole = readFileSync(file);
+    expect(await opened()).toMatchObject({ sequence: 3, isDamaged: false, kept: { isOwn: true } });
+    expect(await opened('another server')).toMatchObject({ kept: { isOwn: false } });
+    const damaged = Buffer.from(whole).fill(7, 8192 + 100, 8192 + 110); // slot 1 has record 3
+    writeFileSync(file, damaged);
+    expect(await opened()).toMatchObject({ sequence: 2, isDamaged: true });
+    writeFileSync(file, whole.subarray(0, 8192));
+    expect(await opened()).toMatchObject({ sequence: 2, isDamaged: true });
+    writeFileSync(file, Buffer.alloc(16384, 'x'));
+    expect(await opened()).toEqual({ kept: null, sequence: 0, isDamaged: true });
+    rmSync(file);
+    mkdirSync(file); // cannot be read as a file
+    expect(await opened()).toEqual({ kept: null, sequence: 0, isDamaged: true });
+    expect(readdirSync(directory).toSorted()).toEqual(['decisions', 'decisions.unreadable']);
+  });
+
+  it.each<[string, (file: string) => void]>([
+    ['removed', (file) => rmSync(file)],
+    [
+      'replaced',
+      (file) => {
+        rmSync(file);
+        writeFileSync(file, Buffer.alloc(16384));
+      },
+    ],
+    ['cut short', (file) => writeFileSync(file, '')],
+    ['removed with its directory', (file) => rmSync(dirname(file), { recursive: true })],
+  ])('is found by the next start when its file was %s while it was in use', async (_, damage) => {
+    const journal = await Journal.open(directory, 'this server');
+    await journal.write(record(1));
+    damage(join(directory, 'decisions'));
+    expect(await journal.isInPlace()).toBe(false);
+    await journal.write(record(2));
+    expect(await journal.isInPlace()).toBe(true);
+    await journal.close();
+    expect(await recovered()).toBe(2);
+  });
+
   it('refuses a record that does not fit instead of writing half of it', async () => {
-    const journal = await Journal.open(directory);
+    const journal = await Journal.open(directory, 'this server');
     await journal.write(record(1));
     await expect(journal.write({ ...record(2), reason: 'x'.repeat(9000) })).rejects.toThrow('more than a slot');
     await journal.close();

@@ -17,6 +17,7 @@ import {
   type OperatorEventType,
   type PeerView,
   type Server,
+  type ServerRecord,
   toldOfRecord,
 } from '@understudy/ha-core';
 import type { EffectProgress } from '@understudy/ha-runtime';
@@ -35,6 +36,8 @@ export interface ViewContext {
   readonly progress: EffectProgress | null;
   /** This server is being stopped on purpose. */
   readonly stopping: boolean;
+  /** So long the journal has not answered; null: it answers. */
+  readonly journalSilentMs: number | null;
   readonly nowMs: number;
   readonly unixMs: number;
 }
@@ -97,15 +100,16 @@ export function peerView(status: ServerStatus): PeerView {
     lagBytes = null,
     stopping = false,
     grants = true,
+    doubted = false,
     ...view
   } = status;
-  return { ...view, lagBytes, stopping, grants };
+  return { ...view, lagBytes, stopping, grants, doubted };
 }
 
 /** Body of GET /api/v1/ha/status. */
 export function statusView(server: Server, context: ViewContext): StatusView {
   const { record, link, peer } = server;
-  const { facts, progress, nowMs, unixMs } = context;
+  const { facts, progress, journalSilentMs, nowMs, unixMs } = context;
   const iso = (atMs: number) => new Date(unixMs - Math.max(0, nowMs - atMs)).toISOString();
   const refusals = Object.entries(ACTIONS).map(([action, event]) => ({
     action,
@@ -120,7 +124,7 @@ export function statusView(server: Server, context: ViewContext): StatusView {
       version: context.node.version,
     },
     state: HA_STATE_LABELS[record.state],
-    stateReason: record.reason,
+    stateReason: reasonOf(record, journalSilentMs),
     currentRole: serving ? 'active' : facts?.role === 'standby' ? 'standby' : 'none',
     configurationMode: configurationMode(record, link === 'up' ? (peer?.state ?? null) : null),
     failoverType: record.failoverType,
@@ -154,6 +158,7 @@ export function statusView(server: Server, context: ViewContext): StatusView {
     automaticFailover: automaticFailover(server, nowMs),
     maintenance: maintenanceView(server, context),
     witness: witnessView(server, nowMs),
+    record: { lost: record.doubt, silentSeconds: journalSilentMs === null ? null : Math.round(journalSilentMs / 1000) },
     activity: progress && { step: progress.step, progressPercent: progress.percent },
     operation: record.operation && {
       id: record.operation.id,
@@ -162,6 +167,13 @@ export function statusView(server: Server, context: ViewContext): StatusView {
       progressPercent: progress?.percent ?? null,
     },
   };
+}
+
+/** Why the server is in its state, and what it cannot know or keep. */
+function reasonOf({ reason, doubt }: ServerRecord, journalSilentMs: number | null): string {
+  if (journalSilentMs !== null)
+    return `${reason}; the journal of decisions has not answered for ${Math.round(journalSilentMs / 1000)} s: nothing can be decided`;
+  return doubt === null ? reason : `${reason} (record lost: ${doubt})`;
 }
 
 /** The planned work that is under way. */

@@ -57,6 +57,14 @@ const FILES_VALID_MS = 5000;
 /** The same decision without a change of state is written into the event list once in this time. */
 const REPEAT_QUIET_MS = 60_000;
 
+const JOURNAL_SILENT =
+  'The journal of decisions does not answer: nothing is decided, and the lease is not renewed, until the disk does';
+const JOURNAL_REWRITTEN = {
+  severity: 'critical',
+  code: 'journal-rewritten',
+  message: 'The journal of decisions was removed, replaced or cut short while it was in use: written anew from memory',
+} as const;
+
 /** An order without its time. */
 export type Order<E extends HaEvent = HaEvent & { type: OperatorEventType }> = E extends HaEvent
   ? Omit<E, 'atMs'>
@@ -75,11 +83,14 @@ export class HealthMonitorService {
   /** Ticks since the peer was heard of last. */
   private silentTicks = 0;
   private lastSaid = { rule: '', atMs: 0 };
+  private wasJournalSilent = false;
+  /** What was lost of the record, as last decided. */
+  private doubt: string | null;
 
   constructor(
     private readonly env: ServiceEnvironment,
     private readonly bus: Bus,
-    keeper: RecordKeeper,
+    private readonly keeper: RecordKeeper,
     readonly events: EventLog,
     private readonly processes: ApplicationProcesses,
     private readonly pairing: Pairing,
@@ -89,8 +100,9 @@ export class HealthMonitorService {
     private readonly right: ServingRight,
     private readonly virtualIp: VirtualIp,
   ) {
-    const { configuration, clock, logger } = env;
+    const { configuration, clock } = env;
     this.operations = new Operations(clock);
+    this.doubt = keeper.record.doubt;
     this.host = new HaHost(
       {
         clock,
@@ -108,12 +120,7 @@ export class HealthMonitorService {
         minimumBetweenFailoversMs: configuration.failover.minimumSecondsBetween * 1000,
         witness: witnessSettings(configuration),
       },
-      (error) => {
-        logger.error('The decision record cannot be kept: stopping before anything is done that it does not explain', {
-          error,
-        });
-        process.exit(1);
-      },
+      (error) => this.cannotKeep(error),
       right.untilMs,
     );
   }
@@ -133,6 +140,8 @@ export class HealthMonitorService {
       rule: null,
       epoch: this.host.view.record.epoch,
     });
+    const { notice } = this.keeper;
+    if (notice !== null) this.events.note(notice, this.record.epoch);
     this.listen();
     await this.submit({ type: 'boot', runId, sameRun });
     const { record } = this;
@@ -332,9 +341,17 @@ export class HealthMonitorService {
       throw new BusError('wrong-pair', 'this server belongs to another pair, or to none', false);
   }
 
+  private cannotKeep(error: unknown): never {
+    const what = 'The decision record cannot be kept: stopping before anything is done that it does not explain';
+    this.env.logger.error(what, { error });
+    process.exit(1);
+  }
+
   private tick(): void {
     void this.decideNow().catch(() => undefined);
+    this.lookAtJournal();
     this.noticeSilence();
+    this.noticeNobody();
     void this.events.save();
   }
 
@@ -351,6 +368,29 @@ export class HealthMonitorService {
       ? (['info', 'witness-reached'] as const)
       : (['warning', 'witness-lost'] as const);
     this.events.note({ severity, code, message }, this.record.epoch);
+  }
+
+  /** A journal that was removed under this process is written anew; one that hangs is told of once. */
+  private lookAtJournal(): void {
+    const isSilent = this.keeper.silentMs !== null;
+    if (isSilent && !this.wasJournalSilent)
+      this.events.note({ severity: 'critical', code: 'journal-silent', message: JOURNAL_SILENT }, this.record.epoch);
+    if (!isSilent && this.wasJournalSilent)
+      this.events.note({ severity: 'info', code: 'journal-answers', message: 'The journal answers again' });
+    this.wasJournalSilent = isSilent;
+    this.keeper.look().then(
+      (wasMissing) => {
+        if (wasMissing) this.events.note(JOURNAL_REWRITTEN, this.record.epoch);
+      },
+      (error: unknown) => this.cannotKeep(error),
+    );
+  }
+
+  /** A server of a pair without a pinned peer hears nobody and asks nobody: that is told to the state machine, as nobody else can. */
+  private noticeNobody(): void {
+    const { link, record } = this.host.view;
+    if (record.doubt === null || this.pairing.peer !== null || link !== 'unknown') return;
+    void this.submit({ type: 'peer-confirmed-lost' }).catch(() => undefined);
   }
 
   /** A heartbeat service that is dead or hangs does not say that the peer is lost. Counted in ticks: who stood still has missed nothing. */
@@ -372,6 +412,7 @@ export class HealthMonitorService {
       this.pairing.committed();
     if (decision.effects?.some(({ kind }) => kind === 'start-processes')) this.virtualIp.prepare();
     this.operations.follow(decision);
+    this.noteRebuilt(decision);
     if (decision.rule === null && decision.effects === null) return;
     const nowMs = this.env.clock.nowMs();
     const event = eventOf(decision, cause);
@@ -392,6 +433,21 @@ export class HealthMonitorService {
     return files !== null && this.env.clock.nowMs() - files.atMs <= FILES_VALID_MS ? files.view : null;
   }
 
+  /** The record is no longer doubted: what it was rebuilt from. */
+  private noteRebuilt({ rule, server }: Decision): void {
+    const { doubt, epoch } = server.record;
+    if (this.doubt !== null && doubt === null) {
+      const changes = rule?.change ?? [];
+      const source =
+        changes.includes('believe-peer') || changes.includes('in-sync')
+          ? `from what the ${this.pairing.peer?.name ?? 'peer'} knows`
+          : 'on the operator’s word';
+      const message = `The record of this server is rebuilt ${source}, at epoch ${epoch}. It was lost: ${this.doubt}`;
+      this.events.note({ severity: 'info', code: 'record-rebuilt', message }, epoch);
+    }
+    this.doubt = doubt;
+  }
+
   private context(): ViewContext {
     const { configuration, clock, version } = this.env;
     const peer = this.pairing.peer;
@@ -405,6 +461,7 @@ export class HealthMonitorService {
       virtualIp: this.virtualIp.view(),
       progress: this.host.progress,
       stopping: this.stopping,
+      journalSilentMs: this.keeper.silentMs,
       nowMs: clock.nowMs(),
       unixMs: clock.unixMs(),
     };

@@ -1,60 +1,103 @@
-import { existsSync } from 'node:fs';
 import { newRecord, type ServerRecord, type ServerRole } from '@understudy/ha-core';
 import type { JournalPort } from '@understudy/ha-runtime';
-import type { Logger, NodeStore } from '@understudy/platform';
+import type { Clock, Logger, NodeStore } from '@understudy/platform';
+import { type RecordNotice, recollect, type StoredRecord } from '../domain/recollection.ts';
 import type { DecisionJournal } from '../ports/decision-journal.port.ts';
 
 const KEY = 'ha:record';
+/** A write of the journal that takes longer is told to people. */
+const SILENT_LIMIT_MS = 10_000;
+
+/** Whose record it is, and what is known of its pair without it. */
+export interface RecordOwner {
+  readonly role: ServerRole;
+  readonly runId: string;
+  /** Pair of the pinned peer, null when none is pinned. */
+  readonly pinnedPair: string | null;
+  /** PostgreSQL's files say that this server has been a member of a pair. */
+  readonly databaseWasPaired: boolean;
+  /** The database of this server was commanded before. */
+  readonly hasBegun: boolean;
+}
 
 /**
- * The decision record: journal first, then the node store. The store may be away or behind; it follows, the journal decides.
+ * The decision record: journal first, then the node store. The store may be away or behind; it follows, the journal decides, unless it is
+ * lost or older (`recollect`).
  */
 export class RecordKeeper implements JournalPort {
   /** The record as last written. */
   latest: ServerRecord;
-  private pending: ServerRecord | null = null;
+  private pending: StoredRecord | null = null;
   private saving = false;
+  private looking = false;
+  private writingSinceMs: number | null = null;
 
   private constructor(
     private readonly journal: DecisionJournal,
     private readonly store: NodeStore,
+    private readonly clock: Clock,
     /** The record at the start of this process. */
     readonly record: ServerRecord,
+    /** What is to be said about where that came from. */
+    readonly notice: RecordNotice | null,
   ) {
     this.latest = record;
   }
 
-  /**
-   * Takes the record from the journal; from the store only when the journal has none; a new one when nothing was ever decided. Throws
-   * when a peer is pinned and its record is not to be had: a server of a pair must not believe itself new.
-   */
+  /** Takes the newest record that can be proved. Throws when only the node store could tell, and it cannot be asked. */
   static async open(
     journal: DecisionJournal,
     store: NodeStore,
-    { role, runId, peerFile }: { role: ServerRole; runId: string; peerFile: string },
+    owner: RecordOwner,
+    clock: Clock,
     logger: Logger,
   ): Promise<RecordKeeper> {
-    const isPaired = existsSync(peerFile);
-    const stored = journal.recovered ? null : await readStore(store, isPaired, logger);
-    if (journal.recovered === null && stored === null && isPaired)
-      throw new Error(
-        `the record of the decisions is gone from the journal and from the node store, although this server has a peer: bring one of them back, or remove ${peerFile} on this server to begin unpaired with the data that are here, and register the pair anew`,
-      );
-    const record = journal.recovered ?? stored ?? newRecord(role, `none-before-${runId}`);
+    const { role, runId } = owner;
+    const unixSeconds = Math.floor(clock.unixMs() / 1000);
+    const stored = await readStore(store, logger);
+    const { record, sequence, notice } = recollect({
+      ...owner,
+      journal: journal.recovered,
+      store: stored,
+      unixSeconds,
+    });
     if (record.role !== role)
       throw new Error(
         `the journal is that of a ${record.role}, this server is configured as ${role}: node.role cannot change, use an empty node.dataDirectory`,
       );
-    if (stored !== null) logger.warn('The journal was empty: the record was taken from the node store');
-    const complete = { ...newRecord(role, runId), ...record };
-    return new RecordKeeper(journal, store, complete);
+    journal.continueAfter(sequence);
+    return new RecordKeeper(journal, store, clock, { ...newRecord(role, runId), ...record }, notice);
+  }
+
+  /** How long the journal has not answered, in milliseconds, once that is longer than it should; null: it answers. */
+  get silentMs(): number | null {
+    const ms = this.writingSinceMs === null ? 0 : this.clock.nowMs() - this.writingSinceMs;
+    return ms > SILENT_LIMIT_MS ? ms : null;
   }
 
   async write(record: ServerRecord): Promise<void> {
-    await this.journal.write(record);
+    this.writingSinceMs ??= this.clock.nowMs();
+    const sequence = await this.journal.write(record);
+    this.writingSinceMs = null;
     this.latest = record;
-    this.pending = record;
+    this.pending = { record, sequence };
     void this.follow();
+  }
+
+  /**
+   * Makes sure that the next start will find what was decided, and writes it anew where the journal was removed or replaced meanwhile:
+   * whether that was so. Rejects when it cannot.
+   */
+  async look(): Promise<boolean> {
+    if (this.looking || this.writingSinceMs !== null) return false;
+    this.looking = true;
+    try {
+      if (await this.journal.isInPlace()) return false;
+      await this.write(this.latest);
+      return true;
+    } finally {
+      this.looking = false;
+    }
   }
 
   /** Brings the store up to date with the last record; losing the store loses nothing. */
@@ -63,9 +106,9 @@ export class RecordKeeper implements JournalPort {
     this.saving = true;
     try {
       while (this.pending !== null) {
-        const record = this.pending;
+        const kept = this.pending;
         this.pending = null;
-        await this.store.client.set(KEY, JSON.stringify(record));
+        await this.store.client.set(KEY, JSON.stringify(kept));
       }
     } catch {
       // the journal has it; the next write brings the store up to date
@@ -75,13 +118,15 @@ export class RecordKeeper implements JournalPort {
   }
 }
 
-async function readStore(store: NodeStore, isNeeded: boolean, logger: Logger): Promise<ServerRecord | null> {
+async function readStore(store: NodeStore, logger: Logger): Promise<StoredRecord | null | 'unknown'> {
   try {
     const text = await store.client.get(KEY);
-    return text === null ? null : (JSON.parse(text) as ServerRecord);
+    if (text === null) return null;
+    const kept = JSON.parse(text) as StoredRecord | ServerRecord;
+    // an earlier version kept no number: it counts as older than any
+    return 'record' in kept ? kept : { record: kept, sequence: 0 };
   } catch (error) {
-    if (isNeeded) throw new Error(`the journal is empty, and the node store does not say what was decided: ${error}`);
     logger.warn('The node store could not be asked for the record', { error });
-    return null;
+    return 'unknown';
   }
 }

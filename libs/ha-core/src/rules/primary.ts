@@ -14,6 +14,7 @@ const REMOVE = 'Remove HA Via the GUI';
 const WITNESS = 'docs/decisions/0011-witness.md';
 const REPLACE = 'How to Replace the Primary Server';
 const REPLACED = 'docs/decisions/0012-replaced-primary.md';
+const LOST = 'docs/decisions/0014-lost-record.md';
 const GAP = 'HA States and Transitions: Primary Database Copy Failed';
 const UNCERTAIN = 'HA States and Transitions: Secondary Uncertain';
 const CONSENT = 'docs/decisions/0003-consent.md';
@@ -411,6 +412,7 @@ const FENCING: readonly Rule[] = [
       'lease-takeable',
       'lease-retry-due',
       'not-replaced',
+      'not-doubted',
     ],
     to: null,
     change: ['ask-lease'],
@@ -709,7 +711,7 @@ const WITHOUT_ROLE: readonly Rule[] = [
     id: 'P-95',
     from: ['primary-syncing', 'primary-preparing-for-failback'],
     on: FACTS,
-    when: ['idle', 'complete', 'peer-forces-failback'],
+    when: ['idle', 'complete', 'not-doubted', 'peer-forces-failback'],
     to: 'primary-failback',
     change: ['join-operation'],
     says: 'forced failback begins: what the secondary wrote last may be lost',
@@ -820,6 +822,16 @@ const FAILING_BACK: readonly Rule[] = [
     spec: FAILBACK,
   },
   {
+    id: 'P-183',
+    from: ['primary-failback'],
+    on: FACTS,
+    when: ['idle', 'not-owner', 'peer-without-role', 'peer-gave-up-operation'],
+    to: 'primary-alone',
+    change: ['fail-operation', 'withdraw-request'],
+    says: 'the secondary gave the failback up and does not own the role any more',
+    spec: LOST,
+  },
+  {
     id: 'P-108',
     from: ['primary-failback'],
     on: ['peer-lost', 'peer-confirmed-lost'],
@@ -877,6 +889,40 @@ const REMOVAL: readonly Rule[] = [
   },
 ];
 
+/** The primary has lost its record. */
+const LOST_RECORD: readonly Rule[] = [
+  {
+    id: 'P-180',
+    from: ['primary-alone', 'primary-preparing-for-failback', 'primary-database-copy-failed'],
+    on: FACTS,
+    when: ['idle', 'doubted', 'not-opened', 'peer-of-our-pair', 'peer-knows-us-as-owner'],
+    to: 'primary-alone',
+    change: ['believe-peer'],
+    says: 'the secondary knows this server as the last owner: the record is rebuilt from that',
+    spec: LOST,
+  },
+  {
+    id: 'P-181',
+    from: ['primary-alone', 'primary-preparing-for-failback'],
+    on: FACTS,
+    when: ['idle', 'doubted', 'not-opened', 'peer-in-registration'],
+    to: 'ha-not-configured',
+    change: ['forget-pair'],
+    effects: ['retire-pairing', 'open-database', 'start-processes'],
+    says: 'the record was lost within a registration: giving it up',
+    spec: LOST,
+  },
+  {
+    id: 'P-182',
+    from: ['primary-preparing-for-failback', 'primary-database-copy-failed'],
+    on: FACTS,
+    when: ['idle', 'doubted', 'peer-without-role', 'peer-not-taking-over', 'own-promise-expired'],
+    to: 'primary-alone',
+    says: 'nobody owns the role, and the record of this server was lost: an operator decides',
+    spec: LOST,
+  },
+];
+
 const PAIRED = STATES_OF_ROLE.primary.filter((state) => state.startsWith('primary-'));
 
 /** Another server is in the place of this one. */
@@ -920,6 +966,17 @@ export const PRIMARY_RULES: readonly Rule[] = [
     effects: ['retire-pairing', 'open-database', 'start-processes'],
     says: 'registration was interrupted',
     spec: REGISTER_FAILS,
+  },
+  {
+    id: 'P-109',
+    from: PAIRED,
+    on: ['boot'],
+    when: ['doubted'],
+    to: 'primary-alone',
+    change: ['note-boot', 'fail-operation'],
+    effects: ['stop-processes', 'stop-database'],
+    says: 'started without its record: serving nothing before the secondary or an operator was asked',
+    spec: LOST,
   },
   {
     id: 'P-3',
@@ -1029,6 +1086,7 @@ export const PRIMARY_RULES: readonly Rule[] = [
     says: 'the secondary is active under a later epoch: giving the role up',
     spec: 'Split Brain Recovery',
   },
+  ...LOST_RECORD,
   ...REGISTRATION,
   ...SERVING,
   ...GIVING_UP,

@@ -14,6 +14,7 @@ const OBSERVE = 'docs/decisions/0009-observe.md';
 const WITNESS = 'docs/decisions/0011-witness.md';
 const REMOVE = 'Remove HA Via the GUI';
 const CONSENT = 'docs/decisions/0003-consent.md';
+const LOST = 'docs/decisions/0014-lost-record.md';
 const UNCERTAIN = 'HA States and Transitions: Secondary Uncertain';
 
 /** Registration, as the secondary sees it. */
@@ -995,6 +996,32 @@ const REMOVAL: readonly Rule[] = [
   },
 ];
 
+/** The secondary has lost its record. */
+const LOST_RECORD: readonly Rule[] = [
+  {
+    id: 'S-180',
+    from: ['secondary-lost-primary', 'secondary-alone'],
+    on: FACTS,
+    when: ['idle', 'doubted', 'not-opened', 'peer-of-our-pair', 'peer-knows-us-as-owner'],
+    to: null,
+    change: ['believe-peer'],
+    says: 'the primary knows this server as the last owner: the record is rebuilt from that',
+    spec: LOST,
+  },
+  {
+    id: 'S-181',
+    from: ['secondary-lost-primary', 'secondary-alone'],
+    on: FACTS,
+    when: ['idle', 'doubted', 'not-opened', 'peer-in-registration'],
+    to: 'ha-not-configured',
+    // what is here may be the data of an owner after all: it is kept
+    change: ['forget-pair'],
+    effects: ['stop-processes', 'stop-database', 'retire-pairing'],
+    says: 'the record was lost within a registration: giving it up',
+    spec: LOST,
+  },
+];
+
 const PAIRED = STATES_OF_ROLE.secondary.filter((state) => state.startsWith('secondary-'));
 
 /** Planned work. */
@@ -1034,6 +1061,17 @@ export const SECONDARY_RULES: readonly Rule[] = [
     effects: ['stop-database', 'retire-pairing'],
     says: 'registration was interrupted',
     spec: REGISTER_FAILS,
+  },
+  {
+    id: 'S-149',
+    from: PAIRED,
+    on: ['boot'],
+    when: ['doubted'],
+    to: 'secondary-lost-primary',
+    change: ['note-boot', 'fail-operation'],
+    effects: ['stop-processes', 'stop-database'],
+    says: 'started without its record: serving nothing before the primary or an operator was asked',
+    spec: LOST,
   },
   {
     id: 'S-4',
@@ -1135,6 +1173,7 @@ export const SECONDARY_RULES: readonly Rule[] = [
     spec: CONSENT,
   },
   ...REMOVAL,
+  ...LOST_RECORD,
   ...REGISTRATION,
   ...WITH_WITNESS,
   ...TAKING_OVER,
