@@ -67,7 +67,7 @@ export async function startHealthMonitor(env: ServiceEnvironment): Promise<Runni
   };
   const keeper = await RecordKeeper.open(journal, store, owner, clock, logger);
   const events = new EventLog(configuration.node.name, bus, store, clock, logger);
-  await events.load();
+  await events.load(owner);
 
   const database = new DatabaseAdapter(bus, clock);
   const keys = new AuthenticationKeyStore(

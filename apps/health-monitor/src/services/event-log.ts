@@ -33,15 +33,19 @@ export class EventLog {
     this.add({ severity, code, message, state: null, previousState: null, rule: null, epoch });
   }
 
-  /** Loads what earlier runs left; without the store the list begins anew, with ids by the clock so that they still grow. */
-  async load(): Promise<void> {
+  /**
+   * Loads what earlier runs left. Without it the list begins anew, with ids by the clock so that they still grow: whoever follows it asks
+   * for those above the last that it has seen. `hasBegun`: this is not the first start of this server.
+   */
+  async load({ hasBegun }: { hasBegun: boolean }): Promise<void> {
     try {
       const lines = await this.store.client.lrange(KEY, 0, KEPT_IN_MEMORY - 1);
       const loaded = lines.map((line) => EventViewSchema.parse(JSON.parse(line))).reverse();
       this.events.push(...loaded);
-      this.nextId = (loaded.at(-1)?.id ?? 0) + 1;
+      const last = loaded.at(-1)?.id ?? null;
+      this.nextId = last !== null ? last + 1 : hasBegun ? this.idByClock() : 1;
     } catch (error) {
-      this.nextId = Math.floor(this.clock.unixMs() / 1000);
+      this.nextId = this.idByClock();
       this.logger.warn('The event list of earlier runs could not be loaded', { error });
     }
   }
@@ -67,6 +71,10 @@ export class EventLog {
     });
     this.bus.publish(EventLogged, entry);
     void this.save();
+  }
+
+  private idByClock(): number {
+    return Math.floor(this.clock.unixMs() / 1000);
   }
 
   /** Newest first, with ids above `since`. */
