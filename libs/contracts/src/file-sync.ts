@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { defineEvent, defineRequest } from './define-message.ts';
+import { EpochSchema } from './vocabulary.ts';
 
 /** One file set, as this server sees it. */
 export const FileSetViewSchema = z.object({
@@ -57,6 +58,19 @@ export const ConfirmDeletion = defineRequest({
   name: 'confirm-deletion',
   data: z.object({ fileSet: z.string() }),
   reply: z.object({ deletions: z.int() }),
+});
+
+/**
+ * This server owns the role under `epoch` and has stopped its application for a switch: it goes on sending, looks at all sets and waits
+ * until the peer has everything, at most `limitMs`. The role must not move before the answer. `missing`: what it has not got, one sentence for each set; empty when it has all.
+ */
+export const HandOverFiles = defineRequest({
+  reach: 'local',
+  service: 'file-sync',
+  kind: 'command',
+  name: 'hand-over',
+  data: z.object({ epoch: EpochSchema, limitMs: z.int().min(0).max(60_000) }),
+  reply: z.object({ missing: z.array(z.string()) }),
 });
 
 /** A set has changed on the server spoken of: the other one fetches at once. A hint; what it misses, the schedule finds. */

@@ -1,11 +1,11 @@
 import { Controller } from '@nestjs/common';
 import { MessagePattern, Payload } from '@nestjs/microservices';
-import { ConfirmDeletion, FilesQuery } from '@understudy/contracts';
+import { ConfirmDeletion, FilesQuery, HandOverFiles } from '@understudy/contracts';
 import type { z } from 'zod';
 import { FileSyncService } from '../services/file-sync.service.ts';
 
 /** What this controller answers. */
-export const ANSWERED = [FilesQuery, ConfirmDeletion];
+export const ANSWERED = [FilesQuery, ConfirmDeletion, HandOverFiles];
 
 /** Answers what is asked about file sets, and takes the operator's word. */
 @Controller()
@@ -20,5 +20,10 @@ export class FileSyncController {
   @MessagePattern(ConfirmDeletion.subject)
   confirmDeletion(@Payload() { fileSet }: z.output<typeof ConfirmDeletion.data>) {
     return this.service.confirmDeletion(fileSet);
+  }
+
+  @MessagePattern(HandOverFiles.subject)
+  handOver(@Payload() { epoch, limitMs }: z.output<typeof HandOverFiles.data>) {
+    return this.service.handOver(epoch, limitMs);
   }
 }

@@ -24,7 +24,7 @@ export class EngineThread {
   private direction: Direction | null = null;
   private isClosed = false;
   private lastId = 0;
-  private readonly answers = new Map<number, (deletions: number | null | undefined) => void>();
+  private readonly answers = new Map<number, (answer: unknown) => void>();
   private onClosed: () => void = () => undefined;
 
   constructor(
@@ -51,19 +51,28 @@ export class EngineThread {
 
   /** See `FileSyncEngine.confirmDeletion`. Rejects when the thread does not answer. */
   confirmDeletion(fileSet: string): Promise<number | null | undefined> {
+    return this.ask((id) => ({ type: 'confirm-deletion', id, fileSet }), ANSWER_LIMIT_MS);
+  }
+
+  /** See `FileSyncEngine.handOver`. Rejects when the thread does not answer. */
+  handOver(epoch: number, limitMs: number): Promise<string[]> {
+    return this.ask((id) => ({ type: 'hand-over', id, epoch, limitMs }), limitMs + ANSWER_LIMIT_MS);
+  }
+
+  private ask<T>(message: (id: number) => ToThread, limitMs: number): Promise<T> {
     this.lastId += 1;
     const id = this.lastId;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.answers.delete(id);
-        reject(new Error(`the file sets were not looked at within ${ANSWER_LIMIT_MS / 1000} s`));
-      }, ANSWER_LIMIT_MS);
-      this.answers.set(id, (deletions) => {
+        reject(new Error(`the file sets were not looked at within ${limitMs / 1000} s`));
+      }, limitMs);
+      this.answers.set(id, (answer) => {
         clearTimeout(timer);
         this.answers.delete(id);
-        resolve(deletions);
+        resolve(answer as T);
       });
-      this.tell({ type: 'confirm-deletion', id, fileSet });
+      this.tell(message(id));
     });
   }
 
@@ -104,7 +113,7 @@ export class EngineThread {
     if (message.type === 'incident') this.listeners.incident(message.incident);
     if (message.type === 'changed') this.listeners.changed(message.fileSet);
     if (message.type === 'status') this.listeners.status(message.status);
-    if (message.type === 'confirmed') this.answers.get(message.id)?.(message.deletions);
+    if (message.type === 'answer') this.answers.get(message.id)?.(message.answer);
     if (message.type === 'closed') this.onClosed();
   }
 

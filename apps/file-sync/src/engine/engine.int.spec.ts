@@ -108,6 +108,36 @@ describe('two servers', () => {
   });
 });
 
+describe('a switch', () => {
+  it('waits until the peer has what was written last, also of a set that is not watched', async () => {
+    await pair.close();
+    pair = await PairOfEngines.open({ class: 'batch' });
+    ({ alpha, beta } = pair);
+    pair.direct('alpha', 1);
+    await until('the first run is over', isConfirmed);
+    writeFileSync(join(alpha.files, 'last'), 'written just before');
+    // it has closed: neither active nor standby any more, and it owns the role
+    pair.directOne(alpha, { way: 'unknown', epoch: 1, reason: '' });
+    expect(await alpha.engine.handOver(1, 8000)).toEqual([]);
+    expect(same()).toBe(true);
+    expect(alpha.engine.direction.way).toBe('unknown');
+    pair.direct('beta', 2);
+    writeFileSync(join(beta.files, 'last'), 'of beta');
+    expect(await beta.engine.handOver(2, 8000)).toEqual([]);
+    expect([same(), alpha.incidents]).toEqual([true, []]);
+  });
+
+  it('says what a peer that does not fetch has not got, when the time is over', async () => {
+    pair.direct('alpha');
+    await until('the first run is over', isConfirmed);
+    pair.directOne(beta, { way: 'unknown', epoch: 1, reason: '' });
+    writeFileSync(join(alpha.files, 'last'), 'written just before');
+    expect(await alpha.engine.handOver(1, 200)).toEqual(['set: the peer has not got the last changes']);
+    // an order of an earlier epoch
+    expect(await beta.engine.handOver(0, 200)).toEqual(['set: this server does not send']);
+  });
+});
+
 describe('the door', () => {
   it('is closed to whoever has not the pinned certificate', async () => {
     pair.direct('alpha');

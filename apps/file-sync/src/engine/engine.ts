@@ -44,6 +44,8 @@ export class FileSyncEngine {
   private readonly sets = new Map<string, SetSync>();
   private told: Direction = NOT_KNOWN;
   private toldAtMs = Number.NEGATIVE_INFINITY;
+  /** The application has stopped, the role has not moved: what was written last may still be sent. */
+  private handingOver: { readonly epoch: number; readonly untilMs: number } | null = null;
   private peer: PeerIdentity | null = null;
   private server: PeerServer | null = null;
   private client: PeerClient | null = null;
@@ -88,6 +90,9 @@ export class FileSyncEngine {
 
   /** The direction as told last; `unknown` when that was too long ago. */
   get direction(): Direction {
+    const { handingOver } = this;
+    if (handingOver !== null && handingOver.epoch >= this.told.epoch && performance.now() <= handingOver.untilMs)
+      return { way: 'sends', epoch: handingOver.epoch, reason: '' };
     if (performance.now() - this.toldAtMs <= DIRECTION_VALID_MS) return this.told;
     return { ...NOT_KNOWN, epoch: this.told.epoch };
   }
@@ -117,6 +122,22 @@ export class FileSyncEngine {
   /** An operator confirms that files of a set may go. The number of them; null: nothing waits; undefined: no such set. */
   confirmDeletion(fileSet: string): number | null | undefined {
     return this.sets.get(fileSet)?.confirm();
+  }
+
+  /**
+   * The application has stopped for a switch, and this server still owns the role under `epoch`: sends until the peer has everything.
+   * Resolves with what it has not got when the time is over, one sentence for each set.
+   */
+  async handOver(epoch: number, limitMs: number): Promise<string[]> {
+    this.handingOver = { epoch, untilMs: performance.now() + limitMs };
+    this.turn();
+    try {
+      const missing = await Promise.all([...this.sets.values()].map((sync) => sync.handOver(limitMs)));
+      return missing.filter((sentence) => sentence !== null);
+    } finally {
+      this.handingOver = null;
+      this.turn();
+    }
   }
 
   /** Fetches a set now, for tests; resolves when that is done or has failed. */

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { FileSetView } from '@understudy/contracts';
 import type { Direction } from '../domain/direction.ts';
 import type { Entry, RelativePath } from '../domain/entry.ts';
@@ -12,6 +13,7 @@ import type { StateFile } from './state-file.ts';
 import { type RunResult, syncRun } from './sync-run.ts';
 
 const RETRY_FIRST_MS = 1000;
+const HAND_OVER_LOOK_MS = 10;
 const SAVE_EVERY_MS = 10_000;
 const ERRORS_SHOWN = 100;
 const PATHS_SHOWN = 5;
@@ -149,6 +151,24 @@ export class SetSync {
       this.view = { ...this.view, lastRunAt: new Date().toISOString() };
       await this.save(false);
     });
+  }
+
+  /** The application has stopped for a switch. Resolves with what the peer has not got when the time is over; null: it has everything. */
+  async handOver(limitMs: number): Promise<string | null> {
+    const endMs = performance.now() + limitMs;
+    if (this.way !== 'sends') return `${this.set.name}: this server does not send`;
+    try {
+      await this.scanAll();
+    } catch (error) {
+      return `${this.set.name}: ${reasonOf(error)}`;
+    }
+    const { generation } = this.set.inventory;
+    if (this.acknowledged < generation) this.around.announce(this.set.name);
+    while (this.acknowledged < generation) {
+      if (performance.now() >= endMs || this.isClosed) return `${this.set.name}: the peer has not got the last changes`;
+      await delay(HAND_OVER_LOOK_MS);
+    }
+    return null;
   }
 
   async close(): Promise<void> {
@@ -335,7 +355,6 @@ export class SetSync {
   }
 
   private async beginSending(): Promise<void> {
-    this.acknowledged = 0;
     await this.openWatch();
     await this.lookAt(null);
   }
@@ -364,7 +383,6 @@ export class SetSync {
 
   private settleAcknowledged(): void {
     if (this.acknowledged > 0) this.set.peerHas(this.acknowledged);
-    if (this.way !== 'sends') this.acknowledged = 0;
   }
 
   /** Files of this server may have changed; null: all. */
@@ -384,7 +402,7 @@ export class SetSync {
 
   private async save(isLast: boolean): Promise<void> {
     if (!this.isUnsaved || (!isLast && performance.now() - this.savedAtMs < SAVE_EVERY_MS)) return;
-    this.settleAcknowledged();
+    if (this.way === 'sends') this.settleAcknowledged();
     this.savedAtMs = performance.now();
     this.isUnsaved = false;
     await this.state.save(this.set).catch((error: unknown) => {

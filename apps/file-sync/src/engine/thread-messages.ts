@@ -14,12 +14,13 @@ export type ToThread =
   | { readonly type: 'peer'; readonly peer: PeerIdentity | null }
   | { readonly type: 'peer-changed'; readonly fileSet: string }
   | { readonly type: 'confirm-deletion'; readonly id: number; readonly fileSet: string }
+  | { readonly type: 'hand-over'; readonly id: number; readonly epoch: number; readonly limitMs: number }
   | { readonly type: 'close' };
 
-/** What the engine's thread tells the service. `deletions`: null when nothing waits, undefined when there is no such set. */
+/** What the engine's thread tells the service. `answer`: what the engine's method of the asked name returns. */
 export type FromThread =
   | { readonly type: 'incident'; readonly incident: Incident }
   | { readonly type: 'changed'; readonly fileSet: string }
   | { readonly type: 'status'; readonly status: FilesView }
-  | { readonly type: 'confirmed'; readonly id: number; readonly deletions: number | null | undefined }
+  | { readonly type: 'answer'; readonly id: number; readonly answer: unknown }
   | { readonly type: 'closed' };

@@ -19,7 +19,9 @@ async function run(port: NonNullable<typeof parentPort>): Promise<void> {
     if (message.type === 'peer') await engine.setPeer(message.peer);
     if (message.type === 'peer-changed') engine.peerChanged(message.fileSet);
     if (message.type === 'confirm-deletion')
-      tell({ type: 'confirmed', id: message.id, deletions: engine.confirmDeletion(message.fileSet) });
+      tell({ type: 'answer', id: message.id, answer: engine.confirmDeletion(message.fileSet) });
+    if (message.type === 'hand-over')
+      tell({ type: 'answer', id: message.id, answer: await engine.handOver(message.epoch, message.limitMs) });
     if (message.type === 'close') {
       clearInterval(timer);
       await engine.close();

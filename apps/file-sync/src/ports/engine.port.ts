@@ -14,4 +14,6 @@ export interface Engine {
   peerChanged(fileSet: string): void;
   /** The number of files that may go now; null: nothing waits; undefined: no such set. */
   confirmDeletion(fileSet: string): Promise<number | null | undefined>;
+  /** What the peer has not got when the time is over, one sentence for each set. */
+  handOver(epoch: number, limitMs: number): Promise<string[]>;
 }

@@ -55,6 +55,11 @@ export class FileSyncService {
     return { deletions };
   }
 
+  /** The application has stopped for a switch: waits until the peer has everything. */
+  async handOver(epoch: number, limitMs: number): Promise<{ missing: string[] }> {
+    return { missing: (await this.engine?.handOver(epoch, limitMs)) ?? [] };
+  }
+
   /** The engine has something for the event list; kept until there is somebody who keeps it. */
   incident(incident: EngineIncident): void {
     if (this.isMonitorThere && this.bus.publish(FileSyncIncident, incident)) return;

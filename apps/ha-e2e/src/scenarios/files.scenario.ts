@@ -17,7 +17,11 @@ import { scenariosOnRealPair } from './scenario.ts';
 /** Every host has a /tmp of its own. */
 const FOLDER = 'settings';
 const sections = {
-  fileSets: [{ name: 'settings', path: `/tmp/${FOLDER}`, class: 'realtime', exclude: ['*.tmp'] }],
+  fileSets: [
+    { name: 'settings', path: `/tmp/${FOLDER}`, class: 'realtime', exclude: ['*.tmp'] },
+    // every 500 s: what is there sooner was sent because the role moved
+    { name: 'licenses', path: '/tmp/licenses', class: 'batch' },
+  ],
 };
 const SOON = { withinMs: 8000, everyMs: 50 };
 
@@ -68,7 +72,35 @@ scenariosOnRealPair('files', { layout: 'separate', sections }, (scenario) => {
       writeFileSync(join(alpha, 'nms.conf'), 'four');
       await holds(secondary, 'nms.conf', 'four');
       const { json } = await secondary.rest('GET', '/files');
-      expect(json).toMatchObject({ fileSets: [{ name: 'settings', direction: 'fetches', errorCount: 0 }] });
+      expect((json as { fileSets: object[] }).fileSets[0]).toMatchObject({
+        name: 'settings',
+        direction: 'fetches',
+        errorCount: 0,
+      });
+    },
+  );
+
+  // Spec: "Trigger Failback": updated files are copied before the switch.
+  scenario(
+    'what was written last goes to the other server before the role does',
+    { failoverType: 'manual' },
+    async ({ pair, primary, secondary }) => {
+      const license = ({ host }: UnderstudyServer) => join(host.directory, 'tmp', 'licenses', 'license');
+      for (const { host } of pair.servers) mkdirSync(join(host.directory, 'tmp', 'licenses'), { recursive: true });
+      for (const server of pair.servers) folderOf(server);
+      writeFileSync(license(primary), 'written just before the failover');
+      await secondary.perform('/ha/forced-failover', {}, { withinMs: 30_000 });
+      expect(contentOf(license(secondary))).toBe('written just before the failover');
+      await pair.inSyncSwapped({ withinMs: 30_000 });
+      writeFileSync(license(secondary), 'written just before the failback');
+      await secondary.perform('/ha/failback', {}, { withinMs: 30_000 });
+      expect(contentOf(license(primary))).toBe('written just before the failback');
+      await pair.inSync({ withinMs: 30_000 });
+      for (const server of pair.servers) {
+        const { json } = await server.rest('GET', '/ha/events?limit=200');
+        const codes = (json as { events: { code: string }[] }).events.map(({ code }) => code);
+        expect(codes).not.toContain('files-not-handed-over');
+      }
     },
   );
 

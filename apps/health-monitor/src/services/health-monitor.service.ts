@@ -38,6 +38,7 @@ import { ownStatus, peerView, refusalOf, statusView, type ViewContext } from '..
 import type { ApplicationProcesses } from '../ports/application-processes.port.ts';
 import type { VirtualIp } from '../virtual-ip/index.ts';
 import type { EventLog } from './event-log.ts';
+import { handOverFiles, stoppingWith } from './files-hand-over.ts';
 import { Operations } from './operations.ts';
 import type { Pairing } from './pairing.ts';
 import type { RecordKeeper } from './record-keeper.ts';
@@ -108,7 +109,7 @@ export class HealthMonitorService {
         clock,
         journal: keeper,
         database,
-        processes,
+        processes: stoppingWith(processes, () => this.applicationStopped()),
         peer: peer(() => this.host.view.record.pairId),
         registration: pairing,
         witness: witness?.port ?? null,
@@ -425,6 +426,15 @@ export class HealthMonitorService {
       this.events.add(event);
     }
     this.bus.publish(OwnStatusChanged, { state: record.state, epoch: record.epoch });
+  }
+
+  /** Files follow where the role is handed over. */
+  private async applicationStopped(): Promise<void> {
+    const { cause, epoch, hold } = this.record;
+    if (this.env.configuration.fileSets.length === 0 || cause !== 'hand-over' || hold === 0) return;
+    await handOverFiles(this.bus, epoch, (message) =>
+      this.events.note({ severity: 'warning', code: 'files-not-handed-over', message }, epoch),
+    );
   }
 
   /** What file-sync has said a short while ago; older is not known. */
