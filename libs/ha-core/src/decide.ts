@@ -3,7 +3,7 @@ import { actionRefusal, OPERATOR_EVENTS, type OperatorEventType } from './action
 import { CHANGES, type Change, type ChangeName } from './changes.ts';
 import type { Effect, EffectKind } from './effects.ts';
 import type { HaEvent } from './events.ts';
-import { GUARDS, type Guard, type GuardName } from './guards.ts';
+import { consentRefusal, GUARDS, type Guard, type GuardName } from './guards.ts';
 import { planEffect } from './plan.ts';
 import { replacementRefusal } from './replacement.ts';
 import { PRIMARY_RULES } from './rules/primary.ts';
@@ -95,7 +95,9 @@ function refusalOf(server: Server, event: HaEvent): string | null {
     return actionRefusal(server, event.type, event.atMs, event) ?? `not possible in ${server.record.state}`;
   if (event.type === 'replacement-begun')
     return replacementRefusal(server, event.isPinnedPrimary) ?? `not possible in ${server.record.state}`;
-  if (event.type === 'consent-requested' || event.type === 'hand-over-requested' || event.type === 'registration-begun')
+  if (event.type === 'consent-requested')
+    return consentRefusal(server, event.epoch) ?? `not possible in ${server.record.state}`;
+  if (event.type === 'hand-over-requested' || event.type === 'registration-begun')
     return `not possible in ${server.record.state} at epoch ${server.record.epoch}`;
   return null;
 }

@@ -73,7 +73,8 @@ export type HaEvent = {
   | { readonly type: 'pair-dissolved'; readonly pairId: string; readonly replaced?: boolean }
   | { readonly type: 'hand-over-requested'; readonly operationId: string }
   | { readonly type: 'consent-requested'; readonly epoch: number; readonly nonce: string }
-  | { readonly type: 'consent-answered'; readonly nonce: string; readonly granted: boolean }
+  /** `reason`: the peer's sentence when it refuses. */
+  | { readonly type: 'consent-answered'; readonly nonce: string; readonly granted: boolean; readonly reason?: string }
   | { readonly type: 'effects-completed'; readonly decisionId: string; readonly results: EffectResults }
   | {
       readonly type: 'effect-failed';

@@ -261,14 +261,7 @@ export const GUARDS = {
   'not-closing': ({ record }) => !record.closing,
   'stopped-for-hand-over': ({ record }) => record.finalLsn !== null && !record.opened,
   /** A consent may be given: nothing is served here, no other consent is out, and the epoch is the peer's (its parity) and not older than any known here. */
-  'may-consent': ({ record, database }, event) =>
-    event.type === 'consent-requested' &&
-    !record.opened &&
-    (!record.closing || database?.running === false) &&
-    !isChangingDatabase(record) &&
-    (record.hold === 0 || record.finalLsn !== null) &&
-    event.epoch >= record.epoch &&
-    event.epoch % 2 === (record.role === 'primary' ? 0 : 1),
+  'may-consent': (server, event) => event.type === 'consent-requested' && consentRefusal(server, event.epoch) === null,
   /** The answer to our outstanding request, in time, and no later epoch was heard meanwhile. */
   'consent-given': ({ record }, event) =>
     event.type === 'consent-answered' &&
@@ -369,6 +362,16 @@ export function leaseRefusal(server: Server, atMs: number): string | null {
       return `the lease of the peer has not ended${witness.takeableAtMs === null ? '' : `: another ${Math.ceil((witness.takeableAtMs - atMs) / 100) / 10} s`}`;
   }
   return peerMayNotServe(server, atMs) ? null : 'an answer given to the peer lets it serve for another moment';
+}
+
+/** Why a consent cannot be given whatever the state, in one sentence; null when it can. `epoch`: the one that is asked for. */
+export function consentRefusal({ record, database }: Server, epoch: number): string | null {
+  if (record.opened) return 'it serves';
+  if (record.closing && database?.running !== false) return 'it is not known to be closed yet';
+  if (isChangingDatabase(record)) return 'its database is being opened or closed';
+  if (record.hold !== 0 && record.finalLsn === null) return `it owns the role under epoch ${record.hold}`;
+  if (epoch < record.epoch) return `it knows of epoch ${record.epoch}, later than ${epoch}`;
+  return epoch % 2 === (record.role === 'primary' ? 0 : 1) ? null : `epoch ${epoch} is not one of the asking server`;
 }
 
 /** Effects in flight may still open the database, or have not closed it yet: a consent now could meet a writer. */

@@ -412,6 +412,19 @@ describe('decisions', () => {
     expect(decide(active, { type: 'consent-requested', epoch: 5, nonce: 'n', atMs: 1 }).rule).toBeNull();
   });
 
+  it('say why they refuse their consent', () => {
+    const base: Partial<ServerRecord> = { state: 'primary-alone', pairId: 'pair', epoch: 7 };
+    const refusalOf = (record: Partial<ServerRecord>, epoch = 8) =>
+      decide(server('primary', { ...base, ...record }), { type: 'consent-requested', epoch, nonce: 'n', atMs: 1 })
+        .refusal;
+    expect(refusalOf({})).toBeNull();
+    expect(refusalOf({ opened: true })).toBe('it serves');
+    expect(refusalOf({ closing: true })).toContain('not known to be closed');
+    expect(refusalOf({ hold: 7 })).toBe('it owns the role under epoch 7');
+    expect(refusalOf({ epoch: 9 })).toBe('it knows of epoch 9, later than 8');
+    expect(refusalOf({ state: 'ha-not-configured', pairId: null })).toBe('not possible in ha-not-configured');
+  });
+
   it('ask no server for consent that is of no pair any more', () => {
     const alone = {
       ...server('primary', { state: 'primary-alone', pairId: 'pair', epoch: 1, lineage: 1, complete: true }),

@@ -58,10 +58,11 @@ export interface WitnessPort {
 
 /** Requests to the peer's state machine. */
 export interface PeerPort {
+  /** `reason`: why it refuses. */
   requestConsent(
     request: { epoch: number; nonce: string },
     signal: AbortSignal,
-  ): Promise<{ granted: boolean; nonce: string }>;
+  ): Promise<{ granted: boolean; nonce: string; reason?: string }>;
   requestHandOver(request: { operationId: string; epoch: number }, signal: AbortSignal): Promise<void>;
   /** Tells it that the pair is dissolved. Never rejects: a peer that cannot be told hears of it when it asks. */
   announceDissolution(request: { pairId: string }, signal: AbortSignal): Promise<void>;

@@ -18,7 +18,7 @@ export class PeerAdapter implements PeerPort {
   async requestConsent(
     { epoch, nonce }: { epoch: number; nonce: string },
     signal: AbortSignal,
-  ): Promise<{ granted: boolean; nonce: string }> {
+  ): Promise<{ granted: boolean; nonce: string; reason: string }> {
     const answer = await this.ask(signal, () =>
       this.bus.request(
         RequestConsent,
@@ -26,7 +26,7 @@ export class PeerAdapter implements PeerPort {
         { timeoutMs: ANSWER_LIMIT_MS, role: this.peerRole },
       ),
     );
-    return { granted: answer.granted, nonce: answer.nonce };
+    return { granted: answer.granted, nonce: answer.nonce, reason: answer.reason };
   }
 
   async requestHandOver(

@@ -44,10 +44,11 @@ export function eventOf(decision: Decision, cause: HaEvent): NewEvent | null {
   };
 }
 
-/** What an operator has said with an order. */
+/** What an operator has said with an order, and the peer with a refusal. */
 function detailOf(cause: HaEvent): string {
   if (cause.type === 'operator-maintenance')
     return ` (${cause.reason}; for ${cause.minutes} minutes, until ${new Date(cause.unixMs + cause.minutes * 60_000).toISOString()})`;
+  if (cause.type === 'consent-answered' && !cause.granted && cause.reason) return ` (${cause.reason})`;
   if (cause.type === 'operator-failover-type') return ` (${cause.failoverType})`;
   return '';
 }
