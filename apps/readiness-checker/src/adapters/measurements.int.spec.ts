@@ -1,7 +1,9 @@
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Measurements } from '@understudy/contracts';
@@ -11,6 +13,7 @@ import { machineProbes } from './machine.adapter.ts';
 import { networkProbes } from './network.adapter.ts';
 
 const MACHINE = fileURLToPath(new URL('../../dist/adapters/machine.adapter.js', import.meta.url));
+const DISK = fileURLToPath(new URL('../../dist/adapters/disk.adapter.js', import.meta.url));
 const isRoot = process.getuid?.() === 0;
 const itAsRoot = isRoot ? it : it.skip;
 const signal = new AbortController().signal;
@@ -96,6 +99,31 @@ describe('disk speed', () => {
     writeFileSync(join(directory, '.understudy-disk-speed-1'), '');
     await diskSpeed(directory, signal);
     expect(readdirSync(directory).filter((name) => name.includes('disk-speed'))).toEqual([]);
+  }, 30_000);
+
+  it('leaves nothing behind when it is killed in the middle', async () => {
+    const place = join(directory, 'killed');
+    mkdirSync(place);
+    const script = join(directory, 'measure.mjs');
+    writeFileSync(
+      script,
+      `const { diskSpeed } = await import(${JSON.stringify(DISK)});
+       await diskSpeed(${JSON.stringify(place)}, new AbortController().signal);`,
+    );
+    const child = spawn(process.execPath, [script], { stdio: ['ignore', 'ignore', 'inherit'] });
+    const writes = () => {
+      try {
+        const children = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').trim().split(' ');
+        return children.some((pid) => readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === 'dd');
+      } catch {
+        return false; // one has ended between the two looks
+      }
+    };
+    for (const endMs = performance.now() + 10_000; !writes() && performance.now() < endMs; ) await sleep(2);
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    expect(child.signalCode).toBe('SIGKILL');
+    expect(readdirSync(place)).toEqual([]);
   }, 30_000);
 
   it('ends at once when it is told to', async () => {
