@@ -102,7 +102,15 @@ function afterEffects(server: Server, atMs: number): Server {
     // closed on purpose: what could not be kept running before does not count any more
     return {
       ...server,
-      database: { ...database, running: false, usable: false, streaming: false, restartsExhausted: false },
+      database: {
+        ...database,
+        running: false,
+        usable: false,
+        streaming: false,
+        restartsExhausted: false,
+        // it was written to until it was killed: where it ends now is seen by the next observation
+        lsn: kinds.includes('fence') ? null : database.lsn,
+      },
     };
   return server;
 }

@@ -7,7 +7,7 @@ import { GUARDS, rightToServeUntilMs } from './guards.ts';
 import { IGNORED } from './ignored.ts';
 import { missingBytes } from './lag.ts';
 import { replacementRefusal } from './replacement.ts';
-import { atStart, newRecord, type PeerView, type Server, type ServerRecord } from './server.ts';
+import { atStart, newRecord, type PeerView, type Server, type ServerRecord, toldOfRecord } from './server.ts';
 import {
   configurationMode,
   HA_STATE_LABELS,
@@ -813,6 +813,46 @@ describe('an operation that needs the witness', () => {
       witness: { reachable: true, leaseUntilMs: null, holder, takeableAtMs: 5000 },
     };
     expect(decide(booting, { type: 'tick', unixMs: 0, atMs: 30_000 }).rule?.id === 'S-150').toBe(asks);
+  });
+});
+
+describe('a server that closes itself', () => {
+  it('P-183: in the middle of a failback, and the primary does not wait for its consent any more', () => {
+    const operation = { id: 'o', kind: 'failback' } as const;
+    const waiting = {
+      ...server('primary', { state: 'primary-failback', pairId: 'pair', epoch: 2, lineage: 2, operation }),
+      ...({ link: 'up', peerHeardAtMs: 9000 } as const),
+      peer: peer({ role: 'secondary', state: 'secondary-lost-primary', hold: 0, lineage: 2, serving: true }),
+    };
+    const status = { ...waiting.peer, serving: false };
+    expect(decide(waiting, { type: 'tick', unixMs: 0, atMs: 10_000 }).rule).toBeNull();
+    const decision = decide(waiting, { type: 'peer-heard', status, atMs: 10_000 });
+    expect(decision.rule?.id).toBe('P-183');
+    expect(decision.server.record).toMatchObject({ state: 'primary-alone', operation: null });
+  });
+
+  it('tells its peer that it may still be written to, until it is closed and where it ends is seen', () => {
+    const witness = { kind: 'nats', leaseMs: 10_000, fenceMs: 2000 } as const;
+    const active = {
+      ...server('secondary', { state: 'secondary-active', pairId: 'pair', epoch: 2, hold: 2, opened: true }),
+      settings: { ...SETTINGS, witness },
+    };
+    const running = {
+      running: true,
+      usable: true,
+      streaming: false,
+      lsn: '0/5',
+      lagBytes: null,
+      restartsExhausted: false,
+    };
+    const seen = { ...active, database: running };
+    const fenced = decide(seen, { type: 'tick', unixMs: 0, atMs: 60_000 });
+    expect(fenced.rule?.id).toBe('S-146');
+    expect(toldOfRecord(fenced.server.record)).toMatchObject({ hold: 0, serving: true });
+    const decisionId = fenced.decisionId ?? '';
+    const closed = decide(fenced.server, { type: 'effects-completed', decisionId, results: {}, atMs: 60_100 });
+    expect(toldOfRecord(closed.server.record).serving).toBe(false);
+    expect(closed.server.database?.lsn).toBeNull();
   });
 });
 

@@ -137,7 +137,8 @@ export function toldOfRecord(record: ServerRecord) {
     epoch: record.epoch,
     hold: record.hold,
     lineage: lineageOf(record),
-    serving: isServing(record),
+    // until it is closed, clients may write to what has no right to serve any more
+    serving: isServing(record) || (record.closing && record.cause === 'fenced'),
     complete: record.complete,
     doubted: record.doubt !== null,
     finalLsn: record.finalLsn,

@@ -1,5 +1,6 @@
 import {
   atStart,
+  CLOCK_MARGIN,
   type GuardName,
   type HaState,
   type Rule,
@@ -7,6 +8,7 @@ import {
   type ServerRecord,
   type Tables,
   TIMING,
+  type WitnessView,
 } from '@understudy/ha-core';
 
 /** The time at which every server of the model is kept; an event happens one millisecond later. */
@@ -16,6 +18,18 @@ export const NOW_MS = 10_000_000;
 export const JUMPS_MS = [6_000, 31_000, 301_000] as const;
 
 const STEP_MS = JUMPS_MS[0];
+
+/**
+ * The lease of the model, in whole steps: after one step without a renewal a server closes itself, before the second the runner closes
+ * it, then its right is over, and after the third the other server may have the lease.
+ */
+export const LEASE = { kind: 'nats', leaseMs: 2 * STEP_MS, fenceMs: STEP_MS } as const;
+
+/** Maintenance of the model: it ends after one step on a server that serves, after three on one that might take over. */
+export const MAINTENANCE_MINUTES = STEP_MS / 60_000;
+
+/** The order of the two ends is exact. Later, it is over for everybody. */
+const MAINTENANCE_PAST_MS = -2 * STEP_MS;
 
 /**
  * Which limits a guard compares the time since the last change of state with. A guard that is in neither list makes a test fail:
@@ -97,9 +111,16 @@ export class ClockClasses {
       effectFailedAtMs: failedAt(server, nowMs, this.cleansUp.has(record.state)),
       copyFailedAtMs: ifRecent(server.copyFailedAtMs, nowMs, TIMING.copyRetryMs),
       promotionFailedAtMs: ifRecent(server.promotionFailedAtMs, nowMs, TIMING.promotionRetryMs),
-      peerGrantUntilMs: 0,
-      answeredAtMs: NOW_MS,
+      ...canonicalRights(server, nowMs),
     };
+  }
+
+  /** Time passes for a server that is switched off: its wall clock goes on. */
+  off(server: Server, ms: number): Server {
+    const { record } = server;
+    return record.maintenance === null
+      ? server
+      : { ...server, record: { ...record, maintenance: canonicalMaintenance(record, NOW_MS + ms) } };
   }
 
   /** The server after a time in which its manager stood still: what it did not see then is not counted. */
@@ -119,6 +140,50 @@ export class ClockClasses {
   }
 }
 
+/** What may be served by, and taken at: kept in steps, as both servers get the same ones. */
+function canonicalRights(server: Server, nowMs: number) {
+  const { settings, peerGrantUntilMs, answeredAtMs, witness } = server;
+  if (settings.witness?.kind !== 'nats') return { peerGrantUntilMs: 0, answeredAtMs: NOW_MS };
+  return {
+    peerGrantUntilMs: leftOf(peerGrantUntilMs, nowMs) ?? 0,
+    answeredAtMs: NOW_MS - floorTo(nowMs - answeredAtMs, LEASE_AGES_MS),
+    witness: witness && canonicalWitness(witness, settings.witness.leaseMs * CLOCK_MARGIN, nowMs),
+  };
+}
+
+const LEASE_AGES_MS = [STEP_MS, 2 * STEP_MS, 3 * STEP_MS];
+
+function canonicalWitness(view: WitnessView, takeableAfterMs: number, nowMs: number): WitnessView {
+  const { leaseUntilMs, takeableAtMs } = view;
+  const seenMs = takeableAtMs === null ? null : floorTo(nowMs - (takeableAtMs - takeableAfterMs), LEASE_AGES_MS);
+  return {
+    ...view,
+    leaseUntilMs: leaseUntilMs === null ? null : leftOf(leaseUntilMs, nowMs),
+    takeableAtMs: seenMs === null ? null : NOW_MS - seenMs + takeableAfterMs,
+  };
+}
+
+/** When something ends that has so long to go; null: it has ended. The milliseconds that events take are no time. */
+function leftOf(untilMs: number, nowMs: number): number | null {
+  const leftMs = Math.ceil((untilMs - nowMs) / EVENTS_MS) * EVENTS_MS;
+  return leftMs <= 0 ? null : NOW_MS + leftMs;
+}
+
+const EVENTS_MS = 500;
+
+function canonicalMaintenance({ maintenance, runId }: ServerRecord, nowMs: number): ServerRecord['maintenance'] {
+  if (maintenance === null) return null;
+  const isOfThisRun = maintenance.runId === runId;
+  const exactMs = isOfThisRun ? maintenance.untilMs - nowMs : maintenance.untilUnixMs - (nowMs - NOW_MS);
+  const leftMs = Math.max(MAINTENANCE_PAST_MS, Math.ceil(exactMs / STEP_MS) * STEP_MS);
+  return {
+    ...maintenance,
+    runId: isOfThisRun ? runId : 'an earlier run',
+    untilMs: NOW_MS + leftMs,
+    untilUnixMs: leftMs,
+  };
+}
+
 function canonicalRecord(record: ServerRecord, nowMs: number): ServerRecord {
   const { request, promised, inFlight, lastAutomaticFailoverAtMs } = record;
   const leftMs = promised === null ? 0 : Math.ceil((promised.untilMs - nowMs) / STEP_MS) * STEP_MS;
@@ -127,6 +192,7 @@ function canonicalRecord(record: ServerRecord, nowMs: number): ServerRecord {
     reason: '',
     decisions: 1,
     lastInSyncUnixMs: null,
+    maintenance: canonicalMaintenance(record, nowMs),
     // a pair of long ago has no member that could still ask
     dissolved: record.dissolved.slice(-1),
     promised: promised === null || leftMs <= 0 ? null : { ...promised, nonce: '', untilMs: NOW_MS + leftMs },
@@ -138,7 +204,9 @@ function canonicalRecord(record: ServerRecord, nowMs: number): ServerRecord {
     inFlight: inFlight && {
       decisionId: CURRENT_DECISION,
       effects: inFlight.effects.map((effect) =>
-        effect.kind === 'request-consent' ? { ...effect, nonce: nonceOf(effect.epoch) } : effect,
+        effect.kind === 'request-consent' || effect.kind === 'acquire-lease'
+          ? { ...effect, nonce: nonceOf(effect.epoch) }
+          : effect,
       ),
     },
     lastAutomaticFailoverAtMs:

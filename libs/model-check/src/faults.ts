@@ -6,7 +6,8 @@ import type { Model } from './model.ts';
 import { isOfOnePair, stall } from './passing.ts';
 import { answers, failed, perform } from './performing.ts';
 import { observationOf, statusOf } from './status.ts';
-import { effectsOf, other, ROLES, type Side, type World } from './world.ts';
+import { hasLease, leaseUnheard, renewUnheard, wipe } from './witness.ts';
+import { effectsOf, other, ROLES, SIDES, type Side, type World, withSide } from './world.ts';
 
 /** The host loses its power: nothing says good-bye. */
 export function crash(model: Model, world: World, side: Side): World | null {
@@ -24,6 +25,8 @@ export function crash(model: Model, world: World, side: Side): World | null {
     warrant: false,
     stopFailed: false,
     told: [],
+    rightMs: null,
+    closedByRunner: false,
   });
   return model.withMind(off, side, model.minds.intern(model.clocks.asleep(world.minds[side].value, 'off')));
 }
@@ -44,8 +47,11 @@ function loseRecord(model: Model, world: World, side: Side, leaves: 'nothing' | 
 }
 
 /** Beyond every epoch of the world. */
-function unusedEpoch({ minds, bodies, net }: World): number {
-  return 33 - Math.clz32(minds[0].epochs | minds[1].epochs | bodies[0].epochs | bodies[1].epochs | net.epochs);
+function unusedEpoch({ minds, bodies, net, witness }: World): number {
+  return (
+    33 -
+    Math.clz32(minds[0].epochs | minds[1].epochs | bodies[0].epochs | bodies[1].epochs | net.epochs | witness.epochs)
+  );
 }
 
 /** The manager dies alone; what it had started runs on. */
@@ -56,10 +62,33 @@ function killManager(model: Model, world: World, side: Side): World | null {
   return model.withMind(down, side, model.minds.intern(model.clocks.asleep(world.minds[side].value, 'on')));
 }
 
+/** The manager does nothing for a time and knows nothing of it; what it had started runs on, and the rest of the machine goes on. */
+function freeze(model: Model, world: World, side: Side): World | null {
+  const body = world.bodies[side].value;
+  if (body.power !== 'on' || !hasLease(world)) return null;
+  return model.withBody(world, side, { ...body, power: 'stands-still' });
+}
+
+function cutFromWitness(model: Model, world: World, sides: readonly Side[]): World | null {
+  const witness = world.witness.value;
+  const has = world.minds[0].value.settings.witness !== null;
+  if (!has || sides.some((side) => witness.cut[side])) return null;
+  return model.withWitness(world, {
+    ...witness,
+    cut: sides.reduce((cut, side) => withSide<boolean>(cut, side, true), witness.cut),
+  });
+}
+
+/** An answer of the witness to a request of long ago arrives. */
+function oldLeaseAnswer(model: Model, world: World, side: Side): World | null {
+  if (world.bodies[side].value.power !== 'on' || !hasLease(world)) return null;
+  return model.feed(world, side, { type: 'lease-answered', nonce: nonceOf(0), granted: true }).world;
+}
+
 function cut(model: Model, world: World, from: Side): World | null {
   const net = world.net.value;
   if (net.cut[from]) return null;
-  return model.withNet(world, { ...net, cut: from === 0 ? [true, net.cut[1]] : [net.cut[0], true] });
+  return model.withNet(world, { ...net, cut: withSide<boolean>(net.cut, from, true) });
 }
 
 /** The effect fails before it has done anything, or after it has done its work. */
@@ -77,7 +106,8 @@ function failEffect(model: Model, world: World, side: Side, hasWorked: boolean, 
     return failed(model, closed === null || typeof closed === 'string' ? world : closed, side, effect.kind, code);
   }
   if (effect.kind === 'request-consent' || effect.kind === 'request-hand-over') return null;
-  const done = perform(model, world, side, effect);
+  const unheard = effect.kind === 'acquire-lease' && leaseUnheard(model, world, side, effect.epoch);
+  const done = unheard === false ? perform(model, world, side, effect) : unheard;
   return done === null || typeof done === 'string' ? null : failed(model, done, side, effect.kind, code);
 }
 
@@ -169,6 +199,10 @@ const OF_SIDES: readonly (readonly [string, OfSide])[] = [
   ['gets an answer to a request of long ago', oldAnswer],
   ['gets a request of long ago', oldRequest],
   ['is refused the consent', refused],
+  ['has a manager that stands still', freeze],
+  ['cannot reach the witness', (model, world, side) => cutFromWitness(model, world, [side])],
+  ['has its lease renewed and does not hear of it', renewUnheard],
+  ['gets an answer of the witness of long ago', oldLeaseAnswer],
 ];
 
 /** Everything that can go wrong. Each counts. */
@@ -185,6 +219,16 @@ export const FAULTS: readonly Action[] = [
     name: `${JUMPS_MS[1] / 1000} s pass in which only the databases are not looked at`,
     kind: 'fault',
     apply: (model, world) => stall(model, world, JUMPS_MS[1], false),
+  },
+  {
+    name: 'nobody can reach the witness',
+    kind: 'fault',
+    apply: (model, world) => cutFromWitness(model, world, SIDES),
+  },
+  {
+    name: 'the witness loses its storage',
+    kind: 'fault',
+    apply: (model, world) => (hasLease(world) ? wipe(model, world) : null),
   },
   ...[0, 1, 2].flatMap((index): Action[] => [
     {

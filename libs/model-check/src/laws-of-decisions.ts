@@ -1,4 +1,5 @@
 import { type Decision, type HaEvent, type HaState, isServing, type Server, TIMING } from '@understudy/ha-core';
+import { LAWS_OF_WITNESS } from './laws-of-witness.ts';
 
 /** A law of the design that does not hold, and how. */
 export interface BrokenLaw {
@@ -26,14 +27,15 @@ const OPENING = ['open-database', 'promote-database', 'start-processes'];
 
 /** The first law that a decision breaks by what one server knows alone, or null. Written down anew: no guard of the product is used. */
 export function lawOfDecision(before: Server, event: HaEvent, decision: Decision): BrokenLaw | null {
-  for (const law of LAWS) {
+  for (const law of [...LAWS, ...LAWS_OF_WITNESS]) {
     const says = law.breach(before, event, decision);
     if (says !== null) return { law: law.law, says: `${decision.rule?.id ?? event.type}: ${says}` };
   }
   return null;
 }
 
-interface LawOfDecision {
+/** One law, and what breaks it in a decision. */
+export interface LawOfDecision {
   readonly law: string;
   readonly breach: (before: Server, event: HaEvent, decision: Decision) => string | null;
 }

@@ -1,6 +1,7 @@
 import { isServing, lineageOf, type PeerView, TIMING } from '@understudy/ha-core';
 import { NOW_MS } from './clock-classes.ts';
 import type { BrokenLaw } from './laws-of-decisions.ts';
+import { lawOfTwo } from './laws-of-witness.ts';
 import type { Outcome } from './mind.ts';
 import { lengthOf } from './normal-form.ts';
 import { type Body, other, ROLES, reallyServes, type Side, type Timeless, type World } from './world.ts';
@@ -51,9 +52,17 @@ export function lawOfStep(
         breach('5 (I5)', `takes the role by consent without ${lost} writes that the giver has`);
       body = { ...body, warrant: true };
     }
-    if (changes.includes('take-role-alone')) {
+    if (changes.includes('accept-lease')) {
+      const { lease } = world.witness.value;
+      if (peerBody.mode === 'read-write' && peerBody.power !== 'off')
+        breach('4', 'takes the role by the lease while the database of the peer takes writes');
+      if (lease !== null && lease.role !== before.record.role)
+        breach('4', 'takes the role by a lease that the peer has');
+    }
+    if (changes.includes('take-role-alone') || changes.includes('accept-lease')) {
+      const isOrdered = event.type.startsWith('operator-') || before.record.operation !== null;
       const acknowledged = 'acceptDataLoss' in event && event.acceptDataLoss;
-      const allowed = event.type.startsWith('operator-') ? 0 : before.settings.maximumLagBytes;
+      const allowed = isOrdered ? 0 : before.settings.maximumLagBytes;
       const missing = knownMissing(body, lineageOf(before.record));
       if (missing > allowed && !acknowledged)
         breach('5 (I4)', `takes the role alone although it was told of ${missing} more writes`);
@@ -80,7 +89,10 @@ export function lawOfStep(
 }
 
 /** A law that a world breaks as it is, or null. */
-export function lawOfWorld({ minds, bodies }: World): BrokenLaw | null {
+export function lawOfWorld(world: World): BrokenLaw | null {
+  const { minds, bodies } = world;
+  const two = lawOfTwo(world);
+  if (two !== null) return { law: '4', says: two };
   const [p, s] = [minds[0].value.record, minds[1].value.record];
   if (p.hold !== 0 && p.hold === s.hold) return { law: '3 (I2)', says: `both servers own epoch ${p.hold}` };
   for (const side of [0, 1] as const) {

@@ -1,4 +1,4 @@
-import { type Decision, type HaEvent, type Server, type Tables } from '@understudy/ha-core';
+import type { Decision, HaEvent, LeaseKnowledge, Server, ServerRole, Tables } from '@understudy/ha-core';
 import { type ClockClasses, NOW_MS } from './clock-classes.ts';
 import type { Interner } from './interner.ts';
 import { type BrokenLaw, lawOfDecision } from './laws-of-decisions.ts';
@@ -16,7 +16,27 @@ export interface Outcome {
 export interface Machine {
   readonly tables: Tables;
   readonly decide: (server: Server, event: HaEvent) => Decision;
+  /** What a server makes of what it has seen of the lease, when that is not as in the product. */
+  readonly knowledge?: new (
+    role: ServerRole,
+    leaseMs: number,
+  ) => LeaseKnowledge;
 }
+
+/** What goes on while time passes, so that it is as fresh afterwards as before. */
+export interface Contacts {
+  /** The peer's answers let this server serve. */
+  readonly grant: boolean;
+  /** The peer's beats are answered. */
+  readonly answered: boolean;
+  /** The lease is renewed by this server. */
+  readonly lease: boolean;
+  /** Renewals of the lease are seen. */
+  readonly seen: boolean;
+}
+
+/** Nothing is heard of anybody. */
+export const NO_CONTACTS: Contacts = { grant: false, answered: false, lease: false, seen: false };
 
 /** Decides, and remembers: the same event of the same mind is decided once. */
 export class Minds {
@@ -57,15 +77,25 @@ export class Minds {
   }
 
   /** The mind after time has passed without an event. */
-  later(mind: Ref<Server>, ms: number, isFrozen: boolean): Ref<Server> {
-    const key = `${mind.id}${isFrozen ? '*' : '+'}${ms}`;
+  later(mind: Ref<Server>, ms: number, isFrozen: boolean, contacts: Contacts): Ref<Server> {
+    const { grant, answered, lease, seen } = contacts;
+    const kept = (grant ? 1 : 0) + (answered ? 2 : 0) + (lease ? 4 : 0) + (seen ? 8 : 0);
+    const key = `${mind.id}${isFrozen ? '*' : '+'}${ms}/${kept}`;
     const known = this.jumps.get(key);
     if (known !== undefined) return known;
     const later = this.interner.intern(
-      isFrozen ? this.clocks.frozen(mind.value, ms) : this.clocks.canonical(mind.value, NOW_MS + ms),
+      isFrozen
+        ? this.clocks.frozen(mind.value, ms)
+        : this.clocks.canonical(inContact(mind.value, ms, contacts), NOW_MS + ms),
     );
     this.jumps.set(key, later);
     return later;
+  }
+
+  /** The mind of a server that is switched off, after a time. */
+  off(mind: Ref<Server>, ms: number): Ref<Server> {
+    const later = this.clocks.off(mind.value, ms);
+    return later === mind.value ? mind : this.interner.intern(later);
   }
 
   private decide(mind: Ref<Server>, event: HaEvent): Outcome {
@@ -90,4 +120,21 @@ export class Minds {
       return { mind, decision, broken: { law: '1', says: `the decision throws: ${String(error)}` } };
     }
   }
+}
+
+/** The server as if what goes on meanwhile had happened at the end of that time. */
+function inContact(server: Server, ms: number, { grant, answered, lease, seen }: Contacts): Server {
+  const { witness, peerGrantUntilMs, answeredAtMs } = server;
+  if (!grant && !answered && !lease && !seen) return server;
+  const { leaseUntilMs = null, takeableAtMs = null } = witness ?? {};
+  return {
+    ...server,
+    peerGrantUntilMs: peerGrantUntilMs + (grant ? ms : 0),
+    answeredAtMs: answeredAtMs + (answered ? ms : 0),
+    witness: witness && {
+      ...witness,
+      leaseUntilMs: leaseUntilMs === null ? null : leaseUntilMs + (lease ? ms : 0),
+      takeableAtMs: takeableAtMs === null ? null : takeableAtMs + (seen ? ms : 0),
+    },
+  };
 }

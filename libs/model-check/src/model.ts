@@ -1,20 +1,32 @@
-import { atStart, decideBy, newRecord, type Server, type Settings, TABLES } from '@understudy/ha-core';
+import {
+  atStart,
+  closedByOthersFromMs,
+  decideBy,
+  LeaseKnowledge,
+  newRecord,
+  type Server,
+  type Settings,
+  TABLES,
+  type WitnessSettings,
+} from '@understudy/ha-core';
 import { ClockClasses, NOW_MS } from './clock-classes.ts';
 import { Interner } from './interner.ts';
 import type { BrokenLaw } from './laws-of-decisions.ts';
 import { lawOfStep } from './laws-of-steps.ts';
-import { type Machine, Minds, type Outcome } from './mind.ts';
+import { type Contacts, type Machine, Minds, NO_CONTACTS, type Outcome } from './mind.ts';
 import {
   closerEpochs,
   describeBody,
   describeMind,
   describeNet,
+  describeWitness,
   renameBody,
   renameMind,
   renameNet,
+  renameWitness,
   sorted,
 } from './normal-form.ts';
-import type { Body, Net, Ref, Side, Timeless, World } from './world.ts';
+import type { Body, Net, Ref, Side, Timeless, Witness, World } from './world.ts';
 
 /** How many writes there may be between the oldest position that anybody remembers and the end of a log. */
 export type Writes = 1 | 2;
@@ -28,10 +40,12 @@ export const PRODUCT: Machine = { tables: TABLES, decide: (server, event) => dec
  */
 export class Model {
   readonly writes: Writes;
-  readonly settings: Settings;
+  readonly settings: Omit<Settings, 'witness'>;
+  readonly knowledge: typeof LeaseKnowledge;
   readonly minds: Interner<Server>;
   readonly bodies: Interner<Body>;
   readonly nets: Interner<Net>;
+  readonly witnesses: Interner<Witness>;
   readonly clocks: ClockClasses;
   /** What happened within the present step, for the trace. */
   readonly fired: string[] = [];
@@ -43,18 +57,21 @@ export class Model {
   /** @param writes with one, every write that is lacking counts; with two, one may lack and two may not */
   constructor(machine: Machine = PRODUCT, writes: Writes = 1) {
     this.writes = writes;
-    this.settings = { maximumLagBytes: writes - 1, minimumBetweenFailoversMs: 300_000, witness: null };
+    this.settings = { maximumLagBytes: writes - 1, minimumBetweenFailoversMs: 300_000 };
+    this.knowledge = machine.knowledge ?? LeaseKnowledge;
     this.clocks = new ClockClasses(machine.tables);
     this.minds = new Interner(describeMind);
     this.bodies = new Interner(describeBody);
     this.nets = new Interner(describeNet);
+    this.witnesses = new Interner(describeWitness);
     this.decisions = new Minds(machine, this.clocks, this.minds);
   }
 
   /** Two servers as installed, both switched off. */
-  installed(): World {
+  installed(witness: WitnessSettings | null): World {
+    const settings = { ...this.settings, witness };
     const mind = (role: 'primary' | 'secondary') =>
-      this.minds.intern(this.clocks.asleep(atStart(newRecord(role, `${role}-0`), this.settings, NOW_MS), 'off'));
+      this.minds.intern(this.clocks.asleep(atStart(newRecord(role, `${role}-0`), settings, NOW_MS), 'off'));
     const body: Body = {
       power: 'off',
       mode: 'none',
@@ -67,11 +84,14 @@ export class Model {
       stopFailed: false,
       lossAccepted: false,
       told: [],
+      rightMs: null,
+      closedByRunner: false,
     };
     return {
       minds: [mind('primary'), mind('secondary')],
       bodies: [this.bodies.intern({ ...body, mode: 'stopped', log: [0] }), this.bodies.intern(body)],
       net: this.nets.intern({ cut: [false, false], messages: [] }),
+      witness: this.witnesses.intern({ lease: null, isSeen: [false, false], cut: [false, false] }),
     };
   }
 
@@ -100,10 +120,11 @@ export class Model {
     const body = world.bodies[side].value;
     const stepped = lawOfStep(world, side, event, outcome);
     this.breach(stepped.broken);
-    const next = this.withMind(this.withBody(world, side, stepped.body), side, outcome.mind);
+    const noted = withRight(stepped.body, outcome.mind.value);
+    const next = this.withMind(this.withBody(world, side, noted), side, outcome.mind);
     if (effects === null) return { world: next, outcome };
     const progress = effects.length === 0 ? null : { index: 0, asked: false };
-    const begun = this.withBody(next, side, { ...stepped.body, progress });
+    const begun = this.withBody(next, side, { ...noted, progress });
     // effects that had ended, but whose outcome was still on its way: it arrives late, and must change nothing
     const hadEnded = body.progress !== null && body.progress.index > 0 && event.type !== 'effects-completed';
     return { world: hadEnded ? this.lateOutcome(begun, side) : begun, outcome };
@@ -118,9 +139,10 @@ export class Model {
   }
 
   /** Time passes for one server without an event. */
-  later(world: World, side: Side, ms: number, isFrozen: boolean): World {
-    if (world.bodies[side].value.power === 'off') return world;
-    return this.withMind(world, side, this.decisions.later(world.minds[side], ms, isFrozen));
+  later(world: World, side: Side, ms: number, isFrozen: boolean, contacts: Contacts = NO_CONTACTS): World {
+    const mind = world.minds[side];
+    if (world.bodies[side].value.power === 'off') return this.withMind(world, side, this.decisions.off(mind, ms));
+    return this.withMind(world, side, this.decisions.later(mind, ms, isFrozen, contacts));
   }
 
   withMind(world: World, side: Side, mind: Ref<Server>): World {
@@ -138,11 +160,15 @@ export class Model {
     return { ...world, net: this.nets.intern({ ...net, messages: sorted(net.messages) }) };
   }
 
+  withWitness(world: World, witness: Witness): World {
+    return { ...world, witness: this.witnesses.intern(witness) };
+  }
+
   /** The world under its normal names: epochs and positions as small as they can be, the common past of both logs forgotten. */
   normal(world: World): World {
     const [b0, b1] = world.bodies;
     const common = commonLength(b0.value.log, b1.value.log);
-    const parts = [...world.minds, ...world.bodies, world.net];
+    const parts = [...world.minds, ...world.bodies, world.net, world.witness];
     const floor = parts.reduce((least, part) => Math.min(least, part.lowestLsn), common);
     const shift = Math.max(0, floor - 1);
     const marked = hasMarks(b0.value.log, common) || hasMarks(b1.value.log, common);
@@ -169,8 +195,16 @@ export class Model {
         this.bodies.intern(renameBody(b1.value, renaming, common)),
       ],
       net: this.nets.intern(renameNet(world.net.value, renaming)),
+      witness: this.witnesses.intern(renameWitness(world.witness.value, renaming)),
     };
   }
+}
+
+/** The manager notes until when it may serve, for the runner and for db-replication. */
+function withRight(body: Body, mind: Server): Body {
+  const fromMs = closedByOthersFromMs(mind);
+  const rightMs = fromMs === null ? null : Math.max(0, fromMs - NOW_MS);
+  return rightMs === body.rightMs ? body : { ...body, rightMs };
 }
 
 /** How many entries two logs share from their beginning; all of one when the other has no database. */

@@ -1,6 +1,6 @@
 import { formatLsn, type Lsn, type PeerView, parseLsn, type Server } from '@understudy/ha-core';
 import { nonceOf } from './clock-classes.ts';
-import type { Body, Message, Net } from './world.ts';
+import type { Body, Message, Net, Witness } from './world.ts';
 
 /** What stands in place of epochs and positions in a normal form. */
 export interface Renaming {
@@ -47,7 +47,7 @@ export function epochMask(epochs: readonly number[]): number {
 }
 
 /** Epochs and lowest position in what a server knows. */
-export function describeMind({ record, peer, peerPosition, database }: Server) {
+export function describeMind({ record, peer, peerPosition, database, witness }: Server) {
   const effects = record.inFlight?.effects ?? [];
   return {
     epochs: epochMask([
@@ -58,6 +58,7 @@ export function describeMind({ record, peer, peerPosition, database }: Server) {
       record.request?.epoch ?? 0,
       record.peerPosition?.lineage ?? 0,
       peerPosition?.lineage ?? 0,
+      witness?.holder?.epoch ?? 0,
       ...(peer ? epochsOfView(peer) : []),
       ...effects.map(({ epoch }) => epoch),
     ]),
@@ -91,6 +92,11 @@ export function describeNet({ messages }: Net) {
     epochs: epochMask([...asked, ...views.flatMap(epochsOfView)]),
     lowestLsn: lowest(views.flatMap(({ lsn, finalLsn }) => [lsn, finalLsn])),
   };
+}
+
+/** The same of what the witness has. */
+export function describeWitness({ lease }: Witness) {
+  return { epochs: epochMask(lease === null ? [] : [lease.epoch]), lowestLsn: Number.POSITIVE_INFINITY };
 }
 
 function epochsOfView({ epoch, hold, lineage }: PeerView): number[] {
@@ -138,7 +144,8 @@ export function renameMind(mind: Server, { epoch, shift }: Renaming): Server {
         ...inFlight,
         effects: inFlight.effects.map((effect) => {
           const renamed = { ...effect, epoch: epoch(effect.epoch) };
-          if (renamed.kind === 'request-consent') return { ...renamed, nonce: nonceOf(renamed.epoch) };
+          if (renamed.kind === 'request-consent' || renamed.kind === 'acquire-lease')
+            return { ...renamed, nonce: nonceOf(renamed.epoch) };
           if (renamed.kind === 'await-data') return { ...renamed, lsn: moved(renamed.lsn, shift) };
           if (renamed.kind === 'promote-database')
             return { ...renamed, requiredLsn: moved(renamed.requiredLsn, shift) };
@@ -152,6 +159,10 @@ export function renameMind(mind: Server, { epoch, shift }: Renaming): Server {
     },
     peer: mind.peer && renameView(mind.peer, { epoch, shift }),
     database: mind.database && { ...mind.database, lsn: moved(mind.database.lsn, shift) },
+    witness: mind.witness && {
+      ...mind.witness,
+      holder: mind.witness.holder && { ...mind.witness.holder, epoch: epoch(mind.witness.holder.epoch) },
+    },
   };
 }
 
@@ -189,6 +200,12 @@ export function renameNet(net: Net, renaming: Renaming): Net {
       }),
     ),
   };
+}
+
+/** What the witness has, under other names. */
+export function renameWitness(witness: Witness, { epoch }: Renaming): Witness {
+  const { lease } = witness;
+  return lease === null ? witness : { ...witness, lease: { ...lease, epoch: epoch(lease.epoch) } };
 }
 
 /** In one order, so that sets of messages that are equal look equal. */

@@ -2,6 +2,7 @@ import type { Effect, EffectKind } from '@understudy/ha-core';
 import { stillMissing } from './laws-of-steps.ts';
 import { commonLength, type Model } from './model.ts';
 import { lengthOf, lsnOf } from './normal-form.ts';
+import { askForLease, isKeptClosed, leaseAnswered } from './witness.ts';
 import { type Body, effectsOf, type Message, other, type Side, type World } from './world.ts';
 
 /** Whether what `side` sends now would arrive at a host that is switched on. */
@@ -49,6 +50,10 @@ export function work(model: Model, world: World, side: Side): World | null {
   if (effect === undefined) return report(model, world, side);
   const request = requestOf(world, side, effect);
   if (request !== null) return ask(model, world, side, effect.kind, request);
+  if (effect.kind === 'acquire-lease')
+    return progress.lease === undefined
+      ? (askForLease(model, world, side, effect.epoch) ?? failed(model, world, side, effect.kind, 'unreachable'))
+      : leaseAnswered(model, world, side, effect.epoch);
   const done = perform(model, world, side, effect);
   if (done === null) return null;
   return typeof done === 'string' ? failed(model, world, side, effect.kind, done) : stepped(model, done, side);
@@ -90,6 +95,7 @@ export function perform(model: Model, world: World, side: Side, effect: Effect):
   switch (effect.kind) {
     case 'open-database':
     case 'promote-database':
+      if (isKeptClosed(body)) return null;
       if (body.mode === 'none') return world.minds[side].value.record.pairId === null ? world : 'no-data';
       if (
         effect.kind === 'promote-database' &&
@@ -102,7 +108,7 @@ export function perform(model: Model, world: World, side: Side, effect: Effect):
           law: '6',
           says: `the database of side ${side} opens after a start without anybody having been asked`,
         });
-      return set({ mode: 'read-write', isStandby: false });
+      return set({ mode: 'read-write', isStandby: false, closedByRunner: false });
     case 'stop-database':
       return stopDatabase(model, world, side);
     case 'follow-peer': {
@@ -114,13 +120,14 @@ export function perform(model: Model, world: World, side: Side, effect: Effect):
       return set({
         mode: 'standby',
         isStandby: true,
+        closedByRunner: false,
         log,
         stopFailed: body.stopFailed && body.processes,
         told: stillMissing({ ...body, log }, body.told),
       });
     }
     case 'start-processes':
-      return set({ processes: true });
+      return isKeptClosed(body) ? null : set({ processes: true });
     case 'stop-processes':
       return set({ processes: false, stopFailed: body.stopFailed && body.mode === 'read-write' });
     case 'await-data':
@@ -130,9 +137,9 @@ export function perform(model: Model, world: World, side: Side, effect: Effect):
     case 'request-hand-over':
       return world; // see ask
     case 'acquire-lease':
-      return 'no-witness';
+      return world; // see work
     case 'fence':
-      return set({ ...atRest(body), processes: false, stopFailed: false });
+      return set({ ...atRest(body), processes: false, stopFailed: false, closedByRunner: false });
     case 'announce-dissolution':
       return answers(world, side)
         ? model.feed(world, other(side), { type: 'pair-dissolved', pairId: effect.pairId }).world
@@ -145,7 +152,7 @@ export function perform(model: Model, world: World, side: Side, effect: Effect):
 }
 
 /** What a database is once it does not run. */
-function atRest({ mode, isStandby }: Body): Pick<Body, 'mode' | 'isStandby' | 'hung'> {
+export function atRest({ mode, isStandby }: Body): Pick<Body, 'mode' | 'isStandby' | 'hung'> {
   if (mode === 'none') return { mode, isStandby: false, hung: false };
   return { mode: 'stopped', isStandby: mode === 'stopped' ? isStandby : mode === 'standby', hung: false };
 }
@@ -159,6 +166,7 @@ function stopDatabase(model: Model, world: World, side: Side): World {
   return model.withBody(handed, side, {
     ...body,
     ...atRest(body),
+    closedByRunner: false,
     stopFailed: body.stopFailed && body.processes,
     progress: body.progress && { ...body.progress, finalLsn },
   });

@@ -1,5 +1,6 @@
 import { type Server, TIMING } from '@understudy/ha-core';
 import { type Plant, withChange, withEvents, withGuard, withoutChange, withoutGuard, withRules } from './plant.ts';
+import { PLANTED_WITNESS_FAULTS } from './planted-witness-faults.ts';
 
 const AUTO = 'protected-automatic';
 const MANUAL = 'protected-manual';
@@ -652,4 +653,5 @@ export const PLANTED_FAULTS: readonly Plant[] = [
   ...DATA,
   ...AFTER,
   ...LOST,
+  ...PLANTED_WITNESS_FAULTS,
 ];

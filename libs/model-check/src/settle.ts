@@ -8,6 +8,7 @@ import type { Model } from './model.ts';
 import { nameOperations } from './orders.ts';
 import { beat, missPeer, observe, pass, tick } from './passing.ts';
 import { replicated, streams, work } from './performing.ts';
+import { look } from './witness.ts';
 import { reallyServes, SIDES, type World } from './world.ts';
 
 /** How a world ends when no more faults come. */
@@ -93,6 +94,7 @@ export class Settling {
       now = this.normal(first);
     for (const side of SIDES) {
       now = this.normal(work(model, now, side) ?? now);
+      now = this.normal(look(model, now, side) ?? now);
       if (streams(now, side)) now = this.normal(replicated(model, now, side));
       now = this.normal(observe(model, now, side) ?? now);
     }
@@ -150,6 +152,6 @@ export function waysOut(mind: Server): readonly OperatorEventType[] {
   return WAYS_OUT.filter((action) => actionRefusal(mind, action, NOW_MS + 1) === null);
 }
 
-function keyOf({ minds, bodies, net }: World): string {
-  return `${minds[0].id},${minds[1].id},${bodies[0].id},${bodies[1].id},${net.id}`;
+function keyOf({ minds, bodies, net, witness }: World): string {
+  return `${minds[0].id},${minds[1].id},${bodies[0].id},${bodies[1].id},${net.id},${witness.id}`;
 }

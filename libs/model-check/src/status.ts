@@ -1,4 +1,4 @@
-import { isServing, type PeerView, toldOfRecord } from '@understudy/ha-core';
+import { grantsToPeer, isServing, type PeerView, toldOfRecord } from '@understudy/ha-core';
 import { lsnOf } from './normal-form.ts';
 import { streams } from './performing.ts';
 import { other, type Side, type Timeless, type World } from './world.ts';
@@ -10,7 +10,8 @@ export function seesStream(world: World, side: Side): boolean {
 
 /** What `side` tells its peer now. */
 export function statusOf(world: World, side: Side): PeerView {
-  const { record } = world.minds[side].value;
+  const mind = world.minds[side].value;
+  const { record } = mind;
   const body = world.bodies[side].value;
   const streaming = seesStream(world, side);
   const standby = world.bodies[other(side)].value;
@@ -20,9 +21,9 @@ export function statusOf(world: World, side: Side): PeerView {
     lagBytes: streaming && body.mode === 'read-write' ? body.log.length - standby.log.length : null,
     streaming,
     databaseUsable: isUsable(world, side),
-    processesOk: !isServing(record) || (body.processes && world.minds[side].value.failedProcess === null),
+    processesOk: !isServing(record) || (body.processes && mind.failedProcess === null),
     stopping: false,
-    grants: true,
+    grants: mind.settings.witness?.kind !== 'nats' || grantsToPeer(mind),
   };
 }
 

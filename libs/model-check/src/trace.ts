@@ -83,11 +83,19 @@ function describe({ minds, bodies }: World, side: Side): string {
   const effects = record.inFlight?.effects.map(({ kind }) => kind) ?? [];
   if (effects.length > 0)
     words.push(`[${effects.map((kind, index) => (index === body.progress?.index ? `>${kind}` : kind)).join(' ')}]`);
+  words.push(
+    body.rightMs === null ? '' : `right ${body.rightMs / 1000} s`,
+    record.maintenance === null ? '' : 'maintenance',
+  );
   return words.filter((word) => word !== '').join(' ');
 }
 
-function linkOf({ net }: World): string {
+function linkOf({ net, witness, minds }: World): string {
   const { cut, messages } = net.value;
   const arrows = `${cut[0] ? '-x' : '->'} ${cut[1] ? 'x-' : '<-'}`;
-  return [arrows, ...messages.map(({ from, kind }) => `${kind} from ${from === 0 ? 'P' : 'S'}`)].join(' ');
+  const { lease, cut: away } = witness.value;
+  const third =
+    minds[0].value.settings.witness === null ? [] : [`witness${away[0] ? ' -P' : ''}${away[1] ? ' -S' : ''}`];
+  if (lease !== null) third.push(`lease ${lease.role === 'primary' ? 'P' : 'S'}${lease.epoch}`);
+  return [arrows, ...messages.map(({ from, kind }) => `${kind} from ${from === 0 ? 'P' : 'S'}`), ...third].join(' ');
 }

@@ -9,6 +9,11 @@ export const SIDES: readonly Side[] = [0, 1];
 /** The home role of a side. */
 export const ROLES: readonly [ServerRole, ServerRole] = ['primary', 'secondary'];
 
+/** Both with one of them replaced. */
+export function withSide<T>([first, second]: readonly [T, T], side: Side, value: T): readonly [T, T] {
+  return side === 0 ? [value, second] : [first, value];
+}
+
 /** The other server. */
 export function other(side: Side): Side {
   return side === 0 ? 1 : 0;
@@ -31,11 +36,14 @@ export interface Progress {
   readonly finalLsn?: Lsn | null;
   /** The request of the effect at `index` has been sent. */
   readonly asked: boolean;
+  /** What the witness has answered to it, and how long ago the lease was asked for. The answer has not arrived yet. */
+  readonly lease?: { readonly granted: boolean; readonly ageMs: number };
 }
 
 /** What is physically true of one server, whatever its state machine knows. */
 export interface Body {
-  readonly power: 'on' | 'manager-down' | 'off';
+  /** `stands-still`: the manager does nothing, and will go on as if no time had passed. */
+  readonly power: 'on' | 'stands-still' | 'manager-down' | 'off';
   readonly mode: 'none' | 'stopped' | 'read-write' | 'standby';
   /** A stopped database starts as a standby. */
   readonly isStandby: boolean;
@@ -53,6 +61,10 @@ export interface Body {
   readonly lossAccepted: boolean;
   /** Law 5: positions that this server has been told of and does not have, as [lineage, length, whether its owner served]. */
   readonly told: readonly (readonly [number, number])[];
+  /** So many milliseconds until the runner closes this server, as its manager has noted; null: nothing limits it. */
+  readonly rightMs: number | null;
+  /** The runner has closed it, and db-replication opens it again once the manager notes a right. */
+  readonly closedByRunner: boolean;
 }
 
 /** A message under way. Consent messages carry the epoch in place of the nonce: every request has its own. */
@@ -63,6 +75,15 @@ export type Message = { readonly from: Side } & (
   | { readonly kind: 'hand-over-answer'; readonly operationId: string; readonly accepted: boolean }
   | { readonly kind: 'status'; readonly status: PeerView }
 );
+
+/** The third party, where there is one: a lease, or a router that answers. */
+export interface Witness {
+  readonly lease: { readonly role: ServerRole; readonly epoch: number } | null;
+  /** Whether what the primary (0), the secondary (1) saw last is what there is: nobody has renewed the lease since. */
+  readonly isSeen: readonly [boolean, boolean];
+  /** Who cannot reach it. */
+  readonly cut: readonly [boolean, boolean];
+}
 
 /** The link between the servers. */
 export interface Net {
@@ -77,6 +98,7 @@ export interface World {
   readonly minds: readonly [Ref<Server>, Ref<Server>];
   readonly bodies: readonly [Ref<Body>, Ref<Body>];
   readonly net: Ref<Net>;
+  readonly witness: Ref<Witness>;
 }
 
 /** An event without its time. */

@@ -71,7 +71,8 @@ export function ownStatus(server: Server, { node, facts, processes, stopping }: 
   return {
     ...toldOfRecord(record),
     name: node.name,
-    lsn: facts?.lsn ?? null,
+    // not what was seen before this server was closed at once
+    lsn: server.database?.lsn == null ? null : (facts?.lsn ?? null),
     timeline: facts?.timeline ?? null,
     lagBytes: facts?.lagBytes ?? null,
     streaming: facts?.streaming ?? false,
