@@ -83,6 +83,24 @@ describe('the state machine of a server whose disk hangs', () => {
     expect(broken).toEqual([]);
   });
 
+  it('leaves no rejection behind that nobody has looked at, when those who submit do not wait', async () => {
+    const unhandled: unknown[] = [];
+    const note = (reason: unknown) => void unhandled.push(reason);
+    process.on('unhandledRejection', note);
+    try {
+      const { host, broken, turn, fails } = hangingDisk();
+      void host.submit({ type: 'boot', runId: 'r', sameRun: false, atMs: 0 });
+      for (const atMs of [1, 2]) void host.submit({ type: 'tick', unixMs: atMs, atMs });
+      await turn();
+      fails(new Error('no space left'));
+      for (let turns = 0; turns < 20; turns++) await turn();
+      expect(broken).toHaveLength(1);
+      expect(unhandled).toEqual([]);
+    } finally {
+      process.off('unhandledRejection', note);
+    }
+  });
+
   it('ends with the first record that cannot be written, and tells everybody who waits', async () => {
     const { host, decided, broken, turn, fails } = hangingDisk();
     const boot = host.submit({ type: 'boot', runId: 'r', sameRun: false, atMs: 0 });

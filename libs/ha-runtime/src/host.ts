@@ -75,6 +75,7 @@ export class HaHost {
    */
   submit(event: HaEvent): Promise<Decision> {
     const waiting: Waiting = { event, decision: Promise.withResolvers<Decision>() };
+    waiting.decision.promise.catch(() => undefined); // most who tell of something do not wait for the decision
     if (PASSING_FACTS.has(event.type)) this.supersede(event.type, waiting);
     this.tail = this.tail.then(() => this.take(waiting));
     return waiting.decision.promise;
