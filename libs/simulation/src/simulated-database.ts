@@ -36,6 +36,12 @@ export interface DatabasePlace {
   newTimeline(): number;
 }
 
+/** What a data directory holds. */
+export interface DatabaseBackup {
+  readonly wal: Wal | null;
+  readonly isStandby: boolean;
+}
+
 const STUCK_LOOK_MS = 500;
 const RIGHT_LOOK_MS = 20;
 const REVIVE_MS = 1000;
@@ -58,6 +64,12 @@ export class SimulatedDatabase {
   wal: Wal | null = null;
   /** It does not start. */
   isUnstartable = false;
+  /** The stream from this machine brings nothing any more, although it stays connected; null: it flows. */
+  private stalledFrom: Life | null = null;
+  /** A promotion does not come to its end. */
+  isPromotionHeld = false;
+  /** Every full copy that is made here fails. */
+  failsCopies = false;
   /** It cannot be kept running, as far as was tried since the last task. */
   isExhausted = false;
   /** Writes that were set aside here before the peer was followed: the end of each timeline that was not the peer's. */
@@ -75,9 +87,9 @@ export class SimulatedDatabase {
 
   constructor(
     private readonly place: DatabasePlace,
-    mode: 'none' | 'stopped',
+    private readonly atInstallation: 'none' | 'stopped',
   ) {
-    this.mode = mode;
+    this.mode = atInstallation;
   }
 
   get isRunning(): boolean {
@@ -92,7 +104,7 @@ export class SimulatedDatabase {
   lose(): void {
     this.wal = null;
     this.timeline = 0;
-    this.mode = 'stopped';
+    this.mode = this.atInstallation;
     this.isStandby = false;
     this.isUnstartable = false;
     this.replaced = null;
@@ -105,8 +117,30 @@ export class SimulatedDatabase {
     this.desired = 'stopped';
     this.isExhausted = false;
     this.running = null;
+    this.isPromotionHeld = false;
+    this.freeStream();
     this.outcomes.clear();
     life.every(REVIVE_MS, REVIVE_MS, () => this.revive());
+  }
+
+  /** The stream brings this standby nothing any more, and does not begin anew, although it stays connected as long as its source lives. */
+  stallStream(): void {
+    this.stalledFrom = this.place.source()?.place.life ?? null;
+  }
+
+  freeStream(): void {
+    this.stalledFrom = null;
+  }
+
+  /** What the data directory holds. */
+  backUp(): DatabaseBackup {
+    const { wal, isStandby } = this;
+    return { wal, isStandby };
+  }
+
+  /** A backup takes the place of the data directory. What is written from now on is other than what was written after it. */
+  restore({ wal, isStandby }: DatabaseBackup): void {
+    Object.assign(this, { wal, isStandby, timeline: 0 });
   }
 
   /** PostgreSQL has ended: with the machine, or killed. */
@@ -135,12 +169,14 @@ export class SimulatedDatabase {
 
   /** The databases stream: this one follows, and has nothing that the source lacks. */
   streamsFrom(source: SimulatedDatabase | null): boolean {
-    return source?.mode === 'read-write' && this.mode === 'standby' && isContained(this.wal, source.wal);
+    if (source?.mode !== 'read-write' || this.mode !== 'standby') return false;
+    const isConnected = this.stalledFrom === null || this.stalledFrom === source.place.life;
+    return isConnected && isContained(this.wal, source.wal);
   }
 
   /** The stream brings everything that the source has. */
   receive(source: SimulatedDatabase): void {
-    if (this.streamsFrom(source)) this.wal = source.wal;
+    if (this.stalledFrom === null && this.streamsFrom(source)) this.wal = source.wal;
   }
 
   /** Performs a task, or tells the outcome of the one with that id. The outcome of a task that was replaced is never told. */
@@ -166,6 +202,7 @@ export class SimulatedDatabase {
       const { ms, worksAtOnce, failure } = this.place.courseOf(EFFECT_OF_TASK[task.kind]);
       const work = async () => {
         if (failure !== null && !failure.hasWorked) return null;
+        while (task.kind === 'promote' && this.isPromotionHeld) await life.sleep(STUCK_LOOK_MS);
         while (this.waitsForRight(task)) await life.sleep(RIGHT_LOOK_MS);
         return this.work(task);
       };
@@ -252,6 +289,7 @@ export class SimulatedDatabase {
       throw new EffectError('peer-unreachable', 'PostgreSQL of the peer does not answer');
     if (this.isUnstartable) throw new EffectError('start-failed', 'PostgreSQL does not start');
     const isCopied = this.mode === 'none' || forceCopy;
+    if (isCopied && this.failsCopies) throw new EffectError(this.codeOf('copy-failed'), 'the copy fails');
     if (isCopied) this.replaced ??= { mode: this.mode === 'none' ? 'none' : 'stopped', wal: this.wal };
     this.keepWhatIsOwn(source.wal);
     this.wal = source.wal;

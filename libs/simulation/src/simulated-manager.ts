@@ -15,6 +15,9 @@ import { Unanswered } from './simulated-network.ts';
 import type { SimulatedServer } from './simulated-server.ts';
 import { SimulatedLeaseKeeper } from './simulated-witness.ts';
 
+/** Away for longer means a full copy: the default of the product. */
+export const RETENTION_SECONDS = 6 * 3600;
+
 const TICK_MS = 1000;
 const SUPERVISE_MS = 1000;
 /** A task whose progress stands still for so long hangs. */
@@ -32,6 +35,11 @@ const NOT_READY_PAUSE_MS = 500;
 
 /** The journal could not be written: the process ends, and is started again. */
 export class JournalFailed extends Error {}
+
+interface FollowOptions {
+  readonly forceCopy: boolean;
+  readonly awaySeconds: number | null;
+}
 
 /** The peer says that it is of another pair. */
 export class WrongPair extends Error {}
@@ -156,7 +164,8 @@ export class SimulatedManager implements DatabasePort, ProcessesPort, PeerPort, 
     await this.perform(context, { kind: 'fence' });
   }
 
-  async followPeer(context: EffectContext, { forceCopy }: { forceCopy: boolean }): Promise<void> {
+  async followPeer(context: EffectContext, { forceCopy: isForced, awaySeconds }: FollowOptions): Promise<void> {
+    const forceCopy = isForced || (awaySeconds !== null && awaySeconds > RETENTION_SECONDS);
     const untilMs = this.life.nowMs + PEER_PATIENCE_MS;
     for (let attempt = 0; ; attempt++) {
       try {

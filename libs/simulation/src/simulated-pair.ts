@@ -128,6 +128,12 @@ export class SimulatedPair {
     this.primary.tell({ type: 'operator-register', operationId: `registration-${this.pairs}`, pairId, failoverType });
   }
 
+  /** The product is taken off a server that is not paired, with all that it has there, and installed and started anew. */
+  reinstall(server: SimulatedServer): void {
+    this.seen.epochs[server.role] = 0;
+    server.loseMachine();
+  }
+
   /** The primary's machine is lost, and with it whatever the secondary has not got. A new one stands in its place. */
   loseMachineOfPrimary(): void {
     const { primary, secondary } = this;

@@ -28,6 +28,14 @@ const BOTH_WERE_DOWN = {
   primary: [['Primary Alone', 'Primary Lost Secondary', 'Primary Active']],
   secondary: [['Secondary Lost Primary', 'Secondary Syncing']],
 } as const;
+const REMOVED = {
+  primary: [['Primary Active', 'HA Not Configured']],
+  secondary: [['Secondary Syncing', 'HA Not Configured']],
+} as const;
+const REGISTERED_ANEW = {
+  primary: [['Primary Active', 'HA Not Configured', 'HA Initializing', 'Primary Active']],
+  secondary: [['Secondary Syncing', 'HA Not Configured', 'HA Initializing', 'Secondary Syncing']],
+} as const;
 const TAKEN_OVER = ['Secondary Syncing', 'Secondary Lost Primary', 'Secondary Failover', 'Secondary Active'] as const;
 
 /**
@@ -40,11 +48,26 @@ export const STATE_SEQUENCES = {
     primary: [['HA Not Configured', 'HA Initializing', 'Primary Active']],
     secondary: [['HA Not Configured', 'HA Initializing', 'Secondary Syncing']],
   },
+  'REG-FAIL': {
+    spec: 'HA Registration Fails',
+    primary: [['HA Initializing', 'HA Not Configured']],
+    secondary: [['HA Initializing', 'HA Not Configured']],
+  },
   'FO-AUTO': { spec: 'Trigger Failover', primary: [], secondary: [TAKEN_OVER] },
   'FO-MAN': { spec: 'Trigger Failover', primary: [], secondary: [TAKEN_OVER] },
   'RET-1': {
     spec: 'How High Availability Works',
     primary: [['Primary Preparing for Failback', 'Primary Syncing']],
+    secondary: [['Secondary Active']],
+  },
+  'GAP-1': {
+    spec: 'How High Availability Works',
+    primary: [['Primary Preparing for Failback', 'Primary Syncing']],
+    secondary: [['Secondary Active']],
+  },
+  'GAP-2': {
+    spec: 'HA States and Transitions: Primary Database Copy Failed',
+    primary: [['Primary Preparing for Failback', 'Primary Database Copy Failed', 'Primary Syncing']],
     secondary: [['Secondary Active']],
   },
   'NDA-1': {
@@ -105,7 +128,10 @@ export const STATE_SEQUENCES = {
   'SAL-1': {
     spec: 'HA States and Transitions: Secondary Alone',
     primary: [['Primary Active', 'Primary Alone', 'Primary Active']],
-    secondary: [['Secondary Syncing', 'Secondary Lost Primary', 'Secondary Alone', 'Secondary Syncing']],
+    // With its consent the secondary waits for the primary again: docs/decisions/0003-consent.md.
+    secondary: [
+      ['Secondary Syncing', 'Secondary Lost Primary', 'Secondary Alone', 'Secondary Lost Primary', 'Secondary Syncing'],
+    ],
   },
   'SRS-1': {
     spec: 'Secondary Server Restarts While Syncing',
@@ -116,6 +142,16 @@ export const STATE_SEQUENCES = {
     spec: 'Secondary Server Goes Down',
     primary: [['Primary Active', 'Primary Lost Secondary', 'Primary Active']],
     secondary: [['Secondary Syncing', 'Secondary Lost Primary', 'Secondary Syncing']],
+  },
+  'SGD-2': {
+    spec: 'Secondary Server Goes Down',
+    primary: [['Primary Lost Secondary', 'HA Not Configured', 'HA Initializing', 'Primary Active']],
+    secondary: [['Secondary Lost Primary', 'HA Not Configured', 'HA Initializing', 'Secondary Syncing']],
+  },
+  'SGD-3': {
+    spec: 'Secondary Server Goes Down',
+    primary: [['HA Initializing', 'HA Not Configured', 'HA Initializing', 'Primary Active']],
+    secondary: [['HA Initializing', 'HA Not Configured', 'HA Initializing', 'Secondary Syncing']],
   },
   'BD-1': {
     spec: 'Both Servers are Down',
@@ -132,16 +168,12 @@ export const STATE_SEQUENCES = {
     primary: [],
     secondary: [['Secondary Syncing', 'Secondary Failover', 'Secondary Active']],
   },
-  'RM-CLI': {
-    spec: 'Remove HA Via the CLI',
-    primary: [['Primary Active', 'HA Not Configured']],
-    secondary: [['Secondary Syncing', 'HA Not Configured']],
-  },
-  'IPC-1': {
-    spec: 'Reset the Server IP Address or Host Name',
-    primary: [['Primary Active', 'HA Not Configured', 'HA Initializing', 'Primary Active']],
-    secondary: [['Secondary Syncing', 'HA Not Configured', 'HA Initializing', 'Secondary Syncing']],
-  },
+  'RM-GUI': { spec: 'Remove HA Via the GUI', ...REMOVED },
+  'RM-CLI': { spec: 'Remove HA Via the CLI', ...REMOVED },
+  'RM-UPG': { spec: 'Remove HA During Upgrade', ...REGISTERED_ANEW },
+  'RM-RST': { spec: 'Remove HA During Restore', ...REGISTERED_ANEW },
+  'IPC-1': { spec: 'Reset the Server IP Address or Host Name', ...REGISTERED_ANEW },
+  'DBS-1': { spec: 'How to Resolve Database Synchronization Issues', ...REGISTERED_ANEW },
   'BDX-1': {
     spec: 'Both Servers are Down and Secondary Server Will Not Restart',
     primary: [
@@ -166,7 +198,33 @@ export const STATE_SEQUENCES = {
   'TKO-1': {
     spec: 'Active secondary gone for good: operator take-over by the synced primary',
     primary: [['Primary Syncing', 'Primary Alone', 'Primary Lost Secondary', 'Primary Active']],
-    secondary: [['Secondary Active', 'Secondary Lost Primary', 'Secondary Syncing']],
+    // After its start it looks for a later owner first: docs/decisions/0005-boot-of-the-active-secondary.md.
+    secondary: [['Secondary Active', 'Secondary Failover', 'Secondary Lost Primary', 'Secondary Syncing']],
+  },
+  'SUN-1': {
+    spec: 'HA States and Transitions: Secondary Uncertain',
+    primary: [['Primary Active', 'Primary Lost Secondary', 'Primary Active']],
+    secondary: [['Secondary Syncing', 'Secondary Uncertain', 'Secondary Lost Primary', 'Secondary Syncing']],
+  },
+  'SUN-2': {
+    spec: 'HA States and Transitions: Secondary Uncertain',
+    primary: [['Primary Syncing']],
+    secondary: [['Secondary Active', 'Secondary Uncertain', 'Secondary Active']],
+  },
+  'FBX-1': {
+    spec: 'Failback interrupted before the release point',
+    primary: [['Primary Failback', 'Primary Alone', 'Primary Preparing for Failback', 'Primary Syncing']],
+    secondary: [['Secondary Failback', 'Secondary Active']],
+  },
+  'FBX-2': {
+    spec: 'Failback interrupted after the release point, consent not yet given',
+    primary: [['Primary Failback', 'Primary Alone', 'Primary Preparing for Failback', 'Primary Syncing']],
+    secondary: [['Secondary Post Failback', 'Secondary Failover', 'Secondary Active']],
+  },
+  'FBX-3': {
+    spec: 'Failback interrupted after consent was given',
+    primary: [['Primary Failback', 'Primary Lost Secondary', 'Primary Active']],
+    secondary: [['Secondary Post Failback', 'Secondary Lost Primary', 'Secondary Syncing']],
   },
 } as const satisfies Readonly<Record<string, StateSequences>>;
 

@@ -1,8 +1,23 @@
+import { DATABASE } from './database.ts';
 import type { Telling } from './driver.ts';
+import { FAILBACK_INTERRUPTED } from './failback-interrupted.ts';
 import { NETWORK_DOWN } from './network-down.ts';
 import { PROCESS_RESTART_FAILS } from './process-restart-fails.ts';
+import { REMOVAL } from './removal.ts';
+import { REPLACEMENT } from './replacement.ts';
+import { RESTARTS } from './restarts.ts';
 import { SWITCHES } from './switches.ts';
 import { TAKEOVER } from './takeover.ts';
 
 /** Every procedure of the specification, told once: played on a simulated pair and on a real one. */
-export const TELLINGS: readonly Telling[] = [...NETWORK_DOWN, ...PROCESS_RESTART_FAILS, ...TAKEOVER, ...SWITCHES];
+export const TELLINGS: readonly Telling[] = [
+  ...REMOVAL,
+  ...NETWORK_DOWN,
+  ...PROCESS_RESTART_FAILS,
+  ...TAKEOVER,
+  ...SWITCHES,
+  ...RESTARTS,
+  ...DATABASE,
+  ...FAILBACK_INTERRUPTED,
+  ...REPLACEMENT,
+];

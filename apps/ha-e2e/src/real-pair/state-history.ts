@@ -17,16 +17,23 @@ export class StateHistory {
   private readonly entries: StateEntry[] = [];
   private markedIndex = 0;
   private cursor = 0;
+  private newestId: number | null = null;
 
   /** Id of the newest event known, null before the first. */
   get lastEventId(): number | null {
-    return this.events.at(-1)?.id ?? null;
+    return this.newestId;
+  }
+
+  /** The server was installed anew: its events are counted from the beginning again. */
+  beginsAnew(): void {
+    this.newestId = null;
   }
 
   /** Takes events, oldest first. */
   add(events: readonly EventView[]): void {
     for (const event of events) {
-      if (event.id <= (this.lastEventId ?? -1)) continue;
+      if (event.id <= (this.newestId ?? -1)) continue;
+      this.newestId = event.id;
       this.events.push(event);
       const state = labelOf(event.state);
       if (state === undefined || state === PSEUDO_STATE) continue;

@@ -79,6 +79,22 @@ export class UnderstudyServer {
     this.agent = undefined;
   }
 
+  /** All that the server has on its disk is removed, as by an installation afresh. It must have been stopped. */
+  loseEverything(): void {
+    rmSync(this.dataDirectory, { recursive: true });
+    this.history.beginsAnew();
+    this.token = undefined;
+  }
+
+  /** Runs `understudy` on this server to its end, for this server. */
+  commandLine(
+    args: readonly string[],
+    timeoutMs: number,
+  ): Promise<{ readonly code: number | null; readonly output: string }> {
+    const configuration = writeConfiguration(this.host, this.description);
+    return this.host.run([ENTRY_POINT, ...args, '--config', configuration], { timeoutMs });
+  }
+
   /** The server's processes: the host's without the harness's own. */
   processes(): NamespaceProcess[] {
     return this.host.processes().filter(({ commandLine }) => !HARNESS_SCRIPTS.test(commandLine));
