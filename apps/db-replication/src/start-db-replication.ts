@@ -1,4 +1,5 @@
 import {
+  CommitsShallWait,
   DatabaseFactsObserved,
   DatabaseFactsQuery,
   DatabaseIncident,
@@ -38,6 +39,11 @@ export async function startDbReplication(env: ServiceEnvironment): Promise<Runni
     (peer) => engine.setPeer(peer),
     (error) => logger.error('The pinned peer cannot be read', { error }),
   );
+  bus.subscribe(CommitsShallWait, (decided) => {
+    engine
+      .setCommitsWait(decided)
+      .catch((error: unknown) => logger.error('PostgreSQL could not be told whether commits wait', { error }));
+  });
   const application = await createBusApplication(AppModule.of(engine, incidents), {
     bus,
     definitions: [PerformDatabaseTask, DatabaseFactsQuery],
@@ -66,7 +72,6 @@ function settingsOf({ configuration, paths, runId }: ServiceEnvironment): Engine
     accessRules: database.accessRules,
     parameters: database.parameters,
     retentionSeconds: database.retentionHours * 3600,
-    replication: database.replication,
     walKeepLimitBytes: database.walKeepLimit,
     copyRateLimitBytes: database.copyRateLimit,
     runId,

@@ -25,6 +25,11 @@ export const DatabaseFactsSchema = z.object({
   /** Active: bytes the peer has not confirmed as flushed (null: not streaming). Standby: bytes received but not replayed. */
   lagBytes: z.number().nullable(),
   lagSeconds: z.number().nullable(),
+  /**
+   * Active: the decision since which commits wait for the peer, when it has confirmed everything that was written before they did;
+   * else null or absent.
+   */
+  commitsConfirmedSince: z.int().nullable().optional(),
   systemIdentifier: z.string().nullable(),
   /** Active: state of the slot kept for the peer: pg_replication_slots.wal_status, null without slot. */
   slotStatus: z.enum(['reserved', 'extended', 'unreserved', 'lost']).nullable(),

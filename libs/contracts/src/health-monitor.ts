@@ -73,6 +73,8 @@ export const StatusViewSchema = z.object({
     lagSeconds: z.number().nullable(),
     replication: z.enum(['async', 'sync']),
     protected: z.boolean(),
+    /** Synchronous replication is configured, and the standby may lack something that was acknowledged. */
+    exposed: z.boolean().optional(),
     retentionRemainingSeconds: z.number().nullable(),
     running: z.boolean(),
     usable: z.boolean(),
@@ -239,6 +241,17 @@ export const EventLogged = defineEvent({
   service: 'health-monitor',
   name: 'event-logged',
   data: EventViewSchema,
+});
+
+/**
+ * Since which decision commits of this server's PostgreSQL shall wait for the peer; null: they shall not. Repeated every second.
+ * `sequence` grows with the decisions: what is older than something heard already is nothing.
+ */
+export const CommitsShallWait = defineEvent({
+  reach: 'local',
+  service: 'health-monitor',
+  name: 'commits-shall-wait',
+  data: z.object({ sequence: z.int().nonnegative(), waitSince: z.int().nullable() }),
 });
 
 /** What the primary tells the secondary first, over HTTPS, before anything is proven. Binary values are base64url. */

@@ -9,6 +9,8 @@ import {
   ServerRoleSchema,
 } from './vocabulary.ts';
 
+const ToldProtectionSchema = z.object({ epoch: EpochSchema, change: z.int().nonnegative(), inForce: z.boolean() });
+
 /** What a server tells its peer about itself in the answer to each beat. */
 export const ServerStatusSchema = z.object({
   pairId: z.string().nullable(),
@@ -44,6 +46,11 @@ export const ServerStatusSchema = z.object({
   stopping: z.boolean().optional(),
   /** With a witness: this answer lets the peer serve for the time of a lease; absent: it does. */
   grants: z.boolean().optional(),
+  /**
+   * Whether commits wait for the standby: of an owner its own word, of the other what it was told last. `change` grows under an epoch;
+   * absent: commits have never waited.
+   */
+  protection: ToldProtectionSchema.optional(),
   /** The pair's running operation, as this server knows it. */
   operation: z.object({ id: z.string(), kind: z.string() }).nullable(),
   version: z.string(),

@@ -1,6 +1,7 @@
 import { type EffectKind, isFailedCopy } from './effects.ts';
 import type { HaEvent } from './events.ts';
 import { lagBytes, missingBytes, peerPosition } from './lag.ts';
+import { laterProtection, toldProtection } from './protection.ts';
 import { grantsToPeer, lineageOf, type Server, type ServerRecord } from './server.ts';
 import { TIMING } from './timing.ts';
 
@@ -27,10 +28,18 @@ function look(known: Server, event: HaEvent): Server {
           event.status.lsn === null ? base.peerPosition : { lineage: event.status.lineage, lsn: event.status.lsn },
         peerHeardAtMs: event.atMs,
         peerGrantUntilMs: Math.max(base.peerGrantUntilMs, grantOf(base, event)),
+        wordAtMs:
+          event.sentAtMs !== undefined && event.status.protection.inForce
+            ? Math.max(event.sentAtMs, base.wordAtMs ?? event.sentAtMs)
+            : base.wordAtMs,
       };
     case 'beat-answered':
-      // to a peer that does not answer us the answer says that it grants nothing
-      return grantsToPeer(base) ? { ...base, answeredAtMs: event.atMs } : base;
+      return {
+        ...base,
+        // to a peer that does not answer us the answer says that it grants nothing
+        answeredAtMs: grantsToPeer(base) ? event.atMs : base.answeredAtMs,
+        toldAtMs: toldProtection(record).inForce ? event.atMs : base.toldAtMs,
+      };
     case 'consent-answered':
       return { ...base, peerGrantUntilMs: Math.max(base.peerGrantUntilMs, grantByConsent(base, event)) };
     case 'witness-observed':
@@ -84,7 +93,7 @@ function afterStandstill(server: Server, atMs: number): Server {
     : { ...next, usableAtMs: server.usableAtMs + gapMs, streamedAtMs: server.streamedAtMs + gapMs };
 }
 
-const NEVER_SEEN = { lagBytes: null, restartsExhausted: false } as const;
+const NEVER_SEEN = { lagBytes: null, restartsExhausted: false, commitsConfirmedSince: null } as const;
 
 /** What the effects just ended did to the database, so that no observation from before them is believed. */
 function afterEffects(server: Server, atMs: number): Server {
@@ -131,12 +140,19 @@ function learned(server: Server, event: HaEvent): Partial<ServerRecord> {
           : {}),
         ...armedNow(server),
         ...positionToKeep(server),
+        protection: status.hold === 0 ? record.protection : laterProtection(record, status.protection),
       };
     }
     case 'peer-lost':
     case 'peer-confirmed-lost':
     case 'peer-answered-probe':
       return record.pairId === null ? {} : { peerPosition: peerPosition(server) };
+    case 'witness-observed': {
+      const { holder } = event.witness;
+      return holder === null || holder.role === record.role || holder.protection === undefined
+        ? {}
+        : { protection: laterProtection(record, holder.protection) };
+    }
     case 'database-observed':
       return armedNow(server);
     case 'tick':

@@ -1,6 +1,7 @@
 import type { HaEvent } from './events.ts';
 import { automaticFailoverRefusal, leaseRefusal, peerCannotTell } from './guards.ts';
 import { missingBytes, peerPosition } from './lag.ts';
+import { exposure, isSynchronous } from './protection.ts';
 import { isReplaced, isServing, lineageOf, type Server } from './server.ts';
 import { HA_STATE_LABELS, type HaState } from './states.ts';
 
@@ -98,7 +99,7 @@ export function actionRefusal(server: Server, action: OperatorEventType, atMs: n
         whole ??
         promise ??
         (link === 'up' ? null : (leaseRefusal(server, atMs) ?? notForLease)) ??
-        (!peerFailed && order?.type === 'operator-failover' && !order.acceptDataLoss ? dataLoss(server) : null)
+        (!peerFailed && order?.type === 'operator-failover' && !order.acceptDataLoss ? dataLoss(server, atMs) : null)
       );
     }
     case 'operator-forced-failover':
@@ -153,10 +154,10 @@ export function actionRefusal(server: Server, action: OperatorEventType, atMs: n
         promise ??
         busy ??
         (peerHasNothing ? null : leaseRefusal(server, atMs)) ??
-        (order?.type === 'operator-activate-alone' && !order.acceptDataLoss ? dataLoss(server) : null)
+        (order?.type === 'operator-activate-alone' && !order.acceptDataLoss ? dataLoss(server, atMs) : null)
       );
     case 'operator-remove':
-      return removeRefusal(server, order) ?? promise;
+      return removeRefusal(server, atMs, order) ?? promise;
     case 'operator-maintenance':
       return record.pairId === null || record.state === 'ha-initializing' ? 'HA is not configured' : null;
     case 'operator-maintenance-end':
@@ -180,7 +181,7 @@ export function actionRefusal(server: Server, action: OperatorEventType, atMs: n
 }
 
 /** Why HA cannot be removed on this server now. Spec: "Remove HA Via the GUI"; the relaxed cases: docs/decisions/0010-removal.md. */
-function removeRefusal(server: Server, order?: HaEvent): string | null {
+function removeRefusal(server: Server, atMs: number, order?: HaEvent): string | null {
   const { record, peer, link } = server;
   if (record.pairId === null) return 'HA is not configured';
   // a primary without HA serves
@@ -208,16 +209,20 @@ function removeRefusal(server: Server, order?: HaEvent): string | null {
   if (order?.type !== 'operator-remove') return null;
   if (!order.confirmed)
     return `the ${peerName} is not reachable and may serve: confirm with its name that it is down and stays down`;
-  return record.role === 'primary' && !order.acceptDataLoss ? dataLoss(server) : null;
+  return record.role === 'primary' && !order.acceptDataLoss ? dataLoss(server, atMs) : null;
 }
 
 /** What an operator must acknowledge before this server takes the role without its peer's consent, or null. */
-export function dataLoss(server: Server): string | null {
+export function dataLoss(server: Server, atMs: number): string | null {
   const { record, peer } = server;
   const word = 'repeat with acceptDataLoss to go on';
   const other = record.role === 'primary' ? 'secondary' : 'primary';
   if (record.doubt !== null) return `${record.doubt}; ${word}`;
   if (peer?.doubted) return `the ${other} has lost its record: what it has more than this server is not known; ${word}`;
+  if (isSynchronous(server) && record.hold === 0) {
+    const exposed = exposure(server, atMs);
+    return exposed === null ? null : `${exposed}; ${word}`;
+  }
   if (record.behind || (peer !== null && peer.lineage > lineageOf(record)))
     return `the ${other} served after the last sync: data are missing here; ${word}`;
   if (peerPosition(server) !== null && server.database?.lsn == null)

@@ -1,4 +1,5 @@
 import type { HaEvent } from './events.ts';
+import { commitsShallWait, type Protection, protectionOf } from './protection.ts';
 import { lineageOf, type Operation, type Server, type ServerRecord } from './server.ts';
 import { TIMING } from './timing.ts';
 
@@ -37,6 +38,7 @@ const FORGOTTEN = {
   behind: false,
   peerPosition: null,
   peerRunIdInSync: null,
+  protection: null,
   cause: null,
   finalLsn: null,
   maintenance: null,
@@ -91,6 +93,12 @@ export const CHANGES = {
           },
         }
       : {},
+  'have-commits-wait': ({ record }) => ({
+    protection: { ...protectionOf(record), phase: 'arming', since: record.decisions },
+  }),
+  'no-commit-waits': ({ record }) => ({ protection: { ...protectionOf(record), phase: 'none' } }),
+  'protect-standby': ({ record }) => ({ protection: nextProtection(record, 'in-force') }),
+  'expose-standby': ({ record }) => ({ protection: nextProtection(record, 'ending') }),
   'end-maintenance': () => ({ maintenance: null }),
   'start-incomplete': () => ({ complete: false }),
   'whole-again': () => ({ complete: true }),
@@ -110,7 +118,7 @@ export const CHANGES = {
   /** The role is asked of the witness: as with the peer, the epoch is durable first. */
   'ask-lease': ({ record }, { atMs }) => asking(record, atMs),
   'ask-consent': ({ record }, { atMs }) => asking(record, atMs),
-  'give-consent': ({ record }, event) =>
+  'give-consent': ({ record, settings }, event) =>
     event.type === 'consent-requested'
       ? {
           hold: 0,
@@ -118,6 +126,11 @@ export const CHANGES = {
           epoch: Math.max(record.epoch, event.epoch),
           request: null,
           armed: false,
+          // what the other has said of its commits was under an earlier epoch
+          protection:
+            record.protection === null && settings.replication === 'async'
+              ? null
+              : { epoch: event.epoch, change: 0, phase: 'none', since: 0 },
           promised: {
             epoch: event.epoch,
             nonce: event.nonce,
@@ -153,6 +166,8 @@ export const CHANGES = {
     armed: false,
     request: null,
     finalLsn: null,
+    // what still runs goes on to wait, and so does what is opened next, until it is known that the standby may miss it
+    protection: commitsShallWait(record) == null ? record.protection : nextProtection(record, 'ending'),
   }),
   'clear-cause': () => ({ cause: null }),
   'note-observed': () => ({ cause: 'observed' }),
@@ -204,6 +219,17 @@ export const CHANGES = {
 /** Name of a change. */
 export type ChangeName = keyof typeof CHANGES;
 
+/** What waits under the former epoch goes on to wait, until it is known that the standby may miss it. */
+function stillWaiting(record: ServerRecord, epoch: number): Partial<ServerRecord> {
+  const since = commitsShallWait(record);
+  return since == null ? {} : { protection: { epoch, change: 1, phase: 'ending', since } };
+}
+
+function nextProtection(record: ServerRecord, phase: Protection['phase']): Protection {
+  const { epoch, change, since } = protectionOf(record);
+  return { epoch, change: change + 1, phase, since };
+}
+
 function withPair(pairs: readonly string[], { pairId }: ServerRecord): readonly string[] {
   return pairId === null ? pairs : [...pairs, pairId].slice(-DISSOLVED_KEPT);
 }
@@ -216,5 +242,5 @@ function asking(record: ServerRecord, atMs: number): Partial<ServerRecord> {
 
 function activate(record: ServerRecord): Partial<ServerRecord> {
   const epoch = nextEpoch(record);
-  return { epoch, hold: epoch, promised: null, request: null, finalLsn: null };
+  return { epoch, hold: epoch, promised: null, request: null, finalLsn: null, ...stillWaiting(record, epoch) };
 }

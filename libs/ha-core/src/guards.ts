@@ -3,6 +3,7 @@ import type { HaEvent } from './events.ts';
 import { lagBytes, missingBytes, missingBytesNow } from './lag.ts';
 import { isKnownAsLastOwner } from './lost-record.ts';
 import { lsnDistance } from './lsn.ts';
+import { CLOCK_MARGIN, exposure, isExposureKnown, isSynchronous, type Protection, protectionOf } from './protection.ts';
 import { replacementRefusal } from './replacement.ts';
 import { isReplaced, isServing, keepsLease, lineageOf, type Server } from './server.ts';
 import type { HaState } from './states.ts';
@@ -10,9 +11,6 @@ import { TIMING } from './timing.ts';
 
 /** A named condition on what is known when an event arrives. Pure. */
 export type Guard = (server: Server, event: HaEvent) => boolean;
-
-/** Two clocks run apart by less than that factor. */
-export const CLOCK_MARGIN = 1.01;
 
 const inState =
   (...states: HaState[]): Guard =>
@@ -29,6 +27,12 @@ const peerServing: Guard = (server, event) => {
   if (!linkUp(server, event) || peer === null || peer.hold <= record.hold) return false;
   return peer.serving || (peer.state === 'secondary-uncertain' && peer.databaseUsable);
 };
+/** Behind by no more than that, a standby catches up within moments. */
+const CAUGHT_UP_BYTES = 16 * 1024 ** 2;
+const inPhase =
+  (phase: Protection['phase']): Guard =>
+  ({ record }) =>
+    record.hold !== 0 && protectionOf(record).phase === phase;
 const peerWithoutRole: Guard = (server, event) =>
   linkUp(server, event) && server.peer?.hold === 0 && !server.peer.serving;
 const samePair: Guard = ({ record, peer }) => peer !== null && peer.pairId === record.pairId;
@@ -104,6 +108,8 @@ export const GUARDS = {
   automatic: ({ record }) => record.failoverType === 'automatic',
   /** Automatic takeover is allowed now: in sync when last seen, nothing known missing beyond the limit, hold-down over. */
   'automatic-failover-armed': (server, { atMs }) => automaticFailoverRefusal(server, atMs) === null,
+  /** The same for a hand-over, by which nothing is lost. */
+  'automatic-hand-over-armed': (server, { atMs }) => automaticFailoverRefusal(server, atMs, 'hand-over') === null,
   /** The failover type is observe, and this server would have taken over by itself now. It says so once. */
   'would-take-over': (server, { atMs }) =>
     server.record.failoverType === 'observe' &&
@@ -138,6 +144,20 @@ export const GUARDS = {
     server.record.request.nonce === event.nonce &&
     server.record.request.epoch === server.record.epoch &&
     peerMayNotServe(server, event.atMs),
+  'replicates-synchronously': ({ settings }) => settings.replication === 'sync',
+  'commits-do-not-wait': inPhase('none'),
+  'commits-begin-to-wait': inPhase('arming'),
+  'commits-wait': inPhase('in-force'),
+  'waiting-is-ending': inPhase('ending'),
+  'commits-confirmed': ({ database, record }) =>
+    database?.commitsConfirmedSince != null && database.commitsConfirmedSince === protectionOf(record).since,
+  /** A standby that lacks little: commits that began to wait for more would wait for long. */
+  'standby-caught-up': ({ database }) => database?.lagBytes != null && database.lagBytes <= CAUGHT_UP_BYTES,
+  /** The standby database is gone for longer than a hiccup: what is committed waits for it. */
+  'standby-detached': ({ database, streamedAtMs }, { atMs }) =>
+    database?.streaming !== true && atMs - streamedAtMs >= TIMING.exposeAfterMs,
+  /** It is known where it matters that the standby may miss what is acknowledged from now on. */
+  'exposure-known': (server, { atMs }) => isExposureKnown(server, atMs),
   'was-fenced': ({ record }) => record.cause === 'fenced',
   'has-operation': ({ record }) => record.operation !== null,
   removing: ({ record }) => record.operation?.kind === 'remove',
@@ -396,26 +416,35 @@ export function failureOf({ failedProcess, database, usableAtMs }: Server, atMs:
 }
 
 /** Why an automatic failover would be refused now, in one sentence with values; null when it is armed. */
-export function automaticFailoverRefusal(server: Server, atMs: number): string | null {
+export function automaticFailoverRefusal(
+  server: Server,
+  atMs: number,
+  way: 'alone' | 'hand-over' = 'alone',
+): string | null {
   if (server.record.failoverType === 'manual') return 'the failover type is manual';
   if (server.record.failoverType === 'observe')
     return 'the failover type is observe: it is only said what would be done';
-  return takeoverRefusal(server, atMs);
+  return takeoverRefusal(server, atMs, way);
 }
 
 /** Why a server whose failover type allows it would not take over by itself now; null when it would. */
-function takeoverRefusal(server: Server, atMs: number): string | null {
+function takeoverRefusal(server: Server, atMs: number, way: 'alone' | 'hand-over' = 'alone'): string | null {
   const { record, settings } = server;
   if (record.maintenance !== null)
     return `maintenance is under way for ${record.maintenance.minutes} minutes: ${record.maintenance.reason}`;
   if (!record.complete) return 'the copy of the database is not whole';
   if (record.doubt !== null) return record.doubt;
-  if (record.behind) return 'the primary served without this standby after the last sync: data are known to be missing';
+  const isSync = isSynchronous(server);
+  const exposed = isSync && way === 'alone' ? exposure(server, atMs) : null;
+  if (exposed !== null) return exposed;
+  // with every commit waiting for this server, nothing acknowledged can be missing
+  if (record.behind && !isSync)
+    return 'the primary served without this standby after the last sync: data are known to be missing';
   if (!record.armed) return 'the standby was not in sync with the active server when last seen';
   if (record.promised !== null && atMs < record.promised.untilMs) return 'a consent given to the peer has not expired';
   if (server.database?.lsn == null) return 'how far the data of this server go is not known at the moment';
   const missing = missingBytes(server);
-  if (missing !== null && missing > settings.maximumLagBytes)
+  if (!isSync && missing !== null && missing > settings.maximumLagBytes)
     return `${missing} bytes are known to be missing, above the limit of ${settings.maximumLagBytes}`;
   if (settings.witness?.kind === 'gateway' && server.witness?.reachable !== true)
     return 'the gateway does not answer: this server may be the one that is cut off';

@@ -9,6 +9,7 @@ export * from './lag.ts';
 export * from './lease.ts';
 export * from './lost-record.ts';
 export * from './lsn.ts';
+export * from './protection.ts';
 export * from './replacement.ts';
 export type { Rule } from './rules/rule.ts';
 export * from './server.ts';

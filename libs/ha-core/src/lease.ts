@@ -1,15 +1,28 @@
-import { CLOCK_MARGIN } from './guards.ts';
-import type { WitnessView } from './server.ts';
+import { CLOCK_MARGIN, type ToldProtection, toldProtection } from './protection.ts';
+import type { ServerRecord, WitnessView } from './server.ts';
 import type { ServerRole } from './states.ts';
 
-/** The lease as the witness keeps it. It has no clock: whoever wants the lease waits out the other's by its own. */
-export interface Lease {
+/** What the holder of the lease says with it. */
+export interface LeaseWord {
   readonly role: ServerRole;
   readonly epoch: number;
+  /** Of its commits; absent: they have never waited for the standby. */
+  readonly protection?: ToldProtection;
+}
+
+/** The lease as the witness keeps it. It has no clock: whoever wants the lease waits out the other's by its own. */
+export interface Lease extends LeaseWord {
   /** Changes with each renewal; the lease is replaced only by whoever knows the last one. */
   readonly revision: number;
   /** Different for each renewal, also when the witness has lost its storage and counts anew. */
   readonly stamp: string;
+}
+
+/** What an owner of the role says with a renewal of its lease. */
+export function renewal(record: ServerRecord): LeaseWord {
+  const { role, hold } = record;
+  const protection = toldProtection(record);
+  return { role, epoch: hold, ...(protection.change === 0 ? {} : { protection }) };
 }
 
 /**
@@ -61,7 +74,11 @@ export class LeaseKnowledge {
     return {
       reachable,
       leaseUntilMs: this.untilMs,
-      holder: lease && { role: lease.role, epoch: lease.epoch },
+      holder: lease && {
+        role: lease.role,
+        epoch: lease.epoch,
+        ...(lease.protection === undefined ? {} : { protection: lease.protection }),
+      },
       takeableAtMs: this.seen === null ? null : this.seen.atMs + this.leaseMs * CLOCK_MARGIN,
     };
   }

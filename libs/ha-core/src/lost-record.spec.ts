@@ -3,10 +3,24 @@ import { actionRefusal } from './actions.ts';
 import { decide } from './decide.ts';
 import type { HaEvent } from './events.ts';
 import { doubtedRecord } from './lost-record.ts';
-import { atStart, newRecord, type PeerView, type Server, type ServerRecord, toldOfRecord } from './server.ts';
+import {
+  atStart,
+  newRecord,
+  type PeerView,
+  type Server,
+  type ServerRecord,
+  type Settings,
+  toldOfRecord,
+} from './server.ts';
 import type { ServerRole } from './states.ts';
 
-const SETTINGS = { maximumLagBytes: 16_777_216, minimumBetweenFailoversMs: 300_000, witness: null };
+const SETTINGS: Settings = {
+  maximumLagBytes: 16_777_216,
+  minimumBetweenFailoversMs: 300_000,
+  replication: 'async',
+  wordLastsMs: 40_000,
+  witness: null,
+};
 const LEFT = { pairId: 'pair', epoch: 1000, doubt: 'the journal is gone' };
 const DATABASE = {
   running: false,
@@ -15,6 +29,7 @@ const DATABASE = {
   lsn: '0/2000000',
   lagBytes: 0,
   restartsExhausted: false,
+  commitsConfirmedSince: null,
 };
 
 /** A server that was started without its record and has closed everything. */

@@ -34,6 +34,7 @@ export function doubtedRecord(role: ServerRole, found: ServerRecord | null, left
     cause: null,
     finalLsn: null,
     armed: false,
+    protection: null,
     inFlight: null,
     doubt: left.doubt,
   };

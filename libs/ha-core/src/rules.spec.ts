@@ -7,7 +7,15 @@ import { GUARDS, rightToServeUntilMs } from './guards.ts';
 import { IGNORED } from './ignored.ts';
 import { missingBytes } from './lag.ts';
 import { replacementRefusal } from './replacement.ts';
-import { atStart, newRecord, type PeerView, type Server, type ServerRecord, toldOfRecord } from './server.ts';
+import {
+  atStart,
+  newRecord,
+  type PeerView,
+  type Server,
+  type ServerRecord,
+  type Settings,
+  toldOfRecord,
+} from './server.ts';
 import {
   configurationMode,
   HA_STATE_LABELS,
@@ -18,7 +26,13 @@ import {
 } from './states.ts';
 
 const ROLES: readonly ServerRole[] = ['primary', 'secondary'];
-const SETTINGS = { maximumLagBytes: 16_777_216, minimumBetweenFailoversMs: 300_000, witness: null };
+const SETTINGS: Settings = {
+  maximumLagBytes: 16_777_216,
+  minimumBetweenFailoversMs: 300_000,
+  replication: 'async',
+  wordLastsMs: 40_000,
+  witness: null,
+};
 
 describe('the rule table', () => {
   const rules = ROLES.flatMap((role) => RULES[role].map((rule) => ({ role, rule })));
@@ -844,6 +858,7 @@ describe('a server that closes itself', () => {
       lsn: '0/5',
       lagBytes: null,
       restartsExhausted: false,
+      commitsConfirmedSince: null,
     };
     const seen = { ...active, database: running };
     const fenced = decide(seen, { type: 'tick', unixMs: 0, atMs: 60_000 });
@@ -866,6 +881,7 @@ describe('the first owner of a pair', () => {
       lsn: '0/1',
       lagBytes: 0,
       restartsExhausted: false,
+      commitsConfirmedSince: null,
     };
     const status = peer({ role: 'secondary', state: 'ha-initializing', hold: 0, serving: false });
     const { server: after } = decide({ ...before, database }, { type: 'peer-heard', status, atMs: 1000 });
@@ -900,6 +916,7 @@ function lost(record: Partial<ServerRecord>): Server {
       lsn: '0/2000000',
       lagBytes: 0,
       restartsExhausted: false,
+      commitsConfirmedSince: null,
     },
   };
 }
@@ -926,6 +943,7 @@ function peer(view: Partial<PeerView>): PeerView {
     grants: true,
     operation: null,
     failoverType: 'automatic',
+    protection: { epoch: 1, change: 0, inForce: false },
     ...view,
   };
 }
@@ -938,7 +956,15 @@ function anyEvent(type: HaEvent['type']): HaEvent {
     runId: 'r',
     sameRun: false,
     status: peer({}),
-    database: { running: true, usable: true, streaming: true, lsn: '0/0', lagBytes: 0, restartsExhausted: false },
+    database: {
+      running: true,
+      usable: true,
+      streaming: true,
+      lsn: '0/0',
+      lagBytes: 0,
+      restartsExhausted: false,
+      commitsConfirmedSince: null,
+    },
     process: 'p',
     operationId: 'o',
     pairId: 'pair',
@@ -947,6 +973,7 @@ function anyEvent(type: HaEvent['type']): HaEvent {
     epoch: 9,
     nonce: 'n',
     granted: true,
+    witness: { reachable: true, leaseUntilMs: null, holder: null, takeableAtMs: null },
     decisionId: 'd',
     results: {},
     effect: 'stop-database',

@@ -1,5 +1,6 @@
 import type { Effect } from './effects.ts';
 import type { Lsn } from './lsn.ts';
+import { type Protection, type ToldProtection, toldProtection } from './protection.ts';
 import type { FailoverType, HaState, ServerRole } from './states.ts';
 
 /**
@@ -78,6 +79,8 @@ export interface ServerRecord {
   readonly lastAutomaticFailoverAtMs: number | null;
   /** Unix time at which the standby was last in sync, to the minute; to compare an absence with the retention. */
   readonly lastInSyncUnixMs: number | null;
+  /** Whether commits wait for the standby, as this owner has decided or as this standby was told; null: never. */
+  readonly protection: Protection | null;
   /** Planned work that is under way, or null. */
   readonly maintenance: Maintenance | null;
   /** Pairs that this server has dissolved or heard to be dissolved, the newest last: a former peer that asks is told. */
@@ -125,6 +128,8 @@ export interface PeerView {
   readonly grants: boolean;
   readonly operation: { readonly id: string; readonly kind: string } | null;
   readonly failoverType: FailoverType;
+  /** Owner: whether its commits wait for its standby. Otherwise: what it was told last. */
+  readonly protection: ToldProtection;
 }
 
 /** The part of its status that a server tells of its own record; the rest is what it sees of its database and its processes. */
@@ -144,6 +149,7 @@ export function toldOfRecord(record: ServerRecord) {
     finalLsn: record.finalLsn,
     operation: record.operation && { id: record.operation.id, kind: record.operation.kind },
     failoverType: record.failoverType,
+    protection: toldProtection(record),
   } satisfies Partial<PeerView>;
 }
 
@@ -156,6 +162,8 @@ export interface DatabaseView {
   /** Standby: bytes received and not replayed yet. */
   readonly lagBytes: number | null;
   readonly restartsExhausted: boolean;
+  /** Active: the decision since which commits wait, when the standby has confirmed what was written before they did; else null. */
+  readonly commitsConfirmedSince: number | null;
 }
 
 /**
@@ -176,6 +184,12 @@ export type WitnessSettings =
 export interface Settings {
   readonly maximumLagBytes: number;
   readonly minimumBetweenFailoversMs: number;
+  readonly replication: 'async' | 'sync';
+  /**
+   * So long after an answer in which it said that its commits wait, an owner that cannot tell anybody otherwise has them wait. Longer
+   * than a standby takes to find out that the owner is lost.
+   */
+  readonly wordLastsMs: number;
   readonly witness: WitnessSettings | null;
 }
 
@@ -186,7 +200,12 @@ export interface WitnessView {
   /** This server's own lease lasts until then, on its own clock; null: it has none. */
   readonly leaseUntilMs: number | null;
   /** Who got the lease last; null: nobody ever, or unknown. */
-  readonly holder: { readonly role: ServerRole; readonly epoch: number } | null;
+  readonly holder: {
+    readonly role: ServerRole;
+    readonly epoch: number;
+    /** What it said of its commits with that. */
+    readonly protection?: ToldProtection;
+  } | null;
   /** From when on the lease of the other server has surely ended, on this server's clock; null: unknown. */
   readonly takeableAtMs: number | null;
 }
@@ -218,6 +237,10 @@ export interface Server {
   readonly peerGrantUntilMs: number;
   /** When a beat of the peer was answered last: an answer lets the peer serve for the time of a lease. */
   readonly answeredAtMs: number;
+  /** Owner: when it last told its peer that its commits wait. */
+  readonly toldAtMs: number;
+  /** Standby: when it had last asked and was told so; null: not in this run of the manager. */
+  readonly wordAtMs: number | null;
   /** Time of the last failed effect; attempts to follow the peer wait from it. */
   readonly effectFailedAtMs: number | null;
   /** Time of the last full copy that failed, until one succeeds or another peer state makes it void. */
@@ -253,6 +276,7 @@ export function newRecord(role: ServerRole, runId: string): ServerRecord {
     peerRunIdInSync: null,
     lastAutomaticFailoverAtMs: null,
     lastInSyncUnixMs: null,
+    protection: null,
     maintenance: null,
     dissolved: [],
     replaced: [],
@@ -283,6 +307,8 @@ export function atStart(record: ServerRecord, settings: Settings, atMs: number, 
     witness: null,
     peerGrantUntilMs: grantUntilMs,
     answeredAtMs: atMs, // an earlier manager may have answered just now
+    toldAtMs: atMs,
+    wordAtMs: null,
     effectFailedAtMs: null,
     copyFailedAtMs: null,
     promotionFailedAtMs: null,

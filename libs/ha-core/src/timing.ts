@@ -30,6 +30,8 @@ export const TIMING = {
   leaseRetryMs: 500,
   /** A standby whose stream is gone for so long gets help: rewind or copy is considered. */
   detachedBeforeFollowMs: 5_000,
+  /** With synchronous replication commits wait so long for a standby whose stream is gone, before it is told that it may miss some. */
+  exposeAfterMs: 3_000,
   /** Between two full copies after a failed one. Spec: "Primary Database Copy Failed". */
   copyRetryMs: 300_000,
 } as const;

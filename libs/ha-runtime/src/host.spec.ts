@@ -20,7 +20,13 @@ function hangingDisk() {
     },
     announce: (_: Decision, event: HaEvent) => void decided.push(event),
   } as unknown as RuntimePorts;
-  const settings = { maximumLagBytes: 0, minimumBetweenFailoversMs: 0, witness: null };
+  const settings = {
+    maximumLagBytes: 0,
+    minimumBetweenFailoversMs: 0,
+    replication: 'async' as const,
+    wordLastsMs: 0,
+    witness: null,
+  };
   const host = new HaHost(ports, newRecord('secondary', 'run'), settings, (error) => broken.push(error));
   void host.beginNothing(); // no effects: they are not what this is about
   const turn = () => new Promise<void>((resolve) => setImmediate(resolve));

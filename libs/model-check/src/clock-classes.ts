@@ -47,6 +47,7 @@ export const STATE_LIMITS_MS: Partial<Record<GuardName, number>> = {
 /** Guards that look at other clocks, each kept in classes of its own below. */
 export const OTHER_CLOCK_GUARDS: readonly GuardName[] = [
   'automatic-failover-armed',
+  'automatic-hand-over-armed',
   'consent-given',
   'own-promise-expired',
   'server-failed',
@@ -65,6 +66,9 @@ export const OTHER_CLOCK_GUARDS: readonly GuardName[] = [
   'would-take-over',
   'lease-takeable',
   'lease-given',
+  // of synchronous replication, which the model does not have: no commit ever waits in it
+  'standby-detached',
+  'exposure-known',
 ];
 
 /** Replaces the times of a server by the classes that its rules can tell apart, so that servers that differ in nothing else are one. */
@@ -112,6 +116,8 @@ export class ClockClasses {
       copyFailedAtMs: ifRecent(server.copyFailedAtMs, nowMs, TIMING.copyRetryMs),
       promotionFailedAtMs: ifRecent(server.promotionFailedAtMs, nowMs, TIMING.promotionRetryMs),
       ...canonicalRights(server, nowMs),
+      toldAtMs: NOW_MS,
+      wordAtMs: null,
     };
   }
 

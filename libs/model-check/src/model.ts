@@ -57,7 +57,12 @@ export class Model {
   /** @param writes with one, every write that is lacking counts; with two, one may lack and two may not */
   constructor(machine: Machine = PRODUCT, writes: Writes = 1) {
     this.writes = writes;
-    this.settings = { maximumLagBytes: writes - 1, minimumBetweenFailoversMs: 300_000 };
+    this.settings = {
+      maximumLagBytes: writes - 1,
+      minimumBetweenFailoversMs: 300_000,
+      replication: 'async',
+      wordLastsMs: 35_000,
+    };
     this.knowledge = machine.knowledge ?? LeaseKnowledge;
     this.clocks = new ClockClasses(machine.tables);
     this.minds = new Interner(describeMind);

@@ -40,6 +40,7 @@ export function observationOf(world: World, side: Side, blind: boolean): Timeles
       lsn: mode === 'none' || hung || blind ? null : lsnOf(log.length),
       lagBytes: 0,
       restartsExhausted: false,
+      commitsConfirmedSince: null,
     },
   };
 }

@@ -8,6 +8,7 @@ export type { FileSetConfiguration, ProcessConfiguration } from './configuration
 export { effectiveConfigurationForShow } from './configuration/show-configuration.ts';
 export { settingsWithoutEffect } from './configuration/without-effect.ts';
 export { shortestLeaseSeconds, type WitnessTiming, witnessTiming } from './configuration/witness-timing.ts';
+export { wordLastsMs } from './configuration/word-lasts.ts';
 export * from './credentials.ts';
 export * from './file-systems.ts';
 export * from './identity.ts';

@@ -70,6 +70,7 @@ export class LawOfTaking {
     if (rule?.id === 'P-11') this.hasWarrant = false;
     if (record.pairId === null || (rule !== null && WARRANTS.has(rule.id))) this.hasWarrant = true;
     if (rule?.change?.includes('take-role-alone')) this.takesAlone(rule.id, event, before);
+    if (rule?.id === 'S-142' || rule?.id === 'S-143') this.takesWithoutLoss(rule.id, rule.id === 'S-142');
     if (rule?.change?.includes('accept-consent')) this.takesByConsent(rule.id, before);
   }
 
@@ -78,8 +79,20 @@ export class LawOfTaking {
     const missing = Number((this.told.get(lineageOf(before)) ?? 0n) - parseLsn(database.lsn));
     const allowed = event.type.startsWith('operator-') ? 0 : settings.maximumLagBytes;
     const isAccepted = 'acceptDataLoss' in event && event.acceptDataLoss;
+    if (this.server.settings.replication === 'sync' && before.hold === 0) {
+      if (!isAccepted) this.takesWithoutLoss(ruleId, false);
+      return; // what it was told of may wait to be acknowledged
+    }
     if (missing > allowed && !isAccepted)
       this.breaks(`the ${role} takes the role by ${ruleId} although it was told of ${missing} more writes`);
+  }
+
+  /** With synchronous replication: what was acknowledged is here, unless an operator has accepted that something is lost. */
+  private takesWithoutLoss(ruleId: string, isOrdered: boolean): void {
+    const { role, settings, around } = this.server;
+    if (settings.replication === 'async' || (isOrdered && this.isLossAccepted)) return;
+    const missing = around.acknowledgedMissing(this.server);
+    if (missing > 0) this.breaks(`the ${role} takes the role by ${ruleId} without ${missing} acknowledged writes`);
   }
 
   private takesByConsent(ruleId: string, before: ServerRecord): void {

@@ -70,6 +70,21 @@ export function lostWithoutTrace({ acknowledged, servers }: SimulatedPair): stri
   return null;
 }
 
+/**
+ * The same with synchronous replication and a witness: whoever serves has every acknowledged write, and nothing of it was set aside,
+ * unless an operator has accepted that something is lost.
+ */
+export function lostAlthoughConfirmed(pair: SimulatedPair): string | null {
+  const { variant, acknowledged, servers, isLossAccepted } = pair;
+  if (variant.replication === 'async' || variant.witness !== 'nats' || isLossAccepted) return null;
+  const active = servers.find(({ serving }) => serving);
+  for (const [timeline, { from, to }] of acknowledged) {
+    const lost = to - (reachOn(active?.database.wal ?? null, timeline) ?? from);
+    if (lost > 0) return `${lost} acknowledged writes of timeline ${timeline} are not served`;
+  }
+  return null;
+}
+
 /** Looked at when the pair has settled: whoever serves has the application running, and would notice its end. */
 export function servesInNameOnly({ servers }: SimulatedPair): string | null {
   const active = servers.find(({ serving }) => serving);

@@ -15,8 +15,7 @@ export const PLANTED_FAULTS: Readonly<Record<string, (pair: SimulatedPair) => vo
     }
   },
   'a lease for everybody': ({ witness }) => {
-    if (witness !== null)
-      witness.replace = (role, epoch, known) => ({ role, epoch, revision: known + 1, stamp: 'planted' });
+    if (witness !== null) witness.replace = (word, known) => ({ ...word, revision: known + 1, stamp: 'planted' });
   },
   'what comes late is opened all the same': ({ servers }) => {
     for (const server of servers) Object.defineProperty(server, 'isKeptClosed', { get: () => false });
@@ -37,6 +36,19 @@ export const PLANTED_FAULTS: Readonly<Record<string, (pair: SimulatedPair) => vo
         lose(lost);
         server.disk = { ...server.disk, doubt: null };
       };
+    }
+  },
+  'commits that shall wait do not': ({ servers }) => {
+    for (const { database } of servers) Object.defineProperty(database, 'commitsWait', { get: () => false });
+  },
+  'a standby that is told nothing of the commits': ({ servers }) => {
+    for (const server of servers) {
+      const answered = server.answerBeat.bind(server);
+      server.answerBeat = (pairId) =>
+        answered(pairId).then((status) => ({
+          ...status,
+          protection: { ...status.protection, change: 99, inForce: true },
+        }));
     }
   },
   'nothing is set aside': ({ servers }) => {

@@ -1,6 +1,6 @@
 import type { FailoverType } from '@understudy/ha-core';
 import { CALM, randomAdversity } from './adversity.ts';
-import { lostWithoutTrace, servesInNameOnly } from './laws.ts';
+import { lostAlthoughConfirmed, lostWithoutTrace, servesInNameOnly } from './laws.ts';
 import { PLANTED_FAULTS } from './planted-faults.ts';
 import type { SeededRandom } from './seeded-random.ts';
 import { CHANNELS } from './simulated-network.ts';
@@ -161,7 +161,7 @@ export async function randomRun(seed: number, { keepsTrace = false, plant }: Run
     const plot = choice.plotFor(pair.random);
     await suffer(pair, plot);
     await heal(pair, plot);
-    return { seed, pair, broken: lostWithoutTrace(pair) ?? servesInNameOnly(pair) };
+    return { seed, pair, broken: lostWithoutTrace(pair) ?? lostAlthoughConfirmed(pair) ?? servesInNameOnly(pair) };
   } catch (error) {
     if (!(error instanceof BrokenLaw)) throw error;
     return { seed, pair, broken: error.message };
@@ -178,6 +178,7 @@ class Choice {
       maximumLagWrites: seed % 7 === 0 ? 0 : 20,
       minimumBetweenFailoversMs: seed % 3 === 0 ? 60_000 : 0,
       beatMs: this.isQuiet ? 5000 : 1000,
+      replication: Math.floor(seed / 8) % 2 === 0 ? 'async' : 'sync',
     };
   }
 

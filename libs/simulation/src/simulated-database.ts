@@ -31,6 +31,8 @@ export interface DatabasePlace {
   opens(): void;
   /** The peer's database, when the stream can come from there. */
   source(): SimulatedDatabase | null;
+  /** A client is told that its write is safe. */
+  acknowledge(write: Write): void;
   courseOf(kind: EffectKind): Course;
   isPositionUnknown(): boolean;
   newTimeline(): number;
@@ -42,6 +44,15 @@ export interface DatabaseBackup {
   readonly isStandby: boolean;
 }
 
+/** A client's write: the timeline it is on, and the positions before and after it. */
+export interface Write {
+  readonly timeline: number;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Each client waits for its commit before it writes again. */
+const CLIENTS = 5;
 const STUCK_LOOK_MS = 500;
 const RIGHT_LOOK_MS = 20;
 const REVIVE_MS = 1000;
@@ -83,6 +94,11 @@ export class SimulatedDatabase {
   private desired: 'running' | 'stopped' = 'stopped';
   private epoch = 0;
   private running: Life | null = null;
+  /** Since which decision commits wait for the standby, and by which that was said. */
+  private commits: { readonly sequence: number; readonly waitSince: number | null } = { sequence: 0, waitSince: null };
+  /** Writes whose commits wait. */
+  private waiting: Write[] = [];
+  private begun: { readonly since: number; readonly wal: Wal | null } | null = null;
   private readonly outcomes = new Map<string, Promise<DatabaseTaskResult>>();
 
   constructor(
@@ -109,6 +125,7 @@ export class SimulatedDatabase {
     this.isUnstartable = false;
     this.replaced = null;
     this.epoch = 0;
+    this.commits = { sequence: 0, waitSince: null };
     this.setAside.clear();
   }
 
@@ -119,6 +136,8 @@ export class SimulatedDatabase {
     this.running = null;
     this.isPromotionHeld = false;
     this.freeStream();
+    // what waits in another run goes on to wait; decisions are counted anew with a new journal
+    this.commits = { ...this.commits, sequence: 0 };
     this.outcomes.clear();
     life.every(REVIVE_MS, REVIVE_MS, () => this.revive());
   }
@@ -143,8 +162,42 @@ export class SimulatedDatabase {
     Object.assign(this, { wal, isStandby, timeline: 0 });
   }
 
-  /** PostgreSQL has ended: with the machine, or killed. */
+  get commitsWait(): boolean {
+    return this.commits.waitSince !== null;
+  }
+
+  /** What was decided about its commits; what waits goes on when nothing shall wait any more. */
+  setCommits(commits: { readonly sequence: number; readonly waitSince: number | null }): void {
+    if (commits.sequence < this.commits.sequence) return;
+    this.commits = commits;
+    if (!this.commitsWait) this.acknowledge(() => true);
+  }
+
+  /** The decision since which commits wait, when the standby has confirmed what was written before; looked at every second. */
+  commitsConfirmedSince(standby: SimulatedDatabase | null): number | null {
+    const { waitSince } = this.commits;
+    if (waitSince === null || !standby?.streamsFrom(this)) this.begun = null;
+    else if (this.begun?.since !== waitSince) this.begun = { since: waitSince, wal: this.wal };
+    else if (isContained(this.begun.wal, standby.wal)) return waitSince;
+    return null;
+  }
+
+  /** The standby has confirmed what it has received. */
+  confirm(standby: Wal | null): void {
+    this.acknowledge(({ timeline, to }) => (reachOn(standby, timeline) ?? -1) >= to);
+  }
+
+  private acknowledge(isSafe: (write: Write) => boolean): void {
+    if (this.waiting.length === 0) return;
+    const safe = this.waiting.filter(isSafe);
+    this.waiting = this.waiting.filter((write) => !safe.includes(write));
+    for (const write of safe) this.place.acknowledge(write);
+  }
+
+  /** PostgreSQL has ended: with the machine, or killed. Who waits for a commit is told nothing. */
   die(): void {
+    this.waiting = [];
+    this.begun = null;
     if (!this.isRunning) return;
     this.isStandby = this.mode === 'standby';
     this.mode = 'stopped';
@@ -160,10 +213,14 @@ export class SimulatedDatabase {
     return (reachOn(this.wal, timeline) ?? -1) >= position;
   }
 
-  /** A client's write, safe on this disk, and the timeline it is on. */
+  /** A client's write, safe on this disk, and the timeline it is on. It is acknowledged at once, or when the standby has it. */
   write(): number {
+    if (this.waiting.length === CLIENTS) return this.timeline;
     if (this.timeline === 0) this.timeline = this.place.newTimeline();
+    const from = this.end;
     this.wal = withWrite(this.wal, this.timeline);
+    this.waiting.push({ timeline: this.timeline, from, to: this.end });
+    if (!this.commitsWait) this.acknowledge(() => true);
     return this.timeline;
   }
 
@@ -176,7 +233,9 @@ export class SimulatedDatabase {
 
   /** The stream brings everything that the source has. */
   receive(source: SimulatedDatabase): void {
-    if (this.stalledFrom === null && this.streamsFrom(source)) this.wal = source.wal;
+    if (this.stalledFrom !== null || !this.streamsFrom(source)) return;
+    this.wal = source.wal;
+    source.confirm(this.wal);
   }
 
   /** Performs a task, or tells the outcome of the one with that id. The outcome of a task that was replaced is never told. */

@@ -3,6 +3,8 @@ import { shortestLeaseSeconds, type WitnessTiming, witnessTiming } from '@unders
 import { type Adversity, CALM, courseOf, HANG_MS } from './adversity.ts';
 import { brokenLawOf, type Seen } from './laws.ts';
 import { SeededRandom } from './seeded-random.ts';
+import type { Write } from './simulated-database.ts';
+import { CONFIRMED_BEATS } from './simulated-heartbeat.ts';
 import { CHANNELS, type Channel, SimulatedNetwork } from './simulated-network.ts';
 import { SimulatedServer, type Surroundings } from './simulated-server.ts';
 import { SimulatedWitness } from './simulated-witness.ts';
@@ -12,6 +14,7 @@ import { VirtualClock } from './virtual-clock.ts';
 import { reachOn } from './wal.ts';
 
 const WRITE_MS = 500;
+const WORD_MARGIN_MS = 5000;
 /** Far more than any moment has: what waited for a record that took minutes is decided at once. */
 const DECISIONS_IN_A_MOMENT = 100_000;
 
@@ -23,6 +26,7 @@ export interface PairVariant {
   readonly minimumBetweenFailoversMs: number;
   /** Between two beats; a lease is as short as it may be with that. */
   readonly beatMs: number;
+  readonly replication: 'async' | 'sync';
 }
 
 export const PLAIN_VARIANT: PairVariant = {
@@ -30,6 +34,7 @@ export const PLAIN_VARIANT: PairVariant = {
   maximumLagWrites: 20,
   minimumBetweenFailoversMs: 0,
   beatMs: 1000,
+  replication: 'async',
 };
 
 /** A broken law of the design, found by the simulation. */
@@ -56,6 +61,8 @@ export class SimulatedPair {
   hungAtMs = Number.NEGATIVE_INFINITY;
   /** The primary is a new machine, which does not take part in a pair yet: it serves what it has of its own. */
   isPrimaryNew = false;
+  /** An operator has said at some time that something may be lost, or has dissolved a pair. */
+  isLossAccepted = false;
   /** What the laws have to remember between two looks. */
   readonly seen: Seen = { bothSinceMs: 0, actionsLookedAtMs: 0, epochs: { primary: 0, secondary: 0 } };
   private readonly lease: WitnessTiming;
@@ -82,6 +89,8 @@ export class SimulatedPair {
     const settings = {
       maximumLagBytes: variant.maximumLagWrites,
       minimumBetweenFailoversMs: variant.minimumBetweenFailoversMs,
+      replication: variant.replication,
+      wordLastsMs: (CONFIRMED_BEATS + 2) * variant.beatMs + WORD_MARGIN_MS,
       witness: witnessSettings(variant.witness, this.lease),
     };
     this.primary = new SimulatedServer('primary', around, settings);
@@ -258,17 +267,27 @@ export class SimulatedPair {
   private nextWrites(): void {
     for (const server of this.servers) {
       const { database, other } = server;
-      if (server.serving && !server.isDiskStuck && !server.isDiskFull) {
-        const from = database.end;
-        const timeline = database.write();
-        const known = this.acknowledged.get(timeline);
-        if (known === undefined) this.acknowledged.set(timeline, { from, to: from + 1 });
-        else known.to = database.end;
-      }
+      if (server.serving && !server.isDiskStuck && !server.isDiskFull) database.write();
       if (!this.adversity.stalled && database.mode === 'read-write' && other.source() === database)
         other.database.receive(database);
     }
     this.clock.at(this.clock.nowMs + WRITE_MS, () => this.nextWrites(), true);
+  }
+
+  private acknowledge({ timeline, from, to }: Write): void {
+    const known = this.acknowledged.get(timeline);
+    if (known === undefined) this.acknowledged.set(timeline, { from, to });
+    else known.to = Math.max(known.to, to);
+  }
+
+  private acknowledgedMissing({ database, other }: SimulatedServer): number {
+    if (this.isPrimaryNew) return 0; // it has data of its own
+    let count = 0;
+    for (const [timeline, { from, to }] of this.acknowledged) {
+      const there = Math.min(to, reachOn(other.database.wal, timeline) ?? from);
+      count += Math.max(0, there - Math.max(from, reachOn(database.wal, timeline) ?? from));
+    }
+    return count;
   }
 
   private surroundings(): Surroundings {
@@ -295,11 +314,14 @@ export class SimulatedPair {
       witnessMessageMs: () =>
         random.chance(this.adversity.lossProbability) ? null : random.below(Math.min(this.adversity.messageMs, 50)),
       newTimeline: () => ++this.timelines,
+      acknowledge: (write) => this.acknowledge(write),
+      acknowledgedMissing: (server) => this.acknowledgedMissing(server),
       decided: (server, decision, cause) => this.decided(server, decision, cause),
     };
   }
 
   private decided(server: SimulatedServer, decision: Decision, cause: HaEvent): void {
+    this.isLossAccepted ||= acceptsLoss(decision, cause);
     this.tally.decided(decision);
     this.limitDecisions(server, decision);
     if (decision.rule !== null || decision.refusal !== null) this.trace.decided(server, decision, cause);
@@ -315,6 +337,12 @@ export class SimulatedPair {
         `${this.moment.decisions} decisions in no time, the last by ${rule?.id ?? 'no rule'} in ${server.record.state}`,
       );
   }
+}
+
+function acceptsLoss({ rule }: Decision, cause: HaEvent): boolean {
+  if (rule === null) return false;
+  const isForced = cause.type === 'operator-failback' && cause.force;
+  return isForced || cause.type === 'operator-remove' || ('acceptDataLoss' in cause && cause.acceptDataLoss);
 }
 
 function witnessSettings(kind: PairVariant['witness'], { leaseMs, fenceMs }: WitnessTiming): WitnessSettings | null {

@@ -1,5 +1,6 @@
 import {
   closedByOthersFromMs,
+  commitsShallWait,
   type Decision,
   doubtedRecord,
   type EffectKind,
@@ -23,7 +24,7 @@ import type { Adversity, Course } from './adversity.ts';
 import { LawOfTaking } from './law-of-taking.ts';
 import { Life } from './life.ts';
 import type { SeededRandom } from './seeded-random.ts';
-import { SimulatedDatabase } from './simulated-database.ts';
+import { SimulatedDatabase, type Write } from './simulated-database.ts';
 import { type HeartbeatPlace, SimulatedHeartbeat } from './simulated-heartbeat.ts';
 import { type EventWithoutTime, JournalFailed, SimulatedManager, WrongPair } from './simulated-manager.ts';
 import type { SimulatedNetwork } from './simulated-network.ts';
@@ -32,6 +33,8 @@ import type { VirtualClock } from './virtual-clock.ts';
 
 const OBSERVE_MS = 1000;
 const GUARD_MS = 100;
+/** Until db-replication has done what it was told of commits. */
+const COMMITS_MS = 200;
 /** The runner starts a manager again that has ended. */
 const RESTART_MS = 1000;
 /** The virtual clock begins in 2023: there are more seconds than epochs were ever used. */
@@ -61,6 +64,10 @@ export interface Surroundings {
   /** How long the next message to or from the witness takes; null: it is lost. */
   witnessMessageMs(): number | null;
   newTimeline(): number;
+  /** A client is told that its write is safe. */
+  acknowledge(write: Write): void;
+  /** Acknowledged writes that the other server has and this one lacks. */
+  acknowledgedMissing(server: SimulatedServer): number;
   /** Told of every decision. */
   decided(server: SimulatedServer, decision: Decision, cause: HaEvent): void;
 }
@@ -115,6 +122,7 @@ export class SimulatedServer {
   private rightUntilMs: number | null = null;
   private isGuarded = false;
   private last: Server | null = null;
+  private commitsSaid = '';
   private readonly law: LawOfTaking;
 
   constructor(
@@ -413,6 +421,10 @@ export class SimulatedServer {
     return this.around.newTimeline();
   }
 
+  acknowledge(write: Write): void {
+    this.around.acknowledge(write);
+  }
+
   startProcesses(): void {
     this.processesRunning = true;
     if (this.broken) throw new EffectError('process-failed', 'the application does not start');
@@ -443,6 +455,7 @@ export class SimulatedServer {
     this.last = decision.server;
     const { record } = decision.server;
     this.noteRight(decision.server);
+    this.tellOfCommits(record);
     this.law.decided(decision, cause, before);
     if (cause.type === 'effect-failed') this.disturbed();
     if (decision.rule !== null) this.rules.push(decision.rule.id);
@@ -467,6 +480,7 @@ export class SimulatedServer {
     this.isCompleting = false;
     if (this.life === null || this.manager !== null) return;
     this.stoodStill();
+    this.commitsSaid = '';
     this.manager = new SimulatedManager(this, this.life, this.disk, this.settings, this.rightUntilMs ?? 0);
     this.last = this.manager.host.view;
     this.law.managerStarted(this.disk);
@@ -518,6 +532,7 @@ export class SimulatedServer {
         lsn: database.mode === 'none' || this.isPositionUnknown() ? null : database.lsn,
         lagBytes: 0,
         restartsExhausted: database.isExhausted,
+        commitsConfirmedSince: isUsable ? database.commitsConfirmedSince(this.source()) : null,
       },
     });
   }
@@ -535,6 +550,16 @@ export class SimulatedServer {
       }
       this.guard();
     });
+  }
+
+  /** db-replication is told whether commits wait. */
+  private tellOfCommits(record: ServerRecord): void {
+    const waitSince = commitsShallWait(record);
+    const said = `${record.decisions} ${waitSince}`;
+    if (waitSince === undefined || this.commitsSaid === said) return;
+    this.commitsSaid = said;
+    const commits = { sequence: record.decisions, waitSince };
+    this.life?.after(this.around.random.below(COMMITS_MS), () => this.database.setCommits(commits));
   }
 
   private noteRight(server: Server): void {

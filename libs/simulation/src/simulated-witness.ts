@@ -2,6 +2,8 @@ import {
   keepsLease,
   type Lease,
   LeaseKnowledge,
+  type LeaseWord,
+  renewal,
   type ServerRecord,
   type ServerRole,
   type WitnessView,
@@ -15,10 +17,10 @@ export class SimulatedWitness {
   private writes = 0;
 
   /** Replaces the lease when `known` is its revision still. */
-  replace(role: ServerRole, epoch: number, known: number): Lease | null {
+  replace(word: LeaseWord, known: number): Lease | null {
     if ((this.lease?.revision ?? 0) !== known) return null;
     this.writes += 1;
-    this.lease = { role, epoch, revision: known + 1, stamp: String(this.writes) };
+    this.lease = { ...word, revision: known + 1, stamp: String(this.writes) };
     return this.lease;
   }
 }
@@ -61,7 +63,7 @@ export class SimulatedLeaseKeeper implements WitnessPort {
   async acquire({ epoch }: { epoch: number }): Promise<boolean> {
     await this.looking;
     this.knowledge.see(await this.read(), this.way.life.nowMs);
-    const isGiven = this.knowledge.mayTake(epoch, this.way.life.nowMs) && (await this.take(epoch));
+    const isGiven = this.knowledge.mayTake(epoch, this.way.life.nowMs) && (await this.take({ role: this.role, epoch }));
     // the lease is known before anything is opened under it
     this.tell(this.knowledge.view(true));
     return isGiven;
@@ -70,17 +72,18 @@ export class SimulatedLeaseKeeper implements WitnessPort {
   private async lookAndRenew(record: ServerRecord): Promise<void> {
     try {
       this.knowledge.see(await this.read(), this.way.life.nowMs);
-      if (keepsLease(record) && this.knowledge.mayRenew(record.hold, this.way.life.nowMs)) await this.take(record.hold);
+      if (keepsLease(record) && this.knowledge.mayRenew(record.hold, this.way.life.nowMs))
+        await this.take(renewal(record));
       this.reachable = true;
     } catch {
       this.reachable = false;
     }
   }
 
-  private async take(epoch: number): Promise<boolean> {
+  private async take(wanted: LeaseWord): Promise<boolean> {
     const askedAtMs = this.way.life.nowMs;
     const { revision } = this.knowledge;
-    const lease = await this.exchange((witness) => witness.replace(this.role, epoch, revision));
+    const lease = await this.exchange((witness) => witness.replace(wanted, revision));
     if (lease === null) return false;
     this.knowledge.taken(lease, askedAtMs);
     return true;

@@ -10,6 +10,8 @@ const StateSchema = z.object({
   epoch: z.int(),
   /** Replication to the peer was retired: nobody may replicate until it is prepared again. */
   sourceRetired: z.boolean(),
+  /** Since which decision commits of the active PostgreSQL wait for the peer (null: they do not), and by which that was said. */
+  commits: z.object({ sequence: z.int(), waitSince: z.int().nullable() }).default({ sequence: 0, waitSince: null }),
 });
 
 /** What this service remembers over its own restarts. */
@@ -37,6 +39,11 @@ export class StateFile {
       desired: kept?.runId === runId ? kept.desired : null,
       epoch: kept?.epoch ?? 0,
       sourceRetired: kept?.sourceRetired ?? false,
+      // to wait is always safe: whoever decides says when it shall end
+      commits: {
+        sequence: kept?.runId === runId ? kept.commits.sequence : 0,
+        waitSince: kept?.commits.waitSince ?? null,
+      },
     };
   }
 

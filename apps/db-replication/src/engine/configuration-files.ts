@@ -111,6 +111,8 @@ export class ConfigurationFiles {
     isStandby: boolean;
     sourceRetired: boolean;
     capacity: ControlData['capacity'] | null;
+    /** Commits wait for the peer. */
+    commitsWait: boolean;
   }): Promise<boolean> {
     const { settings } = this;
     const { peer } = input;
@@ -125,7 +127,7 @@ export class ConfigurationFiles {
       peerCertificateFile: own && this.file('peer.pem'),
       source: peer && input.isStandby ? { connection: this.peerConnection(peer), slot: PEER_SLOT } : null,
       walKeepLimitBytes: settings.walKeepLimitBytes,
-      synchronousPeer: null,
+      synchronousPeer: input.commitsWait && !input.isStandby ? PEER_APPLICATION : null,
       parameters: settings.parameters,
       capacity: input.capacity,
     });

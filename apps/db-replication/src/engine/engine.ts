@@ -45,6 +45,9 @@ export class DatabaseEngine {
   private peer: PeerIdentity | null = null;
   /** The peer has changed while nobody could configure PostgreSQL for it: a task is at work, or what is there is not taken up yet. */
   private isPeerNew = false;
+  /** PostgreSQL was configured for what was decided last about its commits. */
+  private isAsDecided = false;
+  private rendering: Promise<void> = Promise.resolve();
   private timer: NodeJS.Timeout | undefined;
   private takingUp: Promise<void> | null = null;
   private hasTakenUp = false;
@@ -163,6 +166,21 @@ export class DatabaseEngine {
     if (!this.postmaster.isForeign) this.postmaster.reload();
   }
 
+  /**
+   * Commits of an active PostgreSQL shall wait for the peer, or not any more, which lets those go on that wait. It holds over every
+   * restart of PostgreSQL and of this service; what an older decision says is nothing.
+   */
+  async setCommitsWait(commits: { sequence: number; waitSince: number | null }): Promise<void> {
+    const before = this.state.current.commits;
+    if (commits.sequence < before.sequence) return;
+    if (commits.waitSince !== before.waitSince) this.isAsDecided = false;
+    await this.state.update({ commits });
+    if (this.isAsDecided || !this.hasTakenUp || this.closed) return;
+    await this.render();
+    if (!this.postmaster.isForeign) this.postmaster.reload();
+    this.isAsDecided = this.state.current.commits.waitSince === commits.waitSince;
+  }
+
   /** Facts as of now. */
   facts(): Promise<DatabaseFacts> {
     return this.observe();
@@ -216,8 +234,17 @@ export class DatabaseEngine {
   private async look(always: boolean): Promise<void> {
     const facts = await this.observe();
     if (this.closed) return;
-    const { running, usable, role, streaming, timeline, slotStatus, restartsExhausted } = facts;
-    const shape = JSON.stringify({ running, usable, role, streaming, timeline, slotStatus, restartsExhausted });
+    const { running, usable, role, streaming, timeline, slotStatus, restartsExhausted, commitsConfirmedSince } = facts;
+    const shape = JSON.stringify([
+      running,
+      usable,
+      role,
+      streaming,
+      timeline,
+      slotStatus,
+      restartsExhausted,
+      commitsConfirmedSince,
+    ]);
     if (always || shape !== this.lastShape) this.events.factsObserved(facts);
     this.lastShape = shape;
     if (this.desk.isBusy || this.keeping) return;
@@ -239,13 +266,24 @@ export class DatabaseEngine {
 
   /** One look at a time; who asks meanwhile gets its result. */
   private observe(): Promise<DatabaseFacts> {
-    this.observing ??= this.observer.observe(this.supervision.isExhausted).finally(() => {
+    this.observing ??= this.observer.observe(this.supervision.isExhausted, this.waitSince).finally(() => {
       this.observing = null;
     });
     return this.observing;
   }
 
-  private async render(): Promise<void> {
+  /** The decision since which commits wait, once PostgreSQL was told so. */
+  private get waitSince(): number | null {
+    return this.isAsDecided ? this.state.current.commits.waitSince : null;
+  }
+
+  /** One after the other: what was read first is not written last. */
+  private render(): Promise<void> {
+    this.rendering = this.rendering.catch(() => undefined).then(() => this.renderNow());
+    return this.rendering;
+  }
+
+  private async renderNow(): Promise<void> {
     const { isStandby } = await this.directory.shape();
     const capacity = isStandby ? ((await this.directory.control().catch(() => null))?.capacity ?? null) : null;
     await this.configuration.render({
@@ -253,6 +291,7 @@ export class DatabaseEngine {
       isStandby,
       sourceRetired: this.state.current.sourceRetired,
       capacity,
+      commitsWait: this.state.current.commits.waitSince !== null,
     });
   }
 }

@@ -5,6 +5,7 @@ import { formatLsn, parseLsn } from '@understudy/contracts';
 import type { Clock } from '@understudy/platform';
 import { LastKnown } from '../adapters/last-known.ts';
 import { KeptSession, type Row, withLocal } from '../adapters/sql.ts';
+import { CommitConfirmation, type CommitLook } from '../domain/commit-confirmation.ts';
 import { type ControlData, timelineOf } from '../domain/control-data.ts';
 import { RetentionEstimate } from '../domain/retention-estimate.ts';
 import { quietContext } from '../ports/task-context.ts';
@@ -29,7 +30,12 @@ select pg_is_in_recovery() as standby,
        case when pg_is_in_recovery() then pg_wal_lsn_diff(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())
             else (select pg_wal_lsn_diff(pg_current_wal_lsn(), flush_lsn) from pg_stat_replication where application_name = '${PEER_APPLICATION}' and state = 'streaming' limit 1) end::text as lag_bytes,
        case when pg_is_in_recovery() then extract(epoch from now() - pg_last_xact_replay_timestamp())
-            else (select extract(epoch from coalesce(flush_lag, '0'::interval)) from pg_stat_replication where application_name = '${PEER_APPLICATION}' and state = 'streaming' limit 1) end::text as lag_seconds`;
+            else (select extract(epoch from coalesce(flush_lag, '0'::interval)) from pg_stat_replication where application_name = '${PEER_APPLICATION}' and state = 'streaming' limit 1) end::text as lag_seconds,
+       current_setting('synchronous_standby_names') <> '' as commits_wait,
+       (select pid from pg_stat_replication where application_name = '${PEER_APPLICATION}' and state = 'streaming' and sync_state in ('sync', 'quorum') limit 1) as sync_pid,
+       (select flush_lsn from pg_stat_replication where application_name = '${PEER_APPLICATION}' and state = 'streaming' limit 1)::text as confirmed,
+       case when not pg_is_in_recovery() then pg_current_wal_insert_lsn() end::text as written,
+       exists (select from pg_stat_activity where backend_type = 'checkpointer' and wait_event in ('CheckpointerMain', 'CheckpointWriteDelay')) as checkpointer_idle`;
 
 const WRITE = `insert into understudy.probe (id, at) values (1, now()) on conflict (id) do update set at = excluded.at`;
 
@@ -44,6 +50,7 @@ export class FactsObserver {
   private lastUsableMs: number;
   private readonly retention: RetentionEstimate;
   private readonly kept: KeptSession;
+  private readonly confirmation = new CommitConfirmation();
   private crashed: { readonly key: string; readonly lsn: string | null } | null = null;
   private readonly atRest = new LastKnown<AtRest | null>(() => this.readAtRest(), null);
 
@@ -58,8 +65,8 @@ export class FactsObserver {
     this.kept = new KeptSession(postmaster.local);
   }
 
-  /** One whole observation. Never rejects, and ends within a few seconds whatever hangs. */
-  async observe(restartsExhausted: boolean): Promise<DatabaseFacts> {
+  /** One whole observation. `waitSince`: the decision by which PostgreSQL was told that commits wait; null: it was not. Never rejects, and ends within a few seconds whatever hangs. */
+  async observe(restartsExhausted: boolean, waitSince: number | null): Promise<DatabaseFacts> {
     const running = (await this.postmaster.locate()) !== null;
     const [row, shape] = await Promise.all([running ? this.probe() : null, this.directory.lastShape()]);
     if (row !== null) this.lastUsableMs = this.clock.nowMs();
@@ -80,6 +87,7 @@ export class FactsObserver {
       streaming,
       lagBytes: row === null || (role === 'read-write' && !streaming) ? null : Math.max(0, number(row.lag_bytes) ?? 0),
       lagSeconds: row === null || (role === 'read-write' && !streaming) ? null : lagSeconds(row),
+      commitsConfirmedSince: this.confirmation.observe(waitSince, row && commitsOf(row), this.clock.nowMs()),
       systemIdentifier: text(row?.system) ?? atRest?.system ?? null,
       slotStatus: role === 'read-write' ? slotStatus(row?.slot_status) : null,
       foreignPostmaster: this.postmaster.isForeign || (!running && this.postmaster.isPortTaken),
@@ -164,6 +172,17 @@ export class FactsObserver {
     );
     return null;
   }
+}
+
+function commitsOf(row: Row): CommitLook {
+  const position = (value: unknown) => (typeof value === 'string' ? parseLsn(value) : null);
+  return {
+    wait: row.commits_wait === true,
+    sender: number(row.sync_pid),
+    written: position(row.written),
+    confirmed: position(row.confirmed),
+    isCheckpointerIdle: row.checkpointer_idle === true,
+  };
 }
 
 interface AtRest {

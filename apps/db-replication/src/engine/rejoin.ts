@@ -172,6 +172,7 @@ export class Rejoin {
       isStandby: true,
       sourceRetired: false,
       capacity: (await this.directory.control()).capacity,
+      commitsWait: false,
     });
     await this.postmaster.launch();
     await this.postmaster.ready(context);

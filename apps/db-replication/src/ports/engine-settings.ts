@@ -14,7 +14,6 @@ export interface EngineSettings {
   readonly accessRules: readonly string[];
   readonly parameters: Readonly<Record<string, string>>;
   readonly retentionSeconds: number;
-  readonly replication: 'async' | 'sync';
   readonly walKeepLimitBytes: number;
   /** Bytes per second of a full copy; 0: unlimited. */
   readonly copyRateLimitBytes: number;

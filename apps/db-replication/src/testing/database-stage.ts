@@ -51,7 +51,6 @@ export class DatabaseServer {
       accessRules: ['host all all 127.0.0.0/8 trust'],
       parameters: { shared_buffers: '16MB', max_connections: '40' },
       retentionSeconds: 6 * 3600,
-      replication: 'async',
       walKeepLimitBytes: 1024 ** 3,
       copyRateLimitBytes: 0,
       runId: 'first',

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { type KV, Kvm } from '@nats-io/kv';
 import { connect, credsAuthenticator, type NatsConnection } from '@nats-io/transport-node';
-import type { Lease, ServerRole } from '@understudy/ha-core';
+import type { Lease, LeaseWord } from '@understudy/ha-core';
 import { z } from 'zod';
 import type { LeaseStore } from '../ports/lease-store.port.ts';
 
@@ -15,6 +15,7 @@ const ValueSchema = z.object({
   role: z.enum(['primary', 'secondary']),
   epoch: z.int().nonnegative(),
   stamp: z.string(),
+  protection: z.object({ epoch: z.int(), change: z.int(), inForce: z.boolean() }).optional(),
 });
 
 /** The lease in a key-value bucket of NATS JetStream: one server or a cluster of three, anywhere else than the pair. */
@@ -34,11 +35,12 @@ export class NatsLeaseStore implements LeaseStore {
   async read(): Promise<Lease | null> {
     const entry = await this.ask((bucket) => bucket.get(this.key()));
     if (entry === null || entry.operation !== 'PUT') return null;
-    return { ...ValueSchema.parse(entry.json()), revision: entry.revision };
+    const { protection, ...lease } = ValueSchema.parse(entry.json());
+    return { ...lease, ...(protection === undefined ? {} : { protection }), revision: entry.revision };
   }
 
-  async replace(lease: { role: ServerRole; epoch: number }, revision: number): Promise<Lease | null> {
-    const stamped = { role: lease.role, epoch: lease.epoch, stamp: crypto.randomUUID() };
+  async replace(lease: LeaseWord, revision: number): Promise<Lease | null> {
+    const stamped = { ...lease, stamp: crypto.randomUUID() };
     const value = JSON.stringify(stamped);
     const write = (bucket: KV) =>
       (revision === 0 ? bucket.create(this.key(), value) : bucket.update(this.key(), value, revision)).catch(

@@ -11,7 +11,13 @@ describe('the event list', () => {
       epoch: 3,
       request: { epoch: 3, nonce: 'n', sentAtMs: 0 },
     };
-    const settings = { maximumLagBytes: 0, minimumBetweenFailoversMs: 0, witness: null };
+    const settings = {
+      maximumLagBytes: 0,
+      minimumBetweenFailoversMs: 0,
+      replication: 'async' as const,
+      wordLastsMs: 0,
+      witness: null,
+    };
     const event = { type: 'consent-answered', nonce: 'n', granted: false, reason: 'it serves', atMs: 1 } as const;
     const decision = decide(atStart(record, settings, 0), event);
     expect(eventOf(decision, event)?.message).toBe('Primary Alone: the secondary refuses its consent (it serves)');

@@ -1,5 +1,5 @@
 import type { EventView } from '@understudy/contracts';
-import { type Decision, HA_STATE_LABELS, type HaEvent, type HaState } from '@understudy/ha-core';
+import { type ChangeName, type Decision, HA_STATE_LABELS, type HaEvent, type HaState } from '@understudy/ha-core';
 
 /** What is said of something that happened; the event list adds id, time and server. */
 export type NewEvent = Omit<EventView, 'id' | 'at' | 'server'>;
@@ -13,6 +13,9 @@ const WARNING: readonly HaState[] = [
   'primary-failover',
   'secondary-failover',
 ];
+
+/** Changes after which the standby may miss something that is acknowledged. */
+const EXPOSING: readonly ChangeName[] = ['expose-standby', 'no-commit-waits'];
 
 /** The line of the event list for a decision, null for one that nobody needs to read. */
 export function eventOf(decision: Decision, cause: HaEvent): NewEvent | null {
@@ -32,7 +35,9 @@ export function eventOf(decision: Decision, cause: HaEvent): NewEvent | null {
     severity:
       CRITICAL.includes(record.state) && changed
         ? 'critical'
-        : (changed && WARNING.includes(record.state)) || failure !== ''
+        : (changed && WARNING.includes(record.state)) ||
+            failure !== '' ||
+            EXPOSING.some((id) => rule.change?.includes(id))
           ? 'warning'
           : 'info',
     code: changed ? 'state-changed' : 'decision',

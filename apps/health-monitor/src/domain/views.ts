@@ -10,12 +10,15 @@ import {
   actionRefusal,
   automaticFailover,
   configurationMode,
+  exposure,
   grantsToPeer,
   HA_STATE_LABELS,
   type HaEvent,
   isServing,
+  isSynchronous,
   type OperatorEventType,
   type PeerView,
+  protectionOf,
   type Server,
   type ServerRecord,
   toldOfRecord,
@@ -102,9 +105,10 @@ export function peerView(status: ServerStatus): PeerView {
     stopping = false,
     grants = true,
     doubted = false,
+    protection = { epoch: status.hold, change: 0, inForce: false },
     ...view
   } = status;
-  return { ...view, lagBytes, stopping, grants, doubted };
+  return { ...view, lagBytes, stopping, grants, doubted, protection };
 }
 
 /** Body of GET /api/v1/ha/status. */
@@ -145,8 +149,9 @@ export function statusView(server: Server, context: ViewContext): StatusView {
       lsn: facts?.lsn ?? null,
       lagBytes: facts?.lagBytes ?? null,
       lagSeconds: facts?.lagSeconds ?? null,
-      replication: 'async',
-      protected: serving && facts?.streaming === true,
+      replication: server.settings.replication,
+      protected: isProtected(server, context),
+      exposed: record.pairId !== null && isSynchronous(server) && !isProtected(server, context),
       retentionRemainingSeconds: facts?.retentionRemainingSeconds ?? null,
       running: facts?.running ?? false,
       usable: facts?.usable ?? false,
@@ -175,6 +180,17 @@ function reasonOf({ reason, doubt }: ServerRecord, journalSilentMs: number | nul
   if (journalSilentMs !== null)
     return `${reason}; the journal of decisions has not answered for ${Math.round(journalSilentMs / 1000)} s: nothing can be decided`;
   return doubt === null ? reason : `${reason} (record lost: ${doubt})`;
+}
+
+/**
+ * Active: the other server has everything that was acknowledged; without synchronous replication: it follows. Standby: with synchronous
+ * replication, that it has everything is known here.
+ */
+function isProtected(server: Server, { facts, nowMs }: ViewContext): boolean {
+  const { record } = server;
+  if (!isSynchronous(server)) return isServing(record) && facts?.streaming === true;
+  if (record.hold === 0) return record.complete && exposure(server, nowMs) === null;
+  return isServing(record) && protectionOf(record).phase === 'in-force';
 }
 
 /** The planned work that is under way. */

@@ -1,11 +1,11 @@
-import type { Lease, ServerRole } from '@understudy/ha-core';
+import type { Lease, LeaseWord } from '@understudy/ha-core';
 
 /** Where the witness keeps the lease of this pair. Every call ends within its deadline; it rejects when the witness cannot be reached. */
 export interface LeaseStore {
   /** The lease as it is; null: there has never been one. */
   read(): Promise<Lease | null>;
   /** Replaces the lease of that revision (0: none yet). Null: somebody else has replaced it first. */
-  replace(lease: { readonly role: ServerRole; readonly epoch: number }, revision: number): Promise<Lease | null>;
+  replace(lease: LeaseWord, revision: number): Promise<Lease | null>;
   close(): Promise<void>;
 }
 

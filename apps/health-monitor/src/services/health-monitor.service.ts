@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import {
   AnnounceDissolution,
   AnnounceMaintenance,
+  CommitsShallWait,
   type DatabaseFacts,
   DatabaseFactsObserved,
   DatabaseIncident,
@@ -23,16 +24,19 @@ import {
 } from '@understudy/contracts';
 import {
   closedByOthersFromMs,
+  commitsShallWait,
   type Decision,
   HA_STATE_LABELS,
   type HaEvent,
   isServing,
   type OperatorEventType,
   type Server,
+  type ServerRecord,
+  toldProtection,
 } from '@understudy/ha-core';
 import { type DatabasePort, HaHost, OrderTooLate, type PeerPort } from '@understudy/ha-runtime';
 import { type Bus, BusError, type CloseReason } from '@understudy/messaging';
-import type { ServiceEnvironment } from '@understudy/platform';
+import { type ServiceEnvironment, wordLastsMs } from '@understudy/platform';
 import { eventOf } from '../domain/event-text.ts';
 import { ownStatus, peerView, refusalOf, statusView, type ViewContext } from '../domain/views.ts';
 import type { ApplicationProcesses } from '../ports/application-processes.port.ts';
@@ -83,6 +87,8 @@ export class HealthMonitorService {
   private isWitnessReachable: boolean | null = null;
   /** Ticks since the peer was heard of last. */
   private silentTicks = 0;
+  /** What it was told last of the commits of the active server, or tells of its own. */
+  private lastWord = '';
   private lastSaid = { rule: '', atMs: 0 };
   private wasJournalSilent = false;
   /** What was lost of the record, as last decided. */
@@ -119,6 +125,8 @@ export class HealthMonitorService {
       {
         maximumLagBytes: configuration.failover.maximumLagBytes,
         minimumBetweenFailoversMs: configuration.failover.minimumSecondsBetween * 1000,
+        replication: configuration.database.replication,
+        wordLastsMs: wordLastsMs(configuration.heartbeat),
         witness: witnessSettings(configuration),
       },
       (error) => this.cannotKeep(error),
@@ -302,8 +310,9 @@ export class HealthMonitorService {
     );
     bus.subscribe(DatabaseFactsObserved, (facts) => {
       this.facts = facts;
-      const { running, usable, streaming, lsn, lagBytes, restartsExhausted } = facts;
-      fact({ type: 'database-observed', database: { running, usable, streaming, lsn, lagBytes, restartsExhausted } });
+      const { running, usable, streaming, lsn, lagBytes, restartsExhausted, commitsConfirmedSince = null } = facts;
+      const database = { running, usable, streaming, lsn, lagBytes, restartsExhausted, commitsConfirmedSince };
+      fact({ type: 'database-observed', database });
     });
     bus.subscribe(DatabaseIncident, (incident) => this.events.note(incident, this.record.epoch));
     bus.subscribe(FileSyncIncident, (incident) => this.events.note(incident, this.record.epoch));
@@ -353,6 +362,7 @@ export class HealthMonitorService {
     this.lookAtJournal();
     this.noticeSilence();
     this.noticeNobody();
+    this.publishCommits(this.record);
     void this.events.save();
   }
 
@@ -394,6 +404,12 @@ export class HealthMonitorService {
     void this.submit({ type: 'peer-confirmed-lost' }).catch(() => undefined);
   }
 
+  /** Whether commits of PostgreSQL wait for the peer follows from the record, once it is durable. */
+  private publishCommits(record: ServerRecord): void {
+    const waitSince = commitsShallWait(record);
+    if (waitSince !== undefined) this.bus.publish(CommitsShallWait, { sequence: record.decisions, waitSince });
+  }
+
   /** A heartbeat service that is dead or hangs does not say that the peer is lost. Counted in ticks: who stood still has missed nothing. */
   private noticeSilence(): void {
     const { intervalSeconds, missedLimit } = this.env.configuration.heartbeat;
@@ -414,7 +430,16 @@ export class HealthMonitorService {
     if (decision.effects?.some(({ kind }) => kind === 'start-processes')) this.virtualIp.prepare();
     this.operations.follow(decision);
     this.noteRebuilt(decision);
-    if (decision.rule === null && decision.effects === null) return;
+    const { epoch, change } = toldProtection(record);
+    const word = `${epoch} ${change}`;
+    if (decision.rule === null && decision.effects === null) {
+      // the active server waits for the standby to know what it was told
+      if (word !== this.lastWord) this.bus.publish(OwnStatusChanged, { state: record.state, epoch: record.epoch });
+      this.lastWord = word;
+      return;
+    }
+    this.lastWord = word;
+    this.publishCommits(record);
     const nowMs = this.env.clock.nowMs();
     const event = eventOf(decision, cause);
     const repeated =

@@ -11,7 +11,13 @@ const UNDER_WAY = { reason: 'disks', minutes: 60, untilMs: 3_601_000, runId: 'ru
 /** A service on a secondary with a witness, and what its monitor was ordered; `answer`: what the active server says. */
 function onStandby(answer: () => Promise<{ accepted: boolean; reason: string }>, more: Partial<ServerRecord> = {}) {
   const ordered: string[] = [];
-  const settings = { maximumLagBytes: 0, minimumBetweenFailoversMs: 0, witness: LEASE };
+  const settings = {
+    maximumLagBytes: 0,
+    minimumBetweenFailoversMs: 0,
+    replication: 'async' as const,
+    wordLastsMs: 0,
+    witness: LEASE,
+  };
   const record = { ...newRecord('secondary', 'run'), pairId: 'pair', opened: false, ...more };
   const view = atStart(record, settings, 0);
   const monitor = {

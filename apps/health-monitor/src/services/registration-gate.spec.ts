@@ -80,7 +80,11 @@ function withLostPrimary(isTaken = true, virtualIp = NO_VIRTUAL_ADDRESSES) {
     ...({ state: 'secondary-active', pairId: 'one', hold: 2, epoch: 2, opened: true, complete: true } as const),
   };
   const view: Server = {
-    ...atStart(record, { maximumLagBytes: 0, minimumBetweenFailoversMs: 0, witness: null }, 0),
+    ...atStart(
+      record,
+      { maximumLagBytes: 0, minimumBetweenFailoversMs: 0, replication: 'async', wordLastsMs: 0, witness: null },
+      0,
+    ),
     link: 'confirmed-lost',
   };
   const monitor = {

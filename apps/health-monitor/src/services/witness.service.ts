@@ -1,6 +1,8 @@
 import {
   keepsLease,
   LeaseKnowledge,
+  type LeaseWord,
+  renewal,
   type ServerRecord,
   type ServerRole,
   type WitnessSettings,
@@ -81,7 +83,7 @@ export class LeaseKeeper implements WitnessService, WitnessPort {
   async acquire({ epoch }: { epoch: number }): Promise<boolean> {
     await this.looking;
     this.knowledge.see(await this.store.read(), this.clock.nowMs());
-    const isGiven = this.knowledge.mayTake(epoch, this.clock.nowMs()) && (await this.take(epoch));
+    const isGiven = this.knowledge.mayTake(epoch, this.clock.nowMs()) && (await this.take({ role: this.role, epoch }));
     // the lease is known before anything is opened under it
     void this.tell(this.knowledge.view(true));
     return isGiven;
@@ -96,7 +98,8 @@ export class LeaseKeeper implements WitnessService, WitnessPort {
   private async look(record: ServerRecord): Promise<void> {
     try {
       this.knowledge.see(await this.store.read(), this.clock.nowMs());
-      if (keepsLease(record) && this.knowledge.mayRenew(record.hold, this.clock.nowMs())) await this.take(record.hold);
+      if (keepsLease(record) && this.knowledge.mayRenew(record.hold, this.clock.nowMs()))
+        await this.take(renewal(record));
       if (!this.reachable) this.logger.info('The witness answers');
       this.reachable = true;
     } catch (error) {
@@ -106,9 +109,9 @@ export class LeaseKeeper implements WitnessService, WitnessPort {
     this.hasLooked = true;
   }
 
-  private async take(epoch: number): Promise<boolean> {
+  private async take(wanted: LeaseWord): Promise<boolean> {
     const askedAtMs = this.clock.nowMs();
-    const lease = await this.store.replace({ role: this.role, epoch }, this.knowledge.revision);
+    const lease = await this.store.replace(wanted, this.knowledge.revision);
     if (lease === null) return false;
     this.knowledge.taken(lease, askedAtMs);
     return true;

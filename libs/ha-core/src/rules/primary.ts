@@ -2,6 +2,7 @@ import { FACTS } from '../events.ts';
 import { STATES_OF_ROLE } from '../states.ts';
 import { maintenanceRules } from './maintenance.ts';
 import type { Rule } from './rule.ts';
+import { synchronousRules } from './synchronous.ts';
 
 const REGISTER = 'How to Configure HA Between the Primary and Secondary Servers';
 const REGISTER_FAILS = 'HA Registration Fails';
@@ -1093,6 +1094,7 @@ export const PRIMARY_RULES: readonly Rule[] = [
   ...WITHOUT_ROLE,
   ...FAILING_BACK,
   ...MAINTENANCE,
+  ...synchronousRules('P', 'primary-active', PAIRED),
   {
     id: 'P-110',
     from: ['primary-active', 'primary-lost-secondary'],

@@ -2,6 +2,7 @@ import { FACTS } from '../events.ts';
 import { STATES_OF_ROLE } from '../states.ts';
 import { maintenanceRules } from './maintenance.ts';
 import type { Rule } from './rule.ts';
+import { synchronousRules } from './synchronous.ts';
 
 const REGISTER = 'How to Configure HA Between the Primary and Secondary Servers';
 const REGISTER_FAILS = 'HA Registration Fails';
@@ -1182,6 +1183,7 @@ export const SECONDARY_RULES: readonly Rule[] = [
   ...REPLACEMENT,
   ...FAILING_BACK,
   ...MAINTENANCE,
+  ...synchronousRules('S', 'secondary-active', PAIRED),
   {
     id: 'S-110',
     from: ['ha-not-configured'],

@@ -76,7 +76,7 @@ const DatabaseSchema = z.strictObject({
     .max(24)
     .default(6)
     .describe('hours of absence after which a full copy is made, at most 24'),
-  replication: z.enum(['async', 'sync']).default('async').describe('async or sync'),
+  replication: z.enum(['async', 'sync']).default('async').describe('async or sync (commits wait for the standby)'),
   walKeepLimit: ByteSizeSchema.refine(
     (bytes) => bytes < 2 * 1024 ** 5,
     'is not below 2 PiB, more than PostgreSQL takes',

@@ -5,9 +5,8 @@ import type { NodeConfiguration } from './configuration.schema.ts';
  * that protects must not look as if it did.
  */
 export function settingsWithoutEffect(configuration: NodeConfiguration): string[] {
-  const { database, mail, telemetry, processes } = configuration;
+  const { mail, telemetry, processes } = configuration;
   const sentences = {
-    'database.replication: sync is not yet available: replication is asynchronous': database.replication === 'sync',
     'mail is not yet available: nobody is notified': mail,
     'telemetry.otlpEndpoint is not yet available: no traces are sent': telemetry.otlpEndpoint,
   };
