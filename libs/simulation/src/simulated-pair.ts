@@ -61,7 +61,7 @@ export class SimulatedPair {
   hungAtMs = Number.NEGATIVE_INFINITY;
   /** The primary is a new machine, which does not take part in a pair yet: it serves what it has of its own. */
   isPrimaryNew = false;
-  /** An operator has said at some time that something may be lost, or has dissolved a pair. */
+  /** An operator has said at some time that something may be lost, has dissolved a pair, or put a machine with data of its own in a lost one's place. */
   isLossAccepted = false;
   /** What the laws have to remember between two looks. */
   readonly seen: Seen = { bothSinceMs: 0, actionsLookedAtMs: 0, epochs: { primary: 0, secondary: 0 } };
@@ -342,7 +342,10 @@ export class SimulatedPair {
 function acceptsLoss({ rule }: Decision, cause: HaEvent): boolean {
   if (rule === null) return false;
   const isForced = cause.type === 'operator-failback' && cause.force;
-  return isForced || cause.type === 'operator-remove' || ('acceptDataLoss' in cause && cause.acceptDataLoss);
+  const isReplacement = cause.type === 'operator-register' && cause.replacesPrimary === true;
+  return (
+    isForced || isReplacement || cause.type === 'operator-remove' || ('acceptDataLoss' in cause && cause.acceptDataLoss)
+  );
 }
 
 function witnessSettings(kind: PairVariant['witness'], { leaseMs, fenceMs }: WitnessTiming): WitnessSettings | null {

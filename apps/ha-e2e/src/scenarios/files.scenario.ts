@@ -97,8 +97,8 @@ scenariosOnRealPair('files', { layout: 'separate', sections }, (scenario) => {
       expect(contentOf(license(primary))).toBe('written just before the failback');
       await pair.inSync({ withinMs: 30_000 });
       for (const server of pair.servers) {
-        const { json } = await server.rest('GET', '/ha/events?limit=200');
-        const codes = (json as { events: { code: string }[] }).events.map(({ code }) => code);
+        await server.refreshHistory();
+        const codes = server.history.eventsSinceMark().map(({ code }) => code);
         expect(codes).not.toContain('files-not-handed-over');
       }
     },
