@@ -9,6 +9,8 @@ import { join } from 'node:path';
 import { bootstrap, ROOT, runnable, runOrExplain, toolEnvironment } from './bootstrap.mjs';
 
 const MINUTE_MS = 60_000;
+/** Pairs of the scenarios that are built beside one another: most of the time of each is waiting. */
+const PAIRS_AT_ONCE = process.env.UNDERSTUDY_SCENARIO_WORKERS ?? '3';
 const JEST = ['--experimental-vm-modules', '--no-warnings', join(ROOT, 'node_modules/jest/bin/jest.js')];
 const scratch = mkdtempSync(join(tmpdir(), 'understudy-test-'));
 const totals = { passed: 0, failed: 0 };
@@ -52,7 +54,7 @@ async function scenarios(isQuick) {
   if (!canMakeNetworks()) return skip('scenarios on a real pair (they need root and network namespaces)');
   const json = join(scratch, 'scenarios.json');
   const words = ['run', '--silent', 'scenarios', '--', '--json', `--outputFile=${json}`];
-  const environment = { UNDERSTUDY_SCENARIOS: '1' };
+  const environment = { UNDERSTUDY_SCENARIOS: '1', UNDERSTUDY_SCENARIO_WORKERS: PAIRS_AT_ONCE };
   const status = await run('scenarios on a real pair', 'npm', words, {
     environment,
     limitMs: 90 * MINUTE_MS,

@@ -9,15 +9,11 @@ import { RESTARTS } from './restarts.ts';
 import { SWITCHES } from './switches.ts';
 import { TAKEOVER } from './takeover.ts';
 
-/** Every procedure of the specification, told once: played on a simulated pair and on a real one. */
-export const TELLINGS: readonly Telling[] = [
-  ...REMOVAL,
-  ...NETWORK_DOWN,
-  ...PROCESS_RESTART_FAILS,
-  ...TAKEOVER,
-  ...SWITCHES,
-  ...RESTARTS,
-  ...DATABASE,
-  ...FAILBACK_INTERRUPTED,
-  ...REPLACEMENT,
-];
+/** Every procedure of the specification, told once: played on a simulated pair, and on real ones, a pair for each group. */
+export const TELLINGS = {
+  ofOperators: [...REMOVAL, ...SWITCHES, ...REPLACEMENT],
+  ofFailures: [...NETWORK_DOWN, ...PROCESS_RESTART_FAILS, ...TAKEOVER, ...RESTARTS],
+  ofTheDatabase: [...DATABASE, ...FAILBACK_INTERRUPTED],
+} as const satisfies Readonly<Record<string, readonly Telling[]>>;
+
+export const ALL_TELLINGS: readonly Telling[] = Object.values(TELLINGS).flat();
