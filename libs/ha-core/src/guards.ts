@@ -339,11 +339,13 @@ function isIsolated(
  * Until when this server may serve without asking again, on its own clock: by the peer's answers, by its lease, or by maintenance. Null
  * when it does not serve, or when nothing limits it.
  */
-export function rightToServeUntilMs({ settings, witness, peerGrantUntilMs, record }: Server): number | null {
+export function rightToServeUntilMs({ settings, witness, peerGrantUntilMs, record, database }: Server): number | null {
   // what is being closed for want of a right has none until it is closed; what is closed for a hand-over may be open until it is
   const isBeingClosed = record.closing && (record.cause === 'fenced' || (record.hold !== 0 && record.cause !== 'boot'));
-  if (settings.witness?.kind !== 'nats' || record.pairId === null || !(keepsLease(record) || isBeingClosed))
-    return null;
+  // an opening that has failed on the way may have left the database open
+  const isLeftOpen = record.hold !== 0 && !record.closing && database?.running === true;
+  const mayBeOpen = keepsLease(record) || isBeingClosed || isLeftOpen;
+  if (settings.witness?.kind !== 'nats' || record.pairId === null || !mayBeOpen) return null;
   const granted = Math.max(peerGrantUntilMs, witness?.leaseUntilMs ?? 0);
   const { maintenance } = record;
   if (maintenance === null) return granted;

@@ -33,6 +33,15 @@ const SETTINGS: Settings = {
   wordLastsMs: 40_000,
   witness: null,
 };
+const RUNNING = {
+  running: true,
+  usable: true,
+  streaming: false,
+  lsn: '0/5',
+  lagBytes: null,
+  restartsExhausted: false,
+  commitsConfirmedSince: null,
+};
 
 describe('the rule table', () => {
   const rules = ROLES.flatMap((role) => RULES[role].map((rule) => ({ role, rule })));
@@ -229,7 +238,7 @@ describe('decisions', () => {
   it('limit the right to serve by what was granted, by the end of maintenance, and until what is handed over is closed', () => {
     const witness = { kind: 'nats', leaseMs: 4000, fenceMs: 1000 } as const;
     const maintenance = { reason: '', minutes: 1, untilMs: 60_000, untilUnixMs: 0, runId: 'r' };
-    const right = (more: Partial<ServerRecord>) => {
+    const right = (more: Partial<ServerRecord>, isDatabaseRunning = false) => {
       const base = server('primary', {
         state: 'primary-active',
         pairId: 'pair',
@@ -238,7 +247,8 @@ describe('decisions', () => {
         epoch: 1,
         ...more,
       });
-      return rightToServeUntilMs({ ...base, settings: { ...SETTINGS, witness }, peerGrantUntilMs: 10_000 });
+      const database = { ...RUNNING, running: isDatabaseRunning };
+      return rightToServeUntilMs({ ...base, database, settings: { ...SETTINGS, witness }, peerGrantUntilMs: 10_000 });
     };
     expect(right({ opened: true })).toBe(10_000);
     expect(right({ opened: true, maintenance })).toBe(61_000);
@@ -248,6 +258,10 @@ describe('decisions', () => {
     expect(right({ closing: true, hold: 0, cause: 'fenced' })).toBe(10_000);
     expect(right({ closing: true, hold: 0, cause: 'superseded' })).toBeNull();
     expect(right({})).toBeNull();
+    // an opening has failed after the database was open
+    expect(right({}, true)).toBe(10_000);
+    expect(right({ closing: true, cause: 'boot' }, true)).toBeNull();
+    expect(right({ hold: 0 }, true)).toBeNull();
   });
 
   it('do not open again, or go on opening, what has no right to serve any more', () => {
@@ -851,16 +865,7 @@ describe('a server that closes itself', () => {
       ...server('secondary', { state: 'secondary-active', pairId: 'pair', epoch: 2, hold: 2, opened: true }),
       settings: { ...SETTINGS, witness },
     };
-    const running = {
-      running: true,
-      usable: true,
-      streaming: false,
-      lsn: '0/5',
-      lagBytes: null,
-      restartsExhausted: false,
-      commitsConfirmedSince: null,
-    };
-    const seen = { ...active, database: running };
+    const seen = { ...active, database: RUNNING };
     const fenced = decide(seen, { type: 'tick', unixMs: 0, atMs: 60_000 });
     expect(fenced.rule?.id).toBe('S-146');
     expect(toldOfRecord(fenced.server.record)).toMatchObject({ hold: 0, serving: true });
