@@ -114,6 +114,11 @@ describe('a server that has lost its record', () => {
     for (const status of others) expect(decide(started(role), heard(status)).server.record.doubt).not.toBeNull();
   });
 
+  it('takes the database for whole, whatever an older record says of the copy before: else a peer that lacks its data would serve', () => {
+    const found = { ...newRecord('secondary', 'old run'), pairId: 'pair', complete: false };
+    expect(toldOfRecord(started('secondary', found).record)).toMatchObject({ complete: true, doubted: true });
+  });
+
   it('P-70, P-86: follows an active secondary, and is whole again once it is in sync', () => {
     const active = told('secondary', { state: 'secondary-active', hold: 4, epoch: 4, opened: true });
     const following = decide(started('primary'), heard(active));

@@ -18,9 +18,11 @@ export interface LeftOfRecord {
  * @param found an older record that was found; null: none
  */
 export function doubtedRecord(role: ServerRole, found: ServerRecord | null, left: LeftOfRecord): ServerRecord {
-  const base = found ?? { ...newRecord(role, ''), complete: true };
+  const base = found ?? newRecord(role, '');
   return {
     ...base,
+    // a copy takes its place only when it is whole: what is there is, whatever was known of an earlier one
+    complete: true,
     state: role === 'primary' ? 'primary-alone' : 'secondary-lost-primary',
     reason: left.doubt,
     runId: 'before the record was lost',
