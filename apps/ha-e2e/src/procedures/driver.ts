@@ -35,6 +35,9 @@ export interface ServerDriver {
   /** The stream brings this standby nothing any more, although it stays connected for a while, until freeStream() or powerOff(). */
   stallStream(): Promise<void>;
   freeStream(): Promise<void>;
+  /** The database of this standby loses its stream and gets no other, although the servers hear each other, until healStream(). */
+  cutStream(): Promise<void>;
+  healStream(): Promise<void>;
   /** PostgreSQL cannot end its recovery when it is promoted here, until freePromotion(). */
   holdPromotion(): Promise<void>;
   freePromotion(): Promise<void>;

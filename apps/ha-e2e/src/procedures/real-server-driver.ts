@@ -1,12 +1,15 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { pause, until } from '../real-pair/deadline.ts';
-import type { NamespaceProcess } from '../real-pair/namespaces.ts';
+import { ip, type NamespaceProcess } from '../real-pair/namespaces.ts';
 import type { FailoverType, RealPair } from '../real-pair/real-pair.ts';
 import type { UnderstudyServer } from '../real-pair/understudy-server.ts';
 import { CREATE_WRITER_TABLE } from '../writer/writer.ts';
 import type { Order, ServerDriver } from './driver.ts';
 import type { StateLabel } from './state-sequences.ts';
+
+const WAL_RECEIVER = /^postgres: .*walreceiver/;
+const TO_OTHER_DATABASE = ['ipproto', 'tcp', 'dport', '5432', 'blackhole'];
 
 const REACH_SECONDS = 60;
 /** For an order, a copy, a catch-up. */
@@ -83,8 +86,19 @@ export class RealServerDriver implements ServerDriver {
     this.thaw();
   }
 
+  async cutStream(): Promise<void> {
+    const { host } = this.server;
+    ip(['-n', host.namespace, 'rule', 'add', ...TO_OTHER_DATABASE]);
+    for (const { pid, commandLine } of host.processes())
+      if (WAL_RECEIVER.test(commandLine)) process.kill(pid, 'SIGTERM');
+  }
+
+  async healStream(): Promise<void> {
+    ip(['-n', this.server.host.namespace, 'rule', 'delete', ...TO_OTHER_DATABASE]);
+  }
+
   async stallStream(): Promise<void> {
-    this.freeze(({ commandLine }) => /^postgres: .*walreceiver/.test(commandLine));
+    this.freeze(({ commandLine }) => WAL_RECEIVER.test(commandLine));
   }
 
   async freeStream(): Promise<void> {

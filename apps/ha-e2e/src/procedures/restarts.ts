@@ -44,7 +44,7 @@ export const RESTARTS: readonly Telling[] = [
       assert.equal(await primary.runsApplication(), true);
 
       await pair.mark();
-      await secondary.stallStream();
+      await secondary.cutStream();
       await primary.powerOff();
       await secondary.reaches('Secondary Lost Primary');
       await primary.powerOn();
@@ -52,7 +52,7 @@ export const RESTARTS: readonly Telling[] = [
       await primary.serves();
       await primary.powerOff();
       await secondary.reaches('Secondary Alone');
-      await secondary.freeStream();
+      await secondary.healStream();
       await primary.powerOn();
       await pair.inSync();
       await pair.conformsTo('SAL-1');

@@ -73,6 +73,14 @@ export class SimulatedServerDriver implements ServerDriver {
     this.server.database.isUnstartable = false;
   }
 
+  async cutStream(): Promise<void> {
+    this.pair.cut(['primary', 'secondary'], ['replication']);
+  }
+
+  async healStream(): Promise<void> {
+    this.pair.heal();
+  }
+
   async stallStream(): Promise<void> {
     this.server.database.stallStream();
   }
