@@ -241,7 +241,8 @@ export class RealServerDriver implements ServerDriver {
       .filter(isMeant)
       .map(({ pid }) => pid);
     if (this.frozen.length === 0) throw new Error('there is nothing to freeze');
-    for (const pid of this.frozen) host.freeze(pid);
+    // a backend may end while the others are being frozen
+    for (const pid of this.frozen) if (host.processes().some((process) => process.pid === pid)) host.freeze(pid);
   }
 
   /** What was frozen goes on, unless it was killed meanwhile. */
