@@ -8,6 +8,7 @@ import { isServing, rightToServeUntilMs, type Server, type ServerRole } from '@u
 import { connectBus, createBusApplication, type RunningService } from '@understudy/messaging';
 import {
   NodeStore,
+  PEER_SLOT,
   PeerIdentityFile,
   placesThatMatter,
   readStoreCredentials,
@@ -47,7 +48,7 @@ import {
 } from './virtual-ip/index.ts';
 
 const STORE_WAIT_MS = 2000;
-const PAIRED_TRACES = ['standby.signal', 'pg_replslot/understudy_peer'] as const;
+const PAIRED_TRACES = ['standby.signal', `pg_replslot/${PEER_SLOT}`] as const;
 
 /** Starts this server's health monitor: reads what was decided, answers, and goes on deciding. */
 export async function startHealthMonitor(env: ServiceEnvironment): Promise<RunningService> {

@@ -1,15 +1,14 @@
 import type { HaEvent } from './events.ts';
 import { commitsShallWait, type Protection, protectionOf } from './protection.ts';
-import { lineageOf, type Operation, type Server, type ServerRecord } from './server.ts';
+import { isEpochOf, lineageOf, type Operation, type Server, type ServerRecord } from './server.ts';
 import { TIMING } from './timing.ts';
 
 /** A named change of the durable record. Pure. */
 export type Change = (server: Server, event: HaEvent) => Partial<ServerRecord>;
 
-/** The next epoch of this server: the primary mints odd, the secondary even numbers, so no two activations share one. */
+/** The next epoch of this server. */
 export function nextEpoch({ role, epoch }: ServerRecord): number {
-  const parity = role === 'primary' ? 1 : 0;
-  return (epoch + 1) % 2 === parity ? epoch + 1 : epoch + 2;
+  return isEpochOf(role, epoch + 1) ? epoch + 1 : epoch + 2;
 }
 
 const KIND: Partial<Record<HaEvent['type'], Operation['kind']>> = {

@@ -3,11 +3,11 @@ import type { HaEvent } from './events.ts';
 import { lagBytes, missingBytes, missingBytesNow } from './lag.ts';
 import { isKnownAsLastOwner } from './lost-record.ts';
 import { lsnDistance } from './lsn.ts';
-import { CLOCK_MARGIN, exposure, isExposureKnown, isSynchronous, type Protection, protectionOf } from './protection.ts';
+import { exposure, isExposureKnown, isSynchronous, type Protection, protectionOf } from './protection.ts';
 import { replacementRefusal } from './replacement.ts';
-import { isReplaced, isServing, keepsLease, lineageOf, type Server } from './server.ts';
+import { isEpochOf, isReplaced, isServing, keepsLease, lineageOf, type Server } from './server.ts';
 import type { HaState } from './states.ts';
-import { TIMING } from './timing.ts';
+import { CLOCK_MARGIN, TIMING } from './timing.ts';
 
 /** A named condition on what is known when an event arrives. Pure. */
 export type Guard = (server: Server, event: HaEvent) => boolean;
@@ -393,7 +393,7 @@ export function consentRefusal({ record, database }: Server, epoch: number): str
   if (isChangingDatabase(record)) return 'its database is being opened or closed';
   if (record.hold !== 0 && record.finalLsn === null) return `it owns the role under epoch ${record.hold}`;
   if (epoch < record.epoch) return `it knows of epoch ${record.epoch}, later than ${epoch}`;
-  return epoch % 2 === (record.role === 'primary' ? 0 : 1) ? null : `epoch ${epoch} is not one of the asking server`;
+  return !isEpochOf(record.role, epoch) ? null : `epoch ${epoch} is not one of the asking server`;
 }
 
 /** Effects in flight may still open the database, or have not closed it yet: a consent now could meet a writer. */

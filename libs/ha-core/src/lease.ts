@@ -1,6 +1,7 @@
-import { CLOCK_MARGIN, type ToldProtection, toldProtection } from './protection.ts';
+import { type ToldProtection, toldProtection } from './protection.ts';
 import type { ServerRecord, WitnessView } from './server.ts';
 import type { ServerRole } from './states.ts';
+import { CLOCK_MARGIN } from './timing.ts';
 
 /** What the holder of the lease says with it. */
 export interface LeaseWord {

@@ -3,34 +3,12 @@ import { actionRefusal } from './actions.ts';
 import { decide } from './decide.ts';
 import type { HaEvent } from './events.ts';
 import { doubtedRecord } from './lost-record.ts';
-import {
-  atStart,
-  newRecord,
-  type PeerView,
-  type Server,
-  type ServerRecord,
-  type Settings,
-  toldOfRecord,
-} from './server.ts';
+import { atStart, newRecord, type PeerView, type Server, type ServerRecord, toldOfRecord } from './server.ts';
 import type { ServerRole } from './states.ts';
+import { RUNNING, SETTINGS } from './testing/views.ts';
 
-const SETTINGS: Settings = {
-  maximumLagBytes: 16_777_216,
-  minimumBetweenFailoversMs: 300_000,
-  replication: 'async',
-  wordLastsMs: 40_000,
-  witness: null,
-};
 const LEFT = { pairId: 'pair', epoch: 1000, doubt: 'the journal is gone' };
-const DATABASE = {
-  running: false,
-  usable: false,
-  streaming: false,
-  lsn: '0/2000000',
-  lagBytes: 0,
-  restartsExhausted: false,
-  commitsConfirmedSince: null,
-};
+const DATABASE = { ...RUNNING, running: false, usable: false, lsn: '0/2000000', lagBytes: 0 };
 
 /** A server that was started without its record and has closed everything. */
 function started(role: ServerRole, found: ServerRecord | null = null): Server {

@@ -1,4 +1,4 @@
-import { newRecord, type PeerView, type Server, type ServerRecord } from './server.ts';
+import { isEpochOf, newRecord, type Server, type ServerRecord } from './server.ts';
 import type { ServerRole } from './states.ts';
 
 /** What is still known of a server of a pair whose record was lost, or is older than what the server has done since. */
@@ -48,9 +48,5 @@ export function doubtedRecord(role: ServerRole, found: ServerRecord | null, left
  */
 export function isKnownAsLastOwner({ record, peer, link }: Server): boolean {
   if (link !== 'up' || peer === null || peer.doubted || !peer.complete) return false;
-  return peer.hold === 0 && !peer.serving && peer.lineage !== 0 && isEpochOf(record.role, peer);
-}
-
-function isEpochOf(role: ServerRole, { lineage }: PeerView): boolean {
-  return lineage % 2 === (role === 'primary' ? 1 : 0);
+  return peer.hold === 0 && !peer.serving && peer.lineage !== 0 && isEpochOf(record.role, peer.lineage);
 }

@@ -1,4 +1,5 @@
 import { lineageOf, type Server, type ServerRecord } from './server.ts';
+import { CLOCK_MARGIN } from './timing.ts';
 
 /**
  * What an owner of the role tells of its commits, under that epoch. `change` grows with each change of `inForce`, so that of two words
@@ -101,6 +102,3 @@ export function isExposureKnown({ record, settings, peer, witness, toldAtMs }: S
   const told = holder?.role === role && holder.epoch === hold ? holder.protection : undefined;
   return told !== undefined && told.change >= change && !told.inForce;
 }
-
-/** Two clocks run apart by less than that factor. */
-export const CLOCK_MARGIN = 1.01;

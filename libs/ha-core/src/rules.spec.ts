@@ -7,15 +7,7 @@ import { GUARDS, rightToServeUntilMs } from './guards.ts';
 import { IGNORED } from './ignored.ts';
 import { missingBytes } from './lag.ts';
 import { replacementRefusal } from './replacement.ts';
-import {
-  atStart,
-  newRecord,
-  type PeerView,
-  type Server,
-  type ServerRecord,
-  type Settings,
-  toldOfRecord,
-} from './server.ts';
+import { atStart, newRecord, type PeerView, type Server, type ServerRecord, toldOfRecord } from './server.ts';
 import {
   configurationMode,
   HA_STATE_LABELS,
@@ -24,24 +16,9 @@ import {
   type ServerRole,
   STATES_OF_ROLE,
 } from './states.ts';
+import { RUNNING, SETTINGS } from './testing/views.ts';
 
 const ROLES: readonly ServerRole[] = ['primary', 'secondary'];
-const SETTINGS: Settings = {
-  maximumLagBytes: 16_777_216,
-  minimumBetweenFailoversMs: 300_000,
-  replication: 'async',
-  wordLastsMs: 40_000,
-  witness: null,
-};
-const RUNNING = {
-  running: true,
-  usable: true,
-  streaming: false,
-  lsn: '0/5',
-  lagBytes: null,
-  restartsExhausted: false,
-  commitsConfirmedSince: null,
-};
 
 describe('the rule table', () => {
   const rules = ROLES.flatMap((role) => RULES[role].map((rule) => ({ role, rule })));

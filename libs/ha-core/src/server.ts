@@ -315,6 +315,11 @@ export function atStart(record: ServerRecord, settings: Settings, atMs: number, 
   };
 }
 
+/** Whether that server mints that epoch: the primary odd, the secondary even numbers, so no two activations share one. */
+export function isEpochOf(role: ServerRole, epoch: number): boolean {
+  return epoch % 2 === (role === 'primary' ? 1 : 0);
+}
+
 /** Epoch of the owner whose data this server's database carries: its own while it owns the role. */
 export function lineageOf(record: ServerRecord): number {
   return Math.max(record.lineage, record.hold);

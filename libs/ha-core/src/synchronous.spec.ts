@@ -13,15 +13,10 @@ import {
   type ServerRecord,
   type Settings,
 } from './server.ts';
+import { RUNNING, SETTINGS } from './testing/views.ts';
 
-const SETTINGS: Settings = {
-  maximumLagBytes: 0,
-  minimumBetweenFailoversMs: 0,
-  replication: 'sync',
-  wordLastsMs: 40_000,
-  witness: null,
-};
-const WITH_WITNESS: Settings = { ...SETTINGS, witness: { kind: 'nats', leaseMs: 10_000, fenceMs: 2000 } };
+const SYNCHRONOUS: Settings = { ...SETTINGS, maximumLagBytes: 0, minimumBetweenFailoversMs: 0, replication: 'sync' };
+const WITH_WITNESS: Settings = { ...SYNCHRONOUS, witness: { kind: 'nats', leaseMs: 10_000, fenceMs: 2000 } };
 const IN_FORCE = { epoch: 1, change: 1, inForce: true };
 const EXPOSED = { epoch: 1, change: 2, inForce: false };
 
@@ -38,12 +33,12 @@ describe('commits of the active server', () => {
 
   it('do not wait for a standby that has much to catch up with, or where replication is asynchronous', () => {
     expect(after(primary({}), observed({ streaming: true, lagBytes: 2 ** 30 })).record.protection).toBeNull();
-    const async = primary({}, { ...SETTINGS, replication: 'async' });
+    const async = primary({}, { ...SYNCHRONOUS, replication: 'async' });
     expect(after(async, observed({ streaming: true })).record.protection).toBeNull();
   });
 
   it('go on to wait when the standby is gone, until it knows that it may miss something', () => {
-    const alone = exposing(SETTINGS);
+    const alone = exposing(SYNCHRONOUS);
     expect(toldProtection(alone.record)).toEqual(EXPOSED);
     expect(commitsShallWait(alone.record)).toBe(5);
     const before = after(alone, heard(standbyView({ protection: IN_FORCE }), 10_000));
@@ -118,7 +113,7 @@ describe('a standby', () => {
     const told = after(lost({}), word(IN_FORCE, 0));
     expect(automaticFailoverRefusal(told, 40_000)).toBeNull();
     expect(automaticFailoverRefusal(told, 40_001)).toContain('for so long');
-    const restarted = { ...atStart(told.record, SETTINGS, 100), database: told.database };
+    const restarted = { ...atStart(told.record, SYNCHRONOUS, 100), database: told.database };
     expect(automaticFailoverRefusal(restarted, 200)).toContain('for so long');
   });
 
@@ -157,12 +152,12 @@ function after(server: Server, event: HaEvent): Server {
   return decide(server, event).server;
 }
 
-function server(role: 'primary' | 'secondary', record: Partial<ServerRecord>, settings = SETTINGS): Server {
+function server(role: 'primary' | 'secondary', record: Partial<ServerRecord>, settings = SYNCHRONOUS): Server {
   const base = atStart({ ...newRecord(role, 'run'), pairId: 'pair', complete: true, ...record }, settings, 0);
   return { ...base, link: 'up', applicationSeen: true, peerGrantUntilMs: Number.MAX_SAFE_INTEGER };
 }
 
-function primary(record: Partial<ServerRecord>, settings = SETTINGS): Server {
+function primary(record: Partial<ServerRecord>, settings = SYNCHRONOUS): Server {
   const owner = { state: 'primary-active', epoch: 1, hold: 1, lineage: 1, opened: true } as const;
   return { ...server('primary', { ...owner, ...record }, settings), peer: standbyView({}), database: view({}) };
 }
@@ -179,7 +174,7 @@ function exposing(settings: Settings): Server {
 }
 
 /** A secondary that follows, and does not hear its primary. */
-function lost(record: Partial<ServerRecord>, settings = SETTINGS): Server {
+function lost(record: Partial<ServerRecord>, settings = SYNCHRONOUS): Server {
   const following = {
     state: 'secondary-lost-primary',
     failoverType: 'automatic',
@@ -191,8 +186,7 @@ function lost(record: Partial<ServerRecord>, settings = SETTINGS): Server {
 }
 
 function view(change: Partial<DatabaseView>): DatabaseView {
-  const base = { running: true, usable: true, streaming: false, lsn: '0/2000000', lagBytes: 0 } as const;
-  return { ...base, restartsExhausted: false, commitsConfirmedSince: null, ...change };
+  return { ...RUNNING, lsn: '0/2000000', lagBytes: 0, ...change };
 }
 
 function observed(change: Partial<DatabaseView>): HaEvent {

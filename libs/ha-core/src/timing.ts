@@ -35,3 +35,6 @@ export const TIMING = {
   /** Between two full copies after a failed one. Spec: "Primary Database Copy Failed". */
   copyRetryMs: 300_000,
 } as const;
+
+/** Two clocks run apart by less than that factor. */
+export const CLOCK_MARGIN = 1.01;

@@ -1,4 +1,4 @@
-import { atStart, doubtedRecord, newRecord, type ServerRecord } from '@understudy/ha-core';
+import { atStart, doubtedRecord, isEpochOf, newRecord, type ServerRecord } from '@understudy/ha-core';
 import { type Action, MESSAGES_MAX, type OfSide, ofSides } from './action.ts';
 import { JUMPS_MS, nonceOf } from './clock-classes.ts';
 import { consentAnswered, deliver, lose } from './messages.ts';
@@ -155,10 +155,9 @@ function oldAnswer(model: Model, world: World, side: Side): World | null {
 
 /** A request of the peer from long ago arrives: its epoch is older than the one known here. */
 function oldRequest(model: Model, world: World, side: Side): World | null {
-  const { epoch, pairId } = world.minds[side].value.record;
+  const { role, epoch, pairId } = world.minds[side].value.record;
   if (world.bodies[side].value.power !== 'on' || pairId === null) return null;
-  const isOfPeer = (candidate: number) => candidate % 2 === (side === 0 ? 0 : 1);
-  const old = [epoch - 1, epoch - 2].find((candidate) => candidate > 0 && isOfPeer(candidate));
+  const old = [epoch - 1, epoch - 2].find((candidate) => candidate > 0 && !isEpochOf(role, candidate));
   if (old === undefined) return null;
   return model.feed(world, side, { type: 'consent-requested', epoch: old, nonce: nonceOf(old) }).world;
 }

@@ -1,6 +1,7 @@
 import { createHash, X509Certificate as NodeCertificate, webcrypto } from 'node:crypto';
 import { readFile, unlink } from 'node:fs/promises';
 import { isIP } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import type { NodePaths } from './node-paths.ts';
 import { writeFileAtomically } from './write-file-atomically.ts';
 
@@ -21,6 +22,17 @@ type X509Module = typeof import('@peculiar/x509');
 /** SHA-256 of a certificate (PEM), lower-case hexadecimal. Throws when it is none. */
 export function fingerprintOf(certificatePem: string): string {
   return createHash('sha256').update(new NodeCertificate(certificatePem).raw).digest('hex');
+}
+
+/** A fingerprint as TLS shows it (`AB:CD:...`), in the form in which it is pinned: lower-case hexadecimal. */
+export function pinnedForm(fingerprint256: string): string {
+  return fingerprint256.replaceAll(':', '').toLowerCase();
+}
+
+/** Fingerprint of the certificate that the other side of a connection shows; null when it shows none. */
+export function fingerprintOn(socket: TLSSocket): string | null {
+  const { fingerprint256 } = socket.getPeerCertificate();
+  return fingerprint256 ? pinnedForm(fingerprint256) : null;
 }
 
 /** Reads this server's identity; null when it was not made yet or certificate and key do not belong together. */

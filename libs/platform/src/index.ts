@@ -17,6 +17,7 @@ export * from './network.ts';
 export * from './node-paths.ts';
 export * from './node-store.ts';
 export * from './peer-file.ts';
+export * from './postgresql.ts';
 export * from './process-identity.ts';
 export * from './secret.ts';
 export * from './service-environment.ts';

@@ -7,6 +7,16 @@ export const CONFIRMED_BEATS = 5;
 /** A longer gap between two looks, in intervals: this server stood still, and the silence proves nothing. */
 const STALL_BEATS = 2;
 
+/** The same times as a configuration has them, in seconds. */
+export function heartbeatTimes(beatSeconds: number) {
+  return {
+    intervalSeconds: beatSeconds,
+    missedLimit: LOST_BEATS,
+    graceSeconds: (CONFIRMED_BEATS - LOST_BEATS) * beatSeconds,
+    probeTimeoutSeconds: beatSeconds,
+  };
+}
+
 /** What a heartbeat needs of its server. */
 export interface HeartbeatPlace {
   /** The pair of the pinned peer; null: nobody is watched. */

@@ -1,10 +1,10 @@
 import type { Decision, FailoverType, HaEvent, ServerRole, WitnessSettings } from '@understudy/ha-core';
-import { shortestLeaseSeconds, type WitnessTiming, witnessTiming } from '@understudy/platform';
+import { shortestLeaseSeconds, type WitnessTiming, witnessTiming, wordLastsMs } from '@understudy/platform';
 import { type Adversity, CALM, courseOf, HANG_MS } from './adversity.ts';
 import { brokenLawOf, type Seen } from './laws.ts';
 import { SeededRandom } from './seeded-random.ts';
 import type { Write } from './simulated-database.ts';
-import { CONFIRMED_BEATS } from './simulated-heartbeat.ts';
+import { heartbeatTimes } from './simulated-heartbeat.ts';
 import { CHANNELS, type Channel, SimulatedNetwork } from './simulated-network.ts';
 import { SimulatedServer, type Surroundings } from './simulated-server.ts';
 import { SimulatedWitness } from './simulated-witness.ts';
@@ -14,7 +14,6 @@ import { VirtualClock } from './virtual-clock.ts';
 import { reachOn } from './wal.ts';
 
 const WRITE_MS = 500;
-const WORD_MARGIN_MS = 5000;
 /** Far more than any moment has: what waited for a record that took minutes is decided at once. */
 const DECISIONS_IN_A_MOMENT = 100_000;
 
@@ -90,7 +89,7 @@ export class SimulatedPair {
       maximumLagBytes: variant.maximumLagWrites,
       minimumBetweenFailoversMs: variant.minimumBetweenFailoversMs,
       replication: variant.replication,
-      wordLastsMs: (CONFIRMED_BEATS + 2) * variant.beatMs + WORD_MARGIN_MS,
+      wordLastsMs: wordLastsMs(heartbeatTimes(variant.beatMs / 1000)),
       witness: witnessSettings(variant.witness, this.lease),
     };
     this.primary = new SimulatedServer('primary', around, settings);

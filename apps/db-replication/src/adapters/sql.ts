@@ -1,6 +1,6 @@
 import type { PeerIdentity } from '@understudy/contracts';
+import { REPLICATION_ROLE } from '@understudy/platform';
 import pg from 'pg';
-import { REPLICATION_ROLE } from '../domain/connection-string.ts';
 
 /** One row; every column as text, boolean or number. */
 export type Row = Record<string, unknown>;

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { REPLICATION_ROLE } from './connection-string.ts';
+import { REPLICATION_ROLE } from '@understudy/platform';
 
 /** pg_hba.conf and pg_ident.conf, and the configured rules that were left out because PostgreSQL would refuse the file. */
 export interface AccessFiles {

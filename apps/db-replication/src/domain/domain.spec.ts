@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
+import { connectionString } from '@understudy/platform';
 import { renderAccessFiles } from './access-rules.ts';
-import { connectionString } from './connection-string.ts';
 import { decideRejoin, type OwnPast, type PeerPast } from './rejoin-decision.ts';
 import { RestartPolicy } from './restart-policy.ts';
 import { renderServerConfiguration, withoutOwnSettings } from './server-configuration.ts';

@@ -1,17 +1,14 @@
 import { chmod, chown, lstat, mkdir, readFile, rm, stat, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { PeerIdentity } from '@understudy/contracts';
-import { isLoopback, writeFileAtomically } from '@understudy/platform';
+import { connectionString, isLoopback, PEER_SLOT, REPLICATION_ROLE, writeFileAtomically } from '@understudy/platform';
 import type { Programs } from '../adapters/programs.ts';
 import { renderAccessFiles } from '../domain/access-rules.ts';
-import { connectionString, REPLICATION_ROLE } from '../domain/connection-string.ts';
 import type { ControlData } from '../domain/control-data.ts';
 import { renderServerConfiguration } from '../domain/server-configuration.ts';
 import type { EngineEvents } from '../ports/engine-events.ts';
 import type { EngineSettings } from '../ports/engine-settings.ts';
 
-/** Name of the physical slot that each server keeps for the other. */
-export const PEER_SLOT = 'understudy_peer';
 /** application_name of the peer's WAL receiver. */
 export const PEER_APPLICATION = 'understudy';
 

@@ -3,13 +3,14 @@ import { join } from 'node:path';
 import type { DatabaseFacts } from '@understudy/contracts';
 import { formatLsn, parseLsn } from '@understudy/contracts';
 import type { Clock } from '@understudy/platform';
+import { PEER_SLOT } from '@understudy/platform';
 import { LastKnown } from '../adapters/last-known.ts';
 import { KeptSession, type Row, withLocal } from '../adapters/sql.ts';
 import { CommitConfirmation, type CommitLook } from '../domain/commit-confirmation.ts';
 import { type ControlData, timelineOf } from '../domain/control-data.ts';
 import { RetentionEstimate } from '../domain/retention-estimate.ts';
 import { quietContext } from '../ports/task-context.ts';
-import { PEER_APPLICATION, PEER_SLOT } from './configuration-files.ts';
+import { PEER_APPLICATION } from './configuration-files.ts';
 import type { DataDirectory } from './data-directory.ts';
 import type { Postmaster } from './postmaster.ts';
 

@@ -1,14 +1,14 @@
 import { rm } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { PeerIdentity } from '@understudy/contracts';
-import { processStartTime } from '@understudy/platform';
+import { PEER_SLOT, processStartTime } from '@understudy/platform';
 import { processesWithArgument } from '../adapters/process-scan.ts';
 import type { Programs } from '../adapters/programs.ts';
 import { parseCopyProgress } from '../domain/copy-progress.ts';
 import { messageOf, TaskFailure } from '../domain/task-failure.ts';
 import type { EngineSettings } from '../ports/engine-settings.ts';
 import type { TaskContext } from '../ports/task-context.ts';
-import { type ConfigurationFiles, PEER_SLOT } from './configuration-files.ts';
+import type { ConfigurationFiles } from './configuration-files.ts';
 import type { DataDirectory } from './data-directory.ts';
 
 /** The peer may not have noticed yet that our last connection is gone, and then holds our slot for it. */

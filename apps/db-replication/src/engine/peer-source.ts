@@ -1,9 +1,9 @@
 import { type PeerIdentity, parseLsn } from '@understudy/contracts';
+import { PEER_SLOT } from '@understudy/platform';
 import { type PeerServer, withPeer } from '../adapters/sql.ts';
 import type { PeerPast } from '../domain/rejoin-decision.ts';
 import { messageOf, TaskFailure } from '../domain/task-failure.ts';
 import { parseTimelineHistory } from '../domain/timeline-history.ts';
-import { PEER_SLOT } from './configuration-files.ts';
 
 /** `slot`: null when the peer keeps none for us. `oldest`: its first WAL file, without the timeline. */
 const STATE = `

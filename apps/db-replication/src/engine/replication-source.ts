@@ -1,8 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { PEER_SLOT, REPLICATION_ROLE } from '@understudy/platform';
 import { type LocalServer, type Session, withLocal } from '../adapters/sql.ts';
-import { REPLICATION_ROLE } from '../domain/connection-string.ts';
 import type { EngineEvents } from '../ports/engine-events.ts';
-import { PEER_SLOT } from './configuration-files.ts';
 
 const DEADLINE_MS = 5000;
 const SLOT_RELEASE_MS = 5000;

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { Agent, request } from 'node:https';
 import type { PeerIdentity } from '@understudy/contracts';
+import { pinnedForm } from '@understudy/platform';
 import { type Entry, type RelativePath } from '../domain/entry.ts';
 import { type Frame, FrameReader, ProtocolError } from '../domain/frames.ts';
 import {
@@ -54,7 +55,7 @@ export class PeerClient {
       minVersion: 'TLSv1.3',
       // the certificate itself is pinned; the name in it may be of another address
       checkServerIdentity: (_, { fingerprint256 }) =>
-        fingerprint256.replaceAll(':', '').toLowerCase() === peer.fingerprint
+        pinnedForm(fingerprint256) === peer.fingerprint
           ? undefined
           : new Error('this is not the certificate of the peer'),
     });

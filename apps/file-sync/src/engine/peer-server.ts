@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { TLSSocket } from 'node:tls';
 import type { PeerIdentity } from '@understudy/contracts';
+import { fingerprintOn } from '@understudy/platform';
 import type { Direction } from '../domain/direction.ts';
 import { encodeFrame, encodeHead } from '../domain/frames.ts';
 import {
@@ -122,8 +123,7 @@ export class PeerServer {
   }
 
   private requirePeer(request: IncomingMessage): void {
-    const { fingerprint256 } = (request.socket as TLSSocket).getPeerCertificate();
-    if (fingerprint256?.replaceAll(':', '').toLowerCase() !== this.peer.fingerprint)
+    if (fingerprintOn(request.socket as TLSSocket) !== this.peer.fingerprint)
       throw refused(403, 'not-the-peer', 'this is not the certificate of the peer');
     if (request.headers[PAIR_HEADER] !== this.peer.pairId)
       throw refused(409, 'wrong-pair', 'this server belongs to another pair');

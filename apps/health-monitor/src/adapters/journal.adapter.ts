@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type FileHandle, mkdir, open, rename, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import type { ServerRecord } from '@understudy/ha-core';
 import { syncDirectory } from '@understudy/platform';
@@ -94,7 +94,7 @@ export class Journal implements DecisionJournal {
 
   /** The file was removed, replaced or cut short while it was written to. */
   private async remake(): Promise<void> {
-    const directory = join(this.file, '..');
+    const directory = dirname(this.file);
     await mkdir(directory, { recursive: true, mode: 0o700 });
     await rename(this.file, `${this.file}.unreadable`).catch(() => undefined);
     const handle = await create(directory, this.file);

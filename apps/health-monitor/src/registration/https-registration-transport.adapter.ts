@@ -1,5 +1,6 @@
 import { request } from 'node:https';
 import type { TLSSocket } from 'node:tls';
+import { fingerprintOn } from '@understudy/platform';
 import type { RegistrationTarget, RegistrationTransport } from './registration-client.ts';
 import { accept, type Refusable, refusalCode, refuse } from './registration-refusal.ts';
 
@@ -111,9 +112,4 @@ function connectionFailure(where: string, error: NodeJS.ErrnoException) {
 
 function stranger(where: string) {
   return refuse('not-an-understudy', `what listens at ${where} is not the gateway of a server of this product`);
-}
-
-function fingerprintOn(socket: TLSSocket): string | null {
-  const { fingerprint256 } = socket.getPeerCertificate();
-  return fingerprint256 ? fingerprint256.replaceAll(':', '').toLowerCase() : null;
 }

@@ -8,7 +8,7 @@ const ANSWER_MARGIN_MS = 1000;
 
 /**
  * The last changes of files go to the other server before the role does: after the application has stopped, before the database does.
- * What could not be sent is said, and the switch goes on: it will be kept aside when this server follows. Never throws.
+ * What could not be sent is said, and the switch goes on: it will be kept aside when this server follows. The bus never makes it throw.
  */
 export async function handOverFiles(bus: Bus, epoch: number, say: (message: string) => void): Promise<void> {
   try {

@@ -432,13 +432,13 @@ export class HealthMonitorService {
     this.noteRebuilt(decision);
     const { epoch, change } = toldProtection(record);
     const word = `${epoch} ${change}`;
+    const isNewWord = word !== this.lastWord;
+    this.lastWord = word;
     if (decision.rule === null && decision.effects === null) {
       // the active server waits for the standby to know what it was told
-      if (word !== this.lastWord) this.bus.publish(OwnStatusChanged, { state: record.state, epoch: record.epoch });
-      this.lastWord = word;
+      if (isNewWord) this.publishStatusChanged(record);
       return;
     }
-    this.lastWord = word;
     this.publishCommits(record);
     const nowMs = this.env.clock.nowMs();
     const event = eventOf(decision, cause);
@@ -450,7 +450,11 @@ export class HealthMonitorService {
       this.lastSaid = { rule: decision.rule?.id ?? '', atMs: nowMs };
       this.events.add(event);
     }
-    this.bus.publish(OwnStatusChanged, { state: record.state, epoch: record.epoch });
+    this.publishStatusChanged(record);
+  }
+
+  private publishStatusChanged({ state, epoch }: ServerRecord): void {
+    this.bus.publish(OwnStatusChanged, { state, epoch });
   }
 
   /** Files follow where the role is handed over. */

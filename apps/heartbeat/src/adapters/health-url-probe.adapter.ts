@@ -1,6 +1,7 @@
 import { request } from 'node:https';
 import type { TLSSocket } from 'node:tls';
 import type { PeerIdentity } from '@understudy/contracts';
+import { fingerprintOn } from '@understudy/platform';
 import type { ProbeOutcome, ProbePort } from '../ports/heartbeat.ports.ts';
 
 const BODY_BYTES_MAX = 4096;
@@ -43,7 +44,7 @@ export class HealthUrlProbe implements ProbePort {
         checkServerIdentity: () => undefined,
       });
       attempt.on('response', (response) => {
-        const seen = fingerprintOfPeer(response.socket as TLSSocket);
+        const seen = fingerprintOn(response.socket as TLSSocket);
         if (seen !== peer.fingerprint)
           return settle(false, `answered under another certificate (${seen ?? 'none'}) than the pinned one`);
         const status = `answered with status ${response.statusCode}`;
@@ -75,10 +76,4 @@ function standingIn(body: string): typeof NO_WORD {
   } catch {
     return NO_WORD;
   }
-}
-
-/** SHA-256 of the certificate on the socket, lower-case hexadecimal; null when there is none. */
-function fingerprintOfPeer(socket: TLSSocket): string | null {
-  const { fingerprint256 } = socket.getPeerCertificate();
-  return fingerprint256 ? fingerprint256.replaceAll(':', '').toLowerCase() : null;
 }

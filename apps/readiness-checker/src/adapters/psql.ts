@@ -1,10 +1,7 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import type { PeerIdentity } from '@understudy/contracts';
-import type { ServiceEnvironment } from '@understudy/platform';
-
-/** The role by which the servers replicate from one another. */
-const REPLICATION_ROLE = 'understudy_replication';
+import { connectionString, REPLICATION_ROLE, type ServiceEnvironment } from '@understudy/platform';
 
 /** What a run of psql has brought. */
 export interface PsqlResult {
@@ -54,9 +51,7 @@ export function psql(
   limitMs: number,
 ): Promise<PsqlResult> {
   const program = join(configuration.database.binDirectory ?? '', 'psql');
-  const target = Object.entries(connection)
-    .map(([keyword, value]) => `${keyword}='${String(value).replace(/[\\']/g, (character) => `\\${character}`)}'`)
-    .join(' ');
+  const target = connectionString(connection);
   return new Promise((resolve, reject) => {
     const began = performance.now();
     const child = spawn(program, ['-X', '-A', '-t', '-q', '-v', 'ON_ERROR_STOP=1', '-c', statement, '-d', target], {
