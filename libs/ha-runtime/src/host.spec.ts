@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { type Decision, type HaEvent, newRecord, type ServerRecord } from '@understudy/ha-core';
-import { HaHost, OrderTooLate } from './host.ts';
+import { DecisionTooLate, HaHost, OrderTooLate } from './host.ts';
 import type { RuntimePorts } from './ports.ts';
 
 /** A state machine whose disk takes a record only when it is let, and the events that it decided on. */
@@ -76,7 +76,9 @@ describe('the state machine of a server whose disk hangs', () => {
 
   it('does not carry out an order that nobody waits for any more, and goes on', async () => {
     const { host, decided, broken, pass, turn, answers } = hangingDisk();
-    void host.submit({ type: 'boot', runId: 'r', sameRun: false, atMs: 0 });
+    const boot = host.submit({ type: 'boot', runId: 'r', sameRun: false, atMs: 0 });
+    await answers();
+    void host.submit({ type: 'effects-completed', decisionId: (await boot).decisionId ?? '', results: {}, atMs: 0 });
     await turn();
     const order = host.submit({ type: 'operator-cancel', atMs: 0 });
     const refused = expect(order).rejects.toThrow(OrderTooLate);
@@ -85,8 +87,20 @@ describe('the state machine of a server whose disk hangs', () => {
     await refused;
     await expect(order).rejects.toThrow('the disk did not answer for 16 s: order it again');
     expect((await host.submit({ type: 'tick', unixMs: 1, atMs: 16_000 })).server.record.role).toBe('secondary');
-    expect(decided.map(({ type }) => type)).toEqual(['boot', 'tick']);
+    expect(decided.map(({ type }) => type)).toEqual(['boot', 'effects-completed', 'tick']);
     expect(broken).toEqual([]);
+  });
+
+  it('does not act on a decision that became durable when what it was made on was long past', async () => {
+    const { host, decided, broken, pass, turn, answers } = hangingDisk();
+    const boot = host.submit({ type: 'boot', runId: 'r', sameRun: false, atMs: 0 });
+    const late = expect(boot).rejects.toThrow(DecisionTooLate);
+    await turn();
+    pass(120_000);
+    await answers();
+    await late;
+    expect(broken).toMatchObject([{ message: 'the decision on boot was durable only after 120 s' }]);
+    expect(decided).toEqual([]);
   });
 
   it('leaves no rejection behind that nobody has looked at, when those who submit do not wait', async () => {

@@ -22,11 +22,14 @@ const PASSING_FACTS: ReadonlySet<HaEventType> = new Set([
   'witness-observed',
   'database-observed',
 ]);
-/** Longer than anybody waits for the answer to an order. */
-const ORDER_LIFE_MS = 15_000;
+/** How old an event may be when its decision is acted upon: what was so then need not be so any more. */
+const EVENT_LIFE_MS = 5_000;
 
 /** An order had to wait for the disk until whoever gave it no longer waited: it is not carried out behind their back. */
 export class OrderTooLate extends Error {}
+
+/** A decision became durable too late to be acted upon. What its record says is still to be done is asked for anew after the next start. */
+export class DecisionTooLate extends Error {}
 
 /** An event that has not been decided on. */
 interface Waiting {
@@ -50,7 +53,7 @@ export class HaHost {
     private readonly ports: RuntimePorts,
     record: ServerRecord,
     settings: Settings,
-    /** Called when the journal cannot be written or an invariant breaks: the process must end, not act. */
+    /** Called when the journal cannot be written, or not in time, or an invariant breaks: the process must end, not act. */
     private readonly onBroken: (error: unknown) => void,
     /** How long the peer's answers let this server serve, as an earlier manager has noted it. */
     grantUntilMs = 0,
@@ -122,15 +125,25 @@ export class HaHost {
 
   private async step(event: HaEvent): Promise<Decision> {
     if (this.stopped) throw new Error('the state machine has been stopped');
-    const waitedMs = this.ports.clock.nowMs() - event.atMs;
-    if (event.type.startsWith('operator-') && waitedMs > ORDER_LIFE_MS)
-      throw new OrderTooLate(`the disk did not answer for ${Math.round(waitedMs / 1000)} s: order it again`);
+    if (event.type.startsWith('operator-') && this.isOld(event))
+      throw new OrderTooLate(`the disk did not answer for ${this.ageInSeconds(event)} s: order it again`);
     const decision = decide(this.server, event);
     if (decision.server.record !== this.server.record) await this.ports.journal.write(decision.server.record);
+    const closes = decision.effects?.[0]?.kind === 'fence';
+    if (decision.effects !== null && !closes && this.isOld(event))
+      throw new DecisionTooLate(`the decision on ${event.type} was durable only after ${this.ageInSeconds(event)} s`);
     this.server = decision.server;
     this.ports.announce(decision, event);
-    if (decision.effects !== null && (this.performs || decision.effects[0]?.kind === 'fence'))
+    if (decision.effects !== null && (this.performs || closes))
       this.interpreter.perform(decision.decisionId ?? '', decision.effects);
     return decision;
+  }
+
+  private isOld(event: HaEvent): boolean {
+    return this.ports.clock.nowMs() - event.atMs > EVENT_LIFE_MS;
+  }
+
+  private ageInSeconds(event: HaEvent): number {
+    return Math.round((this.ports.clock.nowMs() - event.atMs) / 1000);
   }
 }

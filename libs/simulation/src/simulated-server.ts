@@ -19,7 +19,7 @@ import {
   type Settings,
   toldOfRecord,
 } from '@understudy/ha-core';
-import { EffectError } from '@understudy/ha-runtime';
+import { DecisionTooLate, EffectError } from '@understudy/ha-runtime';
 import type { Adversity, Course } from './adversity.ts';
 import { LawOfTaking } from './law-of-taking.ts';
 import { Life } from './life.ts';
@@ -466,7 +466,8 @@ export class SimulatedServer {
 
   /** The state machine cannot go on: the manager ends. Only what the simulation did to its journal is no fault of the product. */
   managerBroken(error: unknown): void {
-    if (!(error instanceof JournalFailed)) this.brokenLaw ??= `the ${this.role} stops deciding: ${String(error)}`;
+    if (!(error instanceof JournalFailed || error instanceof DecisionTooLate))
+      this.brokenLaw ??= `the ${this.role} stops deciding: ${String(error)}`;
     this.restartManager();
   }
 

@@ -352,7 +352,7 @@ export class HealthMonitorService {
   }
 
   private cannotKeep(error: unknown): never {
-    const what = 'The decision record cannot be kept: stopping before anything is done that it does not explain';
+    const what = 'The decision record cannot be kept, or not in time: stopping before anything is done';
     this.env.logger.error(what, { error });
     process.exit(1);
   }
