@@ -26,6 +26,7 @@ export const NEEDS = [
   { package: 'redis-server', for: 'demo', isPresent: () => onPath('redis-server'), unit: 'redis-server.service' },
   { package: 'iproute2', for: 'tests', isPresent: () => onPath('ip') },
   { package: 'procps', for: 'tests', isPresent: () => onPath('ps') },
+  { package: 'rsync', for: 'tests', isPresent: () => onPath('rsync') },
   { package: 'util-linux', for: 'tests', isPresent: () => onPath('unshare') && onPath('setpriv') },
 ];
 

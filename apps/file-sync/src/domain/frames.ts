@@ -5,7 +5,8 @@ export type Frame =
   | { readonly kind: 'end' }
   | { readonly kind: 'failed'; readonly reason: string };
 
-const HEAD_BYTES = 5;
+/** Of what stands before the payload of every frame. */
+export const HEAD_BYTES = 5;
 const KINDS = ['begin', 'data', 'end', 'failed'] as const;
 /** Of everything but data. */
 const PAYLOAD_BYTES_MAX = 4096;

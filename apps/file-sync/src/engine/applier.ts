@@ -60,13 +60,14 @@ export class Applier {
         this.enter(entry);
       });
     }
-    this.parts.staging.syncDirectories(made);
+    await this.parts.staging.syncDirectories(made);
   }
 
   /** Gives completed files and links their names, and makes both durable. Returns the entries that are in place. */
   async commit(staged: readonly Staged[]): Promise<Entry[]> {
     const { calls, tree, staging, mayChange } = this.parts;
-    staging.syncFiles(staged);
+    if (staged.length === 0) return [];
+    await staging.syncFiles(staged);
     const placed: Entry[] = [];
     for (const { name, entry } of staged) {
       const isPlaced = await this.attempt(entry.path, async () => {
@@ -78,7 +79,7 @@ export class Applier {
       });
       if (!isPlaced) staging.discard(name);
     }
-    staging.syncDirectories(placed.map(({ path }) => parentOf(path)));
+    await staging.syncDirectories(placed.map(({ path }) => parentOf(path)));
     for (const entry of placed) await this.attempt(entry.path, async () => this.enter(entry));
     return placed;
   }
@@ -108,7 +109,7 @@ export class Applier {
         if (entry.kind === 'link') calls.lchownSync(tree.place(entry.path), entry.uid, entry.gid);
         else if (entry.kind === 'directory') staging.giveMetadata(tree.directory(entry.path), entry);
         else {
-          const fd = tree.openFile(entry.path);
+          const { fd } = tree.openFile(entry.path);
           try {
             staging.giveMetadata(fd, entry);
           } finally {
@@ -140,7 +141,7 @@ export class Applier {
         this.leave(path);
       });
     }
-    this.parts.staging.syncDirectories(touched);
+    await this.parts.staging.syncDirectories(touched);
   }
 
   /** Null when content that is here cannot be taken: it is received then. */

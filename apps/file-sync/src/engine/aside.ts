@@ -55,7 +55,7 @@ export class Aside {
       this.calls.symlinkSync(this.calls.readlinkSync(tree.place(path), { encoding: 'buffer' }), to);
       return;
     }
-    const source = tree.openFile(path);
+    const { fd: source } = tree.openFile(path);
     try {
       const target = this.calls.openSync(to, O_WRONLY | O_CREAT | O_EXCL, 0o600);
       try {

@@ -4,7 +4,7 @@ import { type Frame, ProtocolError } from '../domain/frames.ts';
 import type { Want } from '../domain/protocol.ts';
 import type { FileCalls } from '../ports/file-calls.ts';
 import { writeWhole } from './aside.ts';
-import { hashBeginning } from './file-content.ts';
+import { hashBeginning, hashOf } from './file-content.ts';
 import type { Inventory } from './inventory.ts';
 import { isUnchanged, type Problem, reasonOf } from './scanner.ts';
 import type { Staged, Staging } from './staging.ts';
@@ -14,6 +14,8 @@ import { type Tree, TreeError } from './tree.ts';
 const BATCH_FILES = 512;
 const BATCH_BYTES = 8 * 1024 * 1024;
 const COPY_BYTES = 256 * 1024;
+/** What comes in is gathered to so many bytes before it is written: it comes in pieces of 16 KiB at most. */
+const GATHERED_BYTES = 1024 * 1024;
 
 /** Where the content of files comes from. */
 export type OpenContent = (wants: readonly Want[]) => AsyncIterable<Frame>;
@@ -40,11 +42,15 @@ export function batchesOf(files: readonly FileEntry[]): FileEntry[][] {
   return batches;
 }
 
+/** A file that is coming in. `written`: bytes that are in the file; `gathered`: bytes behind them that are not yet. */
 interface Receiving {
   readonly entry: FileEntry;
   readonly fd: number;
-  readonly hash: Hash;
-  length: number;
+  /** Of what is written; null: nothing is. */
+  hash: Hash | null;
+  written: number;
+  readonly buffer: Buffer;
+  gathered: number;
 }
 
 /** Completes files in the staging directory: from the peer, or from what this server has already. */
@@ -63,6 +69,7 @@ export class Fetcher {
   async receive(batch: readonly FileEntry[]): Promise<Staged[]> {
     const staged: Staged[] = [];
     const wants = batch.map(({ path, hash, size }) => ({ path, hash, offset: this.beginning(hash, size) }));
+    const buffer = Buffer.allocUnsafe(Math.min(GATHERED_BYTES, Math.max(0, ...batch.map(({ size }) => size))));
     let entry: FileEntry | null = null;
     let file: Receiving | null = null;
     let next = 0;
@@ -73,7 +80,7 @@ export class Fetcher {
           entry = frame.index === next && entry === null ? (batch[next] ?? null) : null;
           if (entry === null || want === undefined) throw new ProtocolError('a file that was not asked for');
           next += 1;
-          file = this.attempt(entry, () => this.begin(batch[frame.index] as FileEntry, want));
+          file = this.attempt(entry, () => this.begin(batch[frame.index] as FileEntry, want, buffer));
           continue;
         }
         if (entry === null) throw new ProtocolError('bytes of no file');
@@ -97,7 +104,7 @@ export class Fetcher {
       }
       if (next !== batch.length || entry !== null) throw new ProtocolError('the peer has left out files');
     } finally {
-      if (file !== null) this.calls.closeSync(file.fd);
+      if (file !== null) this.keepBeginning(file);
     }
     return staged;
   }
@@ -121,7 +128,7 @@ export class Fetcher {
       }
       return { name, entry };
     }
-    const source = tree.openFile(from);
+    const { fd: source } = tree.openFile(from);
     try {
       const fd = this.staging.createFile(name);
       try {
@@ -150,37 +157,58 @@ export class Fetcher {
 
   /** How much of a file an earlier run has received. */
   private beginning(hash: string, size: number): number {
+    const name = partName(hash);
+    if (!this.staging.isLeft(name)) return 0;
     try {
-      const { size: present } = this.calls.lstatSync(this.staging.place(partName(hash)));
+      const { size: present } = this.calls.lstatSync(this.staging.place(name));
       if (present <= size) return present;
     } catch {
       return 0;
     }
-    this.staging.discard(partName(hash));
+    this.staging.discard(name);
     return 0;
   }
 
-  private begin(entry: FileEntry, { offset }: Want): Receiving {
+  private begin(entry: FileEntry, { offset }: Want, buffer: Buffer): Receiving {
     const fd = this.staging.openFile(partName(entry.hash));
-    const hash = createHash('sha256');
-    if (hashBeginning(this.calls, fd, offset, hash)) return { entry, fd, hash, length: offset };
+    const hash = offset === 0 ? null : createHash('sha256');
+    if (hash === null || hashBeginning(this.calls, fd, offset, hash))
+      return { entry, fd, hash, written: offset, buffer, gathered: 0 };
     this.calls.closeSync(fd);
     throw new TreeError('ENOENT', 'what was received of it has gone');
   }
 
   private take(file: Receiving, bytes: Uint8Array): true {
-    if (file.length + bytes.length > file.entry.size) throw new ProtocolError('more bytes than the file has');
-    writeWhole(this.calls, file.fd, bytes, file.length);
-    file.hash.update(bytes);
-    file.length += bytes.length;
+    if (file.written + file.gathered + bytes.length > file.entry.size)
+      throw new ProtocolError('more bytes than the file has');
     this.receivedBytes += bytes.length;
+    for (let taken = 0; taken < bytes.length; ) {
+      const piece = bytes.subarray(taken, taken + file.buffer.length - file.gathered);
+      file.buffer.set(piece, file.gathered);
+      file.gathered += piece.length;
+      taken += piece.length;
+      if (file.gathered === file.buffer.length && taken < bytes.length) this.write(file);
+    }
     return true;
   }
 
-  private finish({ entry, fd, hash, length }: Receiving): Staged | null {
+  private write(file: Receiving): void {
+    const bytes = file.buffer.subarray(0, file.gathered);
+    writeWhole(this.calls, file.fd, bytes, file.written);
+    file.hash ??= createHash('sha256');
+    file.hash.update(bytes);
+    file.written += bytes.length;
+    file.gathered = 0;
+  }
+
+  private finish(file: Receiving): Staged | null {
+    const { entry, fd, buffer, gathered } = file;
     const name = partName(entry.hash);
     try {
-      if (length === entry.size && hash.digest('base64url') === entry.hash) {
+      const bytes = buffer.subarray(0, gathered);
+      const digest = file.hash === null ? hashOf(bytes) : file.hash.update(bytes).digest('base64url');
+      if (file.written + gathered === entry.size && digest === entry.hash) {
+        writeWhole(this.calls, fd, bytes, file.written);
         this.staging.giveMetadata(fd, entry);
         return { name, entry };
       }
@@ -190,6 +218,15 @@ export class Fetcher {
     this.staging.discard(name);
     this.fail(entry.path, 'it has changed while it was sent');
     return null;
+  }
+
+  /** The connection has broken: the next run goes on from here. */
+  private keepBeginning(file: Receiving): void {
+    try {
+      this.attempt(file.entry, () => this.write(file));
+    } finally {
+      this.calls.closeSync(file.fd);
+    }
   }
 
   /** Null when the system refuses it, which is then this file's problem. */

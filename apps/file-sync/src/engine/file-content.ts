@@ -1,4 +1,4 @@
-import { createHash, type Hash } from 'node:crypto';
+import { createHash, type Hash, hash } from 'node:crypto';
 import type { Stats } from 'node:fs';
 import type { RelativePath } from '../domain/entry.ts';
 import type { FileCalls } from '../ports/file-calls.ts';
@@ -31,26 +31,44 @@ export async function readContent(
   pause: () => Promise<void>,
 ): Promise<ReadContent> {
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-    const fd = tree.openFile(path);
+    const { fd, stats } = tree.openFile(path);
     try {
-      const stats = calls.fstatSync(fd);
-      const hash = createHash('sha256');
-      let length = 0;
-      for (;;) {
-        const count = calls.readSync(fd, buffer, 0, CHUNK_BYTES, length);
-        if (count === 0) break;
-        hash.update(buffer.subarray(0, count));
-        length += count;
-        if (count === CHUNK_BYTES) await pause();
-      }
-      const after = calls.fstatSync(fd);
-      if (length !== stats.size || !sameVersion(stats, after)) continue;
-      return { stats, hash: hash.digest('base64url'), isSettled: isSettled(stats) };
+      const digest = stats.size <= CHUNK_BYTES ? hashSmall(calls, fd, stats) : await hashLarge(calls, fd, stats, pause);
+      if (digest === null || !sameVersion(stats, calls.fstatSync(fd))) continue;
+      return { stats, hash: digest, isSettled: isSettled(stats) };
     } finally {
       calls.closeSync(fd);
     }
   }
   throw new TreeError('EBUSY', 'changes all the time: it was read three times and was never at rest');
+}
+
+/** Null: it is shorter than it was. */
+function hashSmall(calls: FileCalls, fd: number, { size }: Stats): string | null {
+  const count = size === 0 ? 0 : calls.readSync(fd, buffer, 0, size, 0);
+  return count === size ? hashOf(buffer.subarray(0, count)) : null;
+}
+
+async function hashLarge(
+  calls: FileCalls,
+  fd: number,
+  { size }: Stats,
+  pause: () => Promise<void>,
+): Promise<string | null> {
+  const digest = createHash('sha256');
+  for (let position = 0; position < size; ) {
+    const count = calls.readSync(fd, buffer, 0, Math.min(CHUNK_BYTES, size - position), position);
+    if (count === 0) return null;
+    digest.update(buffer.subarray(0, count));
+    position += count;
+    await pause();
+  }
+  return digest.digest('base64url');
+}
+
+/** SHA-256 of bytes that are there as a whole, base64url: quicker than a hash that is fed. */
+export function hashOf(bytes: Uint8Array): string {
+  return hash('sha256', bytes, 'base64url');
 }
 
 /** Adds the first `length` bytes of an opened file to a hash. False when there are fewer. */

@@ -64,6 +64,7 @@ export class Inventory {
   /** What has changed after a generation; null: everything. */
   since(generation: number | null): Delta {
     const isPartial = generation !== null && generation >= this.forgottenUpTo && generation <= this.generation;
+    if (isPartial && generation === this.generation) return { isPartial, entries: [], removed: [] };
     const all = [...this.entries.values()];
     if (!isPartial) return { isPartial, entries: all.map(({ entry }) => entry), removed: [] };
     return {

@@ -4,7 +4,7 @@ import type { TLSSocket } from 'node:tls';
 import type { PeerIdentity } from '@understudy/contracts';
 import { fingerprintOn } from '@understudy/platform';
 import type { Direction } from '../domain/direction.ts';
-import { encodeFrame, encodeHead } from '../domain/frames.ts';
+import { encodeFrame, encodeHead, HEAD_BYTES } from '../domain/frames.ts';
 import {
   AppliedSchema,
   EPOCH_HEADER,
@@ -18,9 +18,10 @@ import type { FileSet } from './file-set.ts';
 import { reasonOf } from './scanner.ts';
 
 const BODY_BYTES_MAX = WANTS_MAX * 6 * 4096;
-const CHUNK_BYTES = 256 * 1024;
 /** So much is gathered before it is written: many small files make one write. */
-const GATHERED_BYTES = 128 * 1024;
+const GATHERED_BYTES = 256 * 1024;
+/** Less room than this is not worth a piece of a file. */
+const PIECE_BYTES_MIN = 4096 + HEAD_BYTES;
 
 /** What this server is known by, and where it listens. */
 export interface OwnSide {
@@ -191,17 +192,19 @@ export class PeerServer {
     if (known?.kind !== 'file' || known.hash !== hash) return 'it has changed since';
     let fd: number;
     try {
-      fd = set.tree().openFile(path);
+      ({ fd } = set.tree().openFile(path));
     } catch (error) {
       return reasonOf(error);
     }
     try {
       for (let position = offset; position < known.size; ) {
-        const bytes = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, known.size - position));
-        const count = set.calls.readSync(fd, bytes, 0, bytes.length, position);
+        if (out.room.length < PIECE_BYTES_MIN) await out.flush();
+        const { room } = out;
+        const length = Math.min(room.length - HEAD_BYTES, known.size - position);
+        const count = set.calls.readSync(fd, room, HEAD_BYTES, length, position);
         if (count === 0) return 'it has become shorter';
-        await out.write(encodeHead('data', count));
-        await out.write(bytes.subarray(0, count));
+        encodeHead('data', count).copy(room);
+        out.take(HEAD_BYTES + count);
         position += count;
       }
       return null;
@@ -215,15 +218,24 @@ export class PeerServer {
 
 /** Writes to a response in large pieces, as fast as the peer takes them. */
 class Gathered {
-  private pieces: Uint8Array[] = [];
+  private buffer = Buffer.allocUnsafeSlow(GATHERED_BYTES);
   private length = 0;
 
   constructor(private readonly response: ServerResponse) {}
 
-  async write(bytes: Uint8Array): Promise<void> {
-    this.pieces.push(bytes);
-    this.length += bytes.length;
-    if (this.length >= GATHERED_BYTES) await this.flush();
+  /** Where more can be put; `take` tells how much that was. */
+  get room(): Buffer {
+    return this.buffer.subarray(this.length);
+  }
+
+  take(length: number): void {
+    this.length += length;
+  }
+
+  /** @param bytes no more than are gathered at once */
+  async write(bytes: Buffer): Promise<void> {
+    if (bytes.length > this.room.length) await this.flush();
+    this.take(bytes.copy(this.room));
   }
 
   async end(): Promise<void> {
@@ -231,10 +243,10 @@ class Gathered {
     this.response.end();
   }
 
-  private async flush(): Promise<void> {
+  async flush(): Promise<void> {
     if (this.length === 0) return;
-    const whole = Buffer.concat(this.pieces, this.length);
-    this.pieces = [];
+    const whole = this.buffer.subarray(0, this.length);
+    this.buffer = Buffer.allocUnsafeSlow(GATHERED_BYTES);
     this.length = 0;
     if (this.response.destroyed) throw new Error('the peer has gone');
     if (this.response.write(whole)) return;

@@ -20,10 +20,14 @@ export interface ScanResult {
   readonly problems: readonly Problem[];
 }
 
+/** Between two of so many entries others may have a turn. */
+const LOOKS_AT_ONCE = 16;
+
 /** Looks at directories of a set and enters what they hold into the inventory. Files that look as they did are not read again. */
 export class Scanner {
   private problems: Problem[] = [];
   private changed = 0;
+  private looks = 0;
 
   constructor(
     private readonly calls: FileCalls,
@@ -73,9 +77,9 @@ export class Scanner {
   }
 
   private async look(directory: RelativePath, seen: Set<RelativePath>, isRoot = false): Promise<boolean> {
-    let names: Buffer[];
+    let names: string[];
     try {
-      names = this.calls.readdirSync(this.tree.inside(directory), { encoding: 'buffer' });
+      names = this.calls.readdirSync(this.tree.inside(directory), { encoding: 'latin1' });
     } catch (error) {
       if (isRoot) throw error;
       if (!isAbsence(error)) this.report(directory, error);
@@ -84,12 +88,13 @@ export class Scanner {
       return false;
     }
     let hasEntries = false;
-    for (const bytes of names) {
-      const name = bytes.toString('latin1');
+    for (const name of names) {
       const path = directory === '' ? name : `${directory}/${name}`;
-      await this.pause();
+      this.looks += 1;
+      if (this.looks % LOOKS_AT_ONCE === 0) await this.pause();
       if (this.selection.prunes(path)) continue;
-      if (!isSafePath(path)) {
+      const known = this.inventory.entries.get(path);
+      if (known === undefined && !isSafePath(path)) {
         this.problems.push({ path: shownPath(path), message: 'its path is too long', isSkipped: false });
         continue;
       }
@@ -101,7 +106,10 @@ export class Scanner {
         seen.add(path);
         continue;
       }
-      if (stats !== null && (await this.enter(path, stats, seen))) hasEntries = true;
+      if (stats === null) continue;
+      if (known !== undefined && isUnchanged(known, stats) && this.selection.takes(path)) seen.add(path);
+      else if (!(await this.enter(path, stats, seen))) continue;
+      hasEntries = true;
     }
     return hasEntries;
   }
@@ -141,19 +149,7 @@ export class Scanner {
 
   private async enterFile(path: RelativePath, stats: Stats): Promise<void> {
     const known = this.inventory.entries.get(path);
-    const base = { ...ownership(path, stats), kind: 'file' as const };
-    const describe = (now: Stats, hash: string): Entry => ({
-      ...base,
-      ...ownership(path, now),
-      mode: now.mode & 0o7777,
-      mtimeUs: Math.round(now.mtimeMs * 1000),
-      size: now.size,
-      hash,
-    });
-    if (known?.entry.kind === 'file' && isUnchanged(known, stats)) {
-      this.put(describe(stats, known.entry.hash), stats, true);
-      return;
-    }
+    if (known !== undefined && isUnchanged(known, stats)) return;
     let content: ReadContent;
     try {
       content = await readContent(this.calls, this.tree, path, this.pause);
@@ -162,7 +158,10 @@ export class Scanner {
       if (!isAbsence(error)) this.report(path, error);
       return;
     }
-    this.put(describe(content.stats, content.hash), content.stats, content.isSettled);
+    const { stats: read, hash, isSettled } = content;
+    const mtimeUs = Math.round(read.mtimeMs * 1000);
+    const mode = read.mode & 0o7777;
+    this.put({ ...ownership(path, read), kind: 'file', mode, mtimeUs, size: read.size, hash }, read, isSettled);
   }
 
   private put(entry: Entry, { ino, ctimeMs }: Stats, isSettled: boolean): void {
@@ -188,7 +187,7 @@ export class Scanner {
   }
 }
 
-/** Whether a file's content is surely what it was when it was read last. */
+/** Whether a file is surely what it was when it was read last: whoever changes owner or mode changes the time of change too. */
 export function isUnchanged({ entry, inode, ctimeMs, isSettled }: Tracked, stats: Stats): boolean {
   return (
     isSettled &&

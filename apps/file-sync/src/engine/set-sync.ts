@@ -18,6 +18,9 @@ const SAVE_EVERY_MS = 10_000;
 const ERRORS_SHOWN = 100;
 const PATHS_SHOWN = 5;
 
+/** Both servers have what they had. */
+const NOTHING_DONE: RunResult = { awaiting: null, problems: [], changed: 0, receivedBytes: 0, kept: null };
+
 /** What an operator should read. */
 export interface Incident {
   readonly severity: 'info' | 'warning' | 'critical';
@@ -56,6 +59,8 @@ export class SetSync {
   private base: string | null = null;
   /** The generation that the active server knows to be in place here. */
   private told: string | null = null;
+  /** The generation of this server's files in which they were all that is wanted. */
+  private completeIn: number | null = null;
   private confirmed = 0;
 
   private failures = 0;
@@ -256,17 +261,19 @@ export class SetSync {
       if (now.way !== 'fetches' || now.epoch !== epoch || this.isClosed) throw new DirectionLost();
     };
     const isFirst = this.base === null;
-    const manifest = await client.manifest(
-      set.name,
-      { since: this.base, isFresh: isFresh || isFirst, epoch },
-      this.abort.signal,
-    );
+    const looks = isFresh || isFirst;
+    const asking = client.manifest(set.name, { since: this.base, isFresh: looks, epoch }, this.abort.signal);
+    // both servers look at the same time; before the first run there may be nothing to look at
+    const [asked, looked] = await Promise.allSettled([asking, looks && !isFirst ? this.lookHere() : null]);
+    if (asked.status === 'rejected') throw asked.reason;
+    if (looked.status === 'rejected') throw looked.reason;
+    const manifest = asked.value;
     if (manifest.epoch < epoch)
       throw new Error(`the peer is active under epoch ${manifest.epoch}, and ${epoch} has begun`);
     mayChange();
-    if (isFresh || isFirst) {
+    if (isFirst) {
       this.makeRoot();
-      this.tellProblems(await set.scanAll());
+      await this.lookHere();
     }
     if (!manifest.isPartial) this.wanted = new Map();
     for (const entry of manifest.entries) this.wanted.set(entry.path, entry);
@@ -274,7 +281,30 @@ export class SetSync {
     this.base = manifest.generation;
 
     const begunAtMs = performance.now();
-    const result = await syncRun(set, this.wanted, {
+    const isSame = manifest.isPartial && manifest.entries.length + manifest.removed.length === 0;
+    const result =
+      isSame && this.completeIn === set.inventory.generation
+        ? NOTHING_DONE
+        : await this.apply(client, epoch, mayChange);
+    if (result.awaiting === null) this.confirmed = 0;
+    this.isUnsaved ||= result.changed > 0;
+    this.completeIn = isComplete(result) ? set.inventory.generation : null;
+    this.report(result, performance.now() - begunAtMs);
+    await this.save(false);
+    if (!isComplete(result) || this.told === manifest.generation) return;
+    // it matters only when the roles change: whoever was active knows then what the other has not got
+    await client.applied(set.name, manifest.generation, epoch, this.abort.signal);
+    this.told = manifest.generation;
+  }
+
+  private async lookHere(): Promise<void> {
+    this.tellProblems(await this.set.scanAll());
+  }
+
+  /** Makes the files what is wanted. */
+  private apply(client: PeerClient, epoch: number, mayChange: () => void): Promise<RunResult> {
+    const { set, around } = this;
+    return syncRun(set, this.wanted, {
       openContent: (wants) => client.content(set.name, wants, epoch, this.abort.signal),
       sync: around.sync,
       mayChange,
@@ -286,14 +316,6 @@ export class SetSync {
         this.view = { ...this.view, pendingFiles, pendingBytes };
       },
     });
-    if (result.awaiting === null) this.confirmed = 0;
-    this.isUnsaved ||= result.changed > 0;
-    this.report(result, performance.now() - begunAtMs);
-    await this.save(false);
-    if (result.awaiting !== null || result.problems.length > 0 || this.told === manifest.generation) return;
-    // it matters only when the roles change: whoever was active knows then what the other has not got
-    await client.applied(set.name, manifest.generation, epoch, this.abort.signal);
-    this.told = manifest.generation;
   }
 
   /** A set that this server has never had begins with an empty directory. */
@@ -302,7 +324,8 @@ export class SetSync {
     if (agreed.size === 0) calls.mkdirSync(configuration.path, { recursive: true, mode: 0o755 });
   }
 
-  private report({ awaiting, problems, receivedBytes, kept }: RunResult, durationMs: number): void {
+  private report(result: RunResult, durationMs: number): void {
+    const { awaiting, problems, receivedBytes, kept } = result;
     const { name } = this.set;
     const { tell } = this.around;
     if (awaiting !== null && this.view.awaitingDeletion === null)
@@ -320,11 +343,10 @@ export class SetSync {
         message: `${name}: ${shown.map((path) => JSON.stringify(path)).join(', ')}${more} here were not those of the active server and were replaced; they are kept in ${kept.folder}`,
       });
     }
-    const isComplete = awaiting === null && problems.length === 0;
     this.view = {
       ...this.view,
       reason: awaiting === null ? '' : 'waits for the confirmation of a deletion',
-      ...(isComplete ? { lastCompleteAt: new Date().toISOString(), pendingFiles: 0, pendingBytes: 0 } : {}),
+      ...(isComplete(result) ? { lastCompleteAt: new Date().toISOString(), pendingFiles: 0, pendingBytes: 0 } : {}),
       ...(receivedBytes > 0 ? { bytesPerSecond: Math.round((receivedBytes / Math.max(1, durationMs)) * 1000) } : {}),
       awaitingDeletion: awaiting,
       errors: problems.slice(0, ERRORS_SHOWN).map(({ path, message }) => ({ path, message })),
@@ -415,6 +437,10 @@ export class SetSync {
     if (this.timer) clearTimeout(this.timer);
     this.timer = null;
   }
+}
+
+function isComplete({ awaiting, problems }: RunResult): boolean {
+  return awaiting === null && problems.length === 0;
 }
 
 function keyOf({ path, message }: Pick<Problem, 'path' | 'message'>): string {

@@ -1,19 +1,20 @@
-import { execFileSync } from 'node:child_process';
-import { constants } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { constants, type PathLike } from 'node:fs';
+import { promisify } from 'node:util';
 import { type Entry, type RelativePath, STAGING } from '../domain/entry.ts';
 import type { FileCalls } from '../ports/file-calls.ts';
-import { isAbsence, type Tree } from './tree.ts';
+import { isAbsence, placeBelow, type Tree } from './tree.ts';
 
 const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_DIRECTORY, O_NOFOLLOW } = constants;
 /** From so many on, one sync of the file system costs less than one of each. */
 const MANY = 16;
 
-/** Makes everything that was written to a file system durable. */
-export type SyncFileSystem = (directory: string) => void;
+/** Makes everything that was written to a file system durable. Rejects when it cannot. */
+export type SyncFileSystem = (directory: string) => Promise<void>;
 
-/** `syncfs(2)`, by the system's own program. */
-export const syncFileSystem: SyncFileSystem = (directory) => {
-  execFileSync('sync', ['-f', directory], { timeout: 600_000, stdio: 'ignore' });
+/** `syncfs(2)`, by the system's own program: others go on meanwhile, and the thread pool is left to the decision journal. */
+export const syncFileSystem: SyncFileSystem = async (directory) => {
+  await promisify(execFile)('sync', ['-f', directory], { timeout: 600_000 });
 };
 
 /** A file that has its content and waits for its name. */
@@ -25,6 +26,7 @@ export interface Staged {
 /** The directory in a set's root where files are completed: on the same file system, so that a rename gives them their name. */
 export class Staging {
   private counter = 0;
+  private readonly left = new Set<string>();
 
   private constructor(
     private readonly calls: FileCalls,
@@ -53,7 +55,8 @@ export class Staging {
     const fd = calls.openSync(tree.place(STAGING), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     const staging = new Staging(calls, tree, options.sync, options.withOwner, fd);
     for (const name of calls.readdirSync(`/proc/self/fd/${fd}`, { encoding: 'latin1' }))
-      if (!options.kept.has(name)) staging.discard(name);
+      if (options.kept.has(name)) staging.left.add(name);
+      else staging.discard(name);
     return staging;
   }
 
@@ -64,8 +67,13 @@ export class Staging {
   }
 
   /** Where system calls find a staged file. */
-  place(name: string): Buffer {
-    return Buffer.from(`/proc/self/fd/${this.fd}/${name}`, 'latin1');
+  place(name: string): PathLike {
+    return placeBelow(this.fd, name);
+  }
+
+  /** Whether an earlier run has left it. */
+  isLeft(name: string): boolean {
+    return this.left.has(name);
   }
 
   close(): void {
@@ -99,12 +107,9 @@ export class Staging {
   }
 
   /** Makes staged files durable, one by one or all at once. Links need nothing: they are made durable with their directory. */
-  syncFiles(staged: readonly Staged[]): void {
+  async syncFiles(staged: readonly Staged[]): Promise<void> {
     const files = staged.filter(({ entry }) => entry.kind === 'file');
-    if (files.length >= MANY) {
-      this.sync(this.tree.rootForOthers);
-      return;
-    }
+    if (files.length >= MANY) return this.sync(this.tree.rootForOthers);
     for (const { name } of files) {
       const fd = this.openFile(name);
       try {
@@ -116,12 +121,9 @@ export class Staging {
   }
 
   /** Makes the names in directories durable. */
-  syncDirectories(paths: Iterable<RelativePath>): void {
+  async syncDirectories(paths: Iterable<RelativePath>): Promise<void> {
     const directories = [...new Set(paths)];
-    if (directories.length >= MANY) {
-      this.sync(this.tree.rootForOthers);
-      return;
-    }
+    if (directories.length >= MANY) return this.sync(this.tree.rootForOthers);
     for (const path of directories) {
       try {
         this.calls.fsyncSync(this.tree.directory(path));

@@ -14,10 +14,13 @@ import { Aside } from './aside.ts';
 import { batchesOf, Fetcher, type OpenContent, partName } from './fetcher.ts';
 import type { FileSet } from './file-set.ts';
 import type { Problem } from './scanner.ts';
-import { Staging, type SyncFileSystem } from './staging.ts';
+import { type Staged, Staging, type SyncFileSystem } from './staging.ts';
 
 /** Batches that are received at the same time. */
 const LANES = 3;
+/** So many files, or so many bytes, are made durable and get their names together: one sync of the file system costs as much for few. */
+const GROUP_FILES = 16_384;
+const GROUP_BYTES = 512 * 1024 * 1024;
 
 /** What a run needs besides the set. */
 export interface RunParts {
@@ -135,16 +138,29 @@ async function receiveAll(
   let pendingFiles = rest.length;
   let pendingBytes = rest.reduce((sum, { size }) => sum + size, 0);
   onPending(pendingFiles, pendingBytes);
+  let staged: Staged[] = [];
+  let stagedBytes = 0;
+  const commit = () => {
+    const group = staged;
+    staged = [];
+    stagedBytes = 0;
+    return applier.commit(group);
+  };
   const lane = async () => {
     for (let batch = batches.shift(); batch !== undefined; batch = batches.shift()) {
       mayChange();
-      await applier.commit(await fetcher.receive(batch));
+      const bytes = batch.reduce((sum, { size }) => sum + size, 0);
+      staged.push(...(await fetcher.receive(batch)));
+      stagedBytes += bytes;
       pendingFiles -= batch.length;
-      pendingBytes -= batch.reduce((sum, { size }) => sum + size, 0);
+      pendingBytes -= bytes;
       onPending(pendingFiles, pendingBytes);
+      if (staged.length >= GROUP_FILES || stagedBytes >= GROUP_BYTES) await commit();
     }
   };
   const lanes = await Promise.allSettled(Array.from({ length: LANES }, lane));
+  // what is complete gets its name even when the connection has broken
+  await commit();
   for (const outcome of lanes) if (outcome.status === 'rejected') throw outcome.reason;
   // of content that came under another name just now
   const missing = await reuseAll(set, again, new Set(), applier, fetcher);

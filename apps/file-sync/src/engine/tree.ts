@@ -1,4 +1,4 @@
-import { constants, type Stats } from 'node:fs';
+import { constants, type PathLike, type Stats } from 'node:fs';
 import { nameOf, parentOf, type RelativePath } from '../domain/entry.ts';
 import type { FileCalls } from '../ports/file-calls.ts';
 
@@ -7,6 +7,7 @@ const DIRECTORY = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
 /** A pipe that has taken a file's place must not hold us. */
 const FILE = O_RDONLY | O_NOFOLLOW | O_NONBLOCK;
 const OPEN_DIRECTORIES_MAX = 64;
+const ASCII = /^[\0-\x7f]*$/;
 
 /** A failure with the code of a system call, for what the system itself would have allowed. */
 export class TreeError extends Error {
@@ -48,8 +49,8 @@ export class Tree {
   }
 
   /** Where system calls find an entry, its directory being open. Good until the next call of this tree. Throws as `open(2)` does. */
-  place(path: RelativePath): Buffer {
-    return this.below(this.directory(parentOf(path)), nameOf(path));
+  place(path: RelativePath): PathLike {
+    return placeBelow(this.directory(parentOf(path)), nameOf(path));
   }
 
   /** Where system calls find a directory's content. */
@@ -73,7 +74,7 @@ export class Tree {
       return known;
     }
     const parent = this.directory(parentOf(path));
-    const fd = this.calls.openSync(this.below(parent, nameOf(path)), DIRECTORY);
+    const fd = this.calls.openSync(placeBelow(parent, nameOf(path)), DIRECTORY);
     if (this.calls.fstatSync(fd).dev !== this.device) {
       this.calls.closeSync(fd);
       throw new TreeError('EXDEV', 'another file system is mounted here: give it a file set of its own');
@@ -86,7 +87,8 @@ export class Tree {
   /** What is there, links not followed; null: nothing. */
   stat(path: RelativePath): Stats | null {
     try {
-      return this.calls.lstatSync(this.place(path));
+      // an exception costs more than the call
+      return this.calls.lstatSync(this.place(path), { throwIfNoEntry: false }) ?? null;
     } catch (error) {
       if (isAbsence(error)) return null;
       throw error;
@@ -94,9 +96,10 @@ export class Tree {
   }
 
   /** Opens a regular file for reading; the caller closes it. Throws EINVAL for anything else. */
-  openFile(path: RelativePath): number {
+  openFile(path: RelativePath): { readonly fd: number; readonly stats: Stats } {
     const fd = this.calls.openSync(this.place(path), FILE);
-    if (this.calls.fstatSync(fd).isFile()) return fd;
+    const stats = this.calls.fstatSync(fd);
+    if (stats.isFile()) return { fd, stats };
     this.calls.closeSync(fd);
     throw new TreeError('EINVAL', 'is not a regular file any more');
   }
@@ -116,16 +119,18 @@ export class Tree {
     this.calls.closeSync(this.rootFd);
   }
 
-  private below(fd: number, name: string): Buffer {
-    return Buffer.from(`/proc/self/fd/${fd}/${name}`, 'latin1');
-  }
-
   private closeOldest(): void {
     const [oldest] = this.open;
     if (oldest === undefined) return;
     this.calls.closeSync(oldest[1]);
     this.open.delete(oldest[0]);
   }
+}
+
+/** Where system calls find a name in an opened directory. Names are bytes; text, which is quicker, says the same where it is ASCII. */
+export function placeBelow(fd: number, name: string): PathLike {
+  const place = `/proc/self/fd/${fd}/${name}`;
+  return ASCII.test(name) ? place : Buffer.from(place, 'latin1');
 }
 
 /** Whether an error says that there is nothing at the path. */

@@ -61,7 +61,7 @@ export class TwoTrees {
     const wanted = new Map([...this.source.inventory.entries].map(([path, { entry }]) => [path, entry]));
     return syncRun(this.sink, wanted, {
       openContent: this.content(),
-      sync: () => undefined,
+      sync: async () => undefined,
       mayChange: () => undefined,
       pause: async () => undefined,
       setAside: this.aside,
