@@ -22,6 +22,7 @@ it('the benchmark of files measures each thing and leaves nothing behind', async
       'memory of the standby server’s engine with 300 files, at most',
     ])
       expect(stdout).toContain(`| ${what} | `);
+    expect(stdout).toMatch(/ 3 MiB: sent \|.*\| yes \|/);
     expect(readdirSync(directory)).toEqual([]);
   } finally {
     rmSync(directory, { recursive: true, force: true });

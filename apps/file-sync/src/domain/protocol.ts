@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isAverage } from './chunks.ts';
 import { EntrySchema, HashSchema, isSafePath } from './entry.ts';
 
 /** First line of a manifest. `generation`: what to ask from next time; `isPartial`: only what has changed since. */
@@ -18,9 +19,21 @@ export const ManifestLineSchema = z.union([
   z.strictObject({ end: z.int().nonnegative() }),
 ]);
 
-/** A file that the standby wants: the version with this content, from `offset` bytes on. */
-export const WantSchema = z.strictObject({ path: SafePath, hash: HashSchema, offset: z.int().nonnegative() });
+/** A file that the standby wants: the version with this content, from `offset` bytes on, all of it or `length` bytes. */
+export const WantSchema = z.strictObject({
+  path: SafePath,
+  hash: HashSchema,
+  offset: z.int().nonnegative(),
+  length: z.int().positive().optional(),
+});
 export type Want = z.infer<typeof WantSchema>;
+
+/** Body of a request for the chunks of a file's version, cut with this average length. */
+export const ChunksWantSchema = z.strictObject({
+  path: SafePath,
+  hash: HashSchema,
+  average: z.int().refine(isAverage, 'is no average length'),
+});
 
 /** Most files asked for at once. */
 export const WANTS_MAX = 512;

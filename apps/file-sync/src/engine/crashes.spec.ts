@@ -1,6 +1,7 @@
+import { randomBytes } from 'node:crypto';
 import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { FILE_CALLS, type FileCalls } from '../ports/file-calls.ts';
 import { TwoTrees, treeOf } from '../testing/trees.ts';
@@ -120,6 +121,41 @@ describe('a standby that is killed between any two system calls', () => {
       { numRuns: Number(process.env.UNDERSTUDY_FILE_RUNS ?? 50) },
     );
   }, 300_000);
+
+  it('has the old or the new version of a large file that was changed in part', async () => {
+    const trees = new TwoTrees();
+    try {
+      const bytes = randomBytes(1_100_000);
+      writeFileSync(join(trees.active, 'large'), bytes);
+      await trees.run();
+      let isCrashed = true;
+      for (let count = 0; isCrashed; count++) {
+        bytes.writeUInt32BE(count, 500_000);
+        writeFileSync(join(trees.active, 'large'), bytes);
+        const [before, wanted] = [treeOf(trees.standby), treeOf(trees.active)];
+        const { inventory } = trees.sink;
+        trees.restartSink(callsUntilCrash(count), { keeps: true });
+        // what the service had saved
+        for (const tracked of inventory.entries.values()) trees.sink.inventory.put(tracked);
+        isCrashed = await trees.run().then(
+          ({ receivedBytes }) => {
+            expect(receivedBytes).toBeLessThan(100_000);
+            return false;
+          },
+          (error: unknown) => {
+            if (!(error instanceof Crash)) throw error;
+            return true;
+          },
+        );
+        assertOldOrNew(treeOf(trees.standby), before, wanted);
+        trees.restartSink(FILE_CALLS, { keeps: true });
+        if ((await trees.run()).problems.length > 0) throw new Error('it was not synchronised after the crash');
+        expect(treeOf(trees.standby)).toEqual(wanted);
+      }
+    } finally {
+      trees.remove();
+    }
+  }, 120_000);
 });
 
 function sorted(tree: Record<string, string>): [string, string][] {

@@ -71,6 +71,11 @@ export function hashOf(bytes: Uint8Array): string {
   return hash('sha256', bytes, 'base64url');
 }
 
+/** SHA-256 of bytes, hex. */
+export function hashHexOf(bytes: Uint8Array): string {
+  return hash('sha256', bytes, 'hex');
+}
+
 /** Adds the first `length` bytes of an opened file to a hash. False when there are fewer. */
 export function hashBeginning(calls: FileCalls, fd: number, length: number, hash: Hash): boolean {
   for (let position = 0; position < length; ) {

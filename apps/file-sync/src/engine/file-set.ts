@@ -20,7 +20,7 @@ export class FileSet {
   constructor(
     readonly configuration: FileSetConfiguration,
     readonly calls: FileCalls,
-    private readonly pause: () => Promise<void>,
+    readonly pause: () => Promise<void>,
   ) {
     this.selection = selectionOf(configuration.include, configuration.exclude);
   }

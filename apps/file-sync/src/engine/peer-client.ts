@@ -2,7 +2,8 @@ import type { IncomingMessage } from 'node:http';
 import { Agent, request } from 'node:https';
 import type { PeerIdentity } from '@understudy/contracts';
 import { pinnedForm } from '@understudy/platform';
-import { type Entry, type RelativePath } from '../domain/entry.ts';
+import { type Chunk, decodeChunks, longestList } from '../domain/chunks.ts';
+import type { Entry, FileEntry, RelativePath } from '../domain/entry.ts';
 import { type Frame, FrameReader, ProtocolError } from '../domain/frames.ts';
 import {
   ENTRIES_MAX,
@@ -21,6 +22,7 @@ import type { OwnSide } from './peer-server.ts';
 const SILENCE_MS = 15_000;
 const SCAN_SILENCE_MS = 600_000;
 const CONNECTIONS_MAX = 4;
+const CHUNKS_UNTOLD = new Set(['unknown-request', 'changed', 'failed']);
 
 /** The peer has answered, and gives nothing. */
 export class PeerRefused extends Error {
@@ -85,6 +87,27 @@ export class PeerClient {
     reader.end();
   }
 
+  /**
+   * The chunks of a file's version, cut with this average length; null when the peer does not tell them: it has another version, or is of
+   * a release that cannot.
+   */
+  async chunks(
+    set: string,
+    { path, hash, size }: FileEntry,
+    average: number,
+    epoch: number,
+    signal: AbortSignal,
+  ): Promise<Chunk[] | null> {
+    const body = JSON.stringify({ path, hash, average });
+    try {
+      const response = await this.open('POST', `${pathOf(set)}/chunks`, epoch, body, signal, SCAN_SILENCE_MS);
+      return decodeChunks(await bytesOf(response, longestList(size, average)), size, average);
+    } catch (error) {
+      if (error instanceof PeerRefused && CHUNKS_UNTOLD.has(error.code)) return null;
+      throw error;
+    }
+  }
+
   /** Tells that everything up to a generation is in place here. */
   async applied(set: string, generation: string, epoch: number, signal: AbortSignal): Promise<void> {
     const body = JSON.stringify({ generation });
@@ -140,6 +163,17 @@ async function readRefusal(response: IncomingMessage): Promise<Error> {
   return parsed.success
     ? new PeerRefused(parsed.data.code, parsed.data.message)
     : new ProtocolError(`the peer answered ${response.statusCode}`);
+}
+
+async function bytesOf(response: IncomingMessage, most: number): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  let length = 0;
+  for await (const piece of response as AsyncIterable<Buffer>) {
+    length += piece.length;
+    if (length > most) throw new ProtocolError('the list of chunks is too long');
+    pieces.push(piece);
+  }
+  return Buffer.concat(pieces);
 }
 
 /** Reads a manifest line by line. Throws `ProtocolError` for anything that is none, or that breaks off. */

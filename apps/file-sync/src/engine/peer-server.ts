@@ -3,10 +3,12 @@ import { createServer, type Server } from 'node:https';
 import type { TLSSocket } from 'node:tls';
 import type { PeerIdentity } from '@understudy/contracts';
 import { fingerprintOn } from '@understudy/platform';
+import { encodeChunk } from '../domain/chunks.ts';
 import type { Direction } from '../domain/direction.ts';
 import { encodeFrame, encodeHead, HEAD_BYTES } from '../domain/frames.ts';
 import {
   AppliedSchema,
+  ChunksWantSchema,
   EPOCH_HEADER,
   PAIR_HEADER,
   type Refusal,
@@ -14,6 +16,7 @@ import {
   type Want,
   WantsSchema,
 } from '../domain/protocol.ts';
+import { chunksOf } from './file-chunks.ts';
 import type { FileSet } from './file-set.ts';
 import { reasonOf } from './scanner.ts';
 
@@ -109,6 +112,7 @@ export class PeerServer {
       if (set === undefined) throw refused(404, 'unknown-set', 'no file set of this name is configured here');
       if (request.method === 'GET' && what === 'manifest') await this.sendManifest(set, url.searchParams, response);
       else if (request.method === 'POST' && what === 'content') await this.sendContent(set, request, response);
+      else if (request.method === 'POST' && what === 'chunks') await this.sendChunks(set, request, response);
       else if (request.method === 'POST' && what === 'applied') await this.noteApplied(set, request, response);
       else throw refused(404, 'unknown-request', 'there is nothing of this name');
     } catch (error) {
@@ -186,8 +190,31 @@ export class PeerServer {
     await out.end();
   }
 
+  /** Sends the list of a file's chunks. A list that breaks off, or is of another version, is of no use and does no harm. */
+  private async sendChunks(set: FileSet, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const parsed = ChunksWantSchema.safeParse(parsedJson(await bodyOf(request)));
+    if (!parsed.success) throw refused(422, 'invalid', 'the file is not named');
+    const { path, hash, average } = parsed.data;
+    const known = set.inventory.entries.get(path)?.entry;
+    if (known?.kind !== 'file' || known.hash !== hash) throw refused(404, 'changed', 'it has changed since');
+    const { fd } = set.tree().openFile(path);
+    try {
+      response.writeHead(200, { 'content-type': 'application/octet-stream' });
+      const out = new Gathered(response);
+      for await (const chunk of chunksOf(set.calls, fd, known.size, average, set.pause))
+        await out.write(encodeChunk(chunk));
+      await out.end();
+    } finally {
+      set.calls.closeSync(fd);
+    }
+  }
+
   /** Sends a file's bytes; the standby checks them. Returns why it could not. */
-  private async sendFile(set: FileSet, { path, hash, offset }: Want, out: Gathered): Promise<string | null> {
+  private async sendFile(
+    set: FileSet,
+    { path, hash, offset, length: wanted }: Want,
+    out: Gathered,
+  ): Promise<string | null> {
     const known = set.inventory.entries.get(path)?.entry;
     if (known?.kind !== 'file' || known.hash !== hash) return 'it has changed since';
     let fd: number;
@@ -197,10 +224,11 @@ export class PeerServer {
       return reasonOf(error);
     }
     try {
-      for (let position = offset; position < known.size; ) {
+      const end = wanted === undefined ? known.size : Math.min(known.size, offset + wanted);
+      for (let position = offset; position < end; ) {
         if (out.room.length < PIECE_BYTES_MIN) await out.flush();
         const { room } = out;
-        const length = Math.min(room.length - HEAD_BYTES, known.size - position);
+        const length = Math.min(room.length - HEAD_BYTES, end - position);
         const count = set.calls.readSync(fd, room, HEAD_BYTES, length, position);
         if (count === 0) return 'it has become shorter';
         encodeHead('data', count).copy(room);

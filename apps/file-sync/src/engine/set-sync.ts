@@ -306,6 +306,7 @@ export class SetSync {
     const { set, around } = this;
     return syncRun(set, this.wanted, {
       openContent: (wants) => client.content(set.name, wants, epoch, this.abort.signal),
+      askChunks: (entry, average) => client.chunks(set.name, entry, average, epoch, this.abort.signal),
       sync: around.sync,
       mayChange,
       pause: around.pause,

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import {
   chmodSync,
   existsSync,
@@ -15,8 +16,11 @@ import {
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { FileEntry } from '../domain/entry.ts';
 import { TwoTrees, treeOf } from '../testing/trees.ts';
 import { DirectionLost } from './applier.ts';
+import type { OpenContent } from './fetcher.ts';
+import type { RunParts } from './sync-run.ts';
 
 let trees: TwoTrees;
 let file: (name: string) => string;
@@ -145,6 +149,67 @@ describe('a run', () => {
     const result = await trees.run();
     expect(result.receivedBytes).toBe(30_000);
     expect(treeOf(trees.standby)).toEqual(treeOf(trees.active));
+  });
+
+  it('receives only what has changed of a large file, wherever bytes were put in or taken away', async () => {
+    const old = randomBytes(3_000_000);
+    writeFileSync(file('large'), old);
+    await trees.run();
+    for (const version of [
+      Buffer.concat([old.subarray(0, 1_000_000), Buffer.from('put in'), old.subarray(1_000_000)]),
+      Buffer.concat([old.subarray(0, 500_000), old.subarray(500_007), Buffer.from('at the end')]),
+      old.subarray(100),
+    ]) {
+      writeFileSync(file('large'), version);
+      const { receivedBytes, problems, kept } = await trees.run();
+      expect([problems, kept]).toEqual([[], null]);
+      expect(receivedBytes).toBeLessThan(150_000);
+      expect(readFileSync(copy('large')).equals(version)).toBe(true);
+    }
+  });
+
+  it('takes up a large file that was changed in part where a broken connection left off', async () => {
+    const bytes = randomBytes(4_000_000);
+    writeFileSync(file('large'), bytes);
+    await trees.run();
+    for (const at of [1_000_000, 3_000_000]) bytes.write('another', at);
+    writeFileSync(file('large'), bytes);
+    const content = trees.content();
+    let isBroken = true;
+    let whole = 0;
+    const openContent: OpenContent = async function* (wants) {
+      if (wants[0]?.length === undefined) whole += 1;
+      for await (const frame of content(wants)) {
+        if (isBroken && frame.kind === 'begin' && frame.index === 1) throw new Error('the cable');
+        yield frame;
+      }
+    };
+    await expect(trees.run({ openContent })).rejects.toThrow('the cable');
+    isBroken = false;
+    const { receivedBytes } = await trees.run({ openContent });
+    expect(readFileSync(copy('large')).equals(bytes)).toBe(true);
+    expect([receivedBytes < 50_000, whole]).toEqual([true, 0]);
+  });
+
+  it('takes a large file as a whole when its chunks are not told, or are not what is sent', async () => {
+    const bytes = randomBytes(2_000_000);
+    for (const askChunks of [
+      async () => null,
+      async () => {
+        throw Object.assign(new Error('refused'), { code: 'ECONNRESET' });
+      },
+      // a peer that lies: the first chunk of the old version would be the whole new one
+      async ({ size }: FileEntry, average: number) => {
+        const [first] = await trees.chunks('large', average);
+        return first === undefined ? null : Array.from({ length: 30 }, () => ({ ...first, length: size / 30 }));
+      },
+      async (_: FileEntry, average: number) => (await trees.chunks('large', average)).toReversed(),
+    ] satisfies RunParts['askChunks'][]) {
+      bytes.write(String(Math.random()), 1_000_000);
+      writeFileSync(file('large'), bytes);
+      expect((await trees.run({ askChunks })).problems).toEqual([]);
+      expect(readFileSync(copy('large')).equals(bytes)).toBe(true);
+    }
   });
 
   it('changes nothing any more once the direction is lost', async () => {

@@ -13,6 +13,7 @@ import { Applier } from './applier.ts';
 import { Aside } from './aside.ts';
 import { batchesOf, Fetcher, type OpenContent, partName } from './fetcher.ts';
 import type { FileSet } from './file-set.ts';
+import { type AskChunks, Patcher } from './patcher.ts';
 import type { Problem } from './scanner.ts';
 import { type Staged, Staging, type SyncFileSystem } from './staging.ts';
 
@@ -25,6 +26,7 @@ const GROUP_BYTES = 512 * 1024 * 1024;
 /** What a run needs besides the set. */
 export interface RunParts {
   readonly openContent: OpenContent;
+  readonly askChunks: AskChunks;
   readonly sync: SyncFileSystem;
   /** Throws when nothing may be changed any more. */
   readonly mayChange: () => void;
@@ -83,10 +85,12 @@ export async function syncRun(
   const { mayChange, pause } = parts;
   const applier = new Applier({ calls, tree: set.tree(), staging, aside, inventory, agreed, mayChange, pause });
   const fetcher = new Fetcher(calls, staging, parts.openContent);
+  const { openContent, askChunks } = parts;
+  const patcher = new Patcher({ calls, tree: set.tree(), inventory, staging, openContent, askChunks, pause });
   try {
     await applier.makeDirectories(plan.directories);
     await applier.commit(await applier.stageLinks(plan.links, parts.withOwner));
-    await receiveAll(set, plan, applier, fetcher, parts);
+    await receiveAll(set, plan, { applier, fetcher, patcher }, parts);
     await applier.remove(plan.removals);
     await applier.giveMetadata(plan.metadata);
   } finally {
@@ -97,7 +101,7 @@ export async function syncRun(
     awaiting: null,
     problems: [...problems, ...applier.problems, ...fetcher.problems],
     changed,
-    receivedBytes: fetcher.receivedBytes,
+    receivedBytes: fetcher.receivedBytes + patcher.receivedBytes,
     kept: aside.kept.length === 0 ? null : { paths: aside.kept, folder: aside.folder },
   };
 }
@@ -125,8 +129,7 @@ function isMeant(set: FileSet, path: RelativePath, { kind }: Entry): boolean {
 async function receiveAll(
   set: FileSet,
   plan: Plan,
-  applier: Applier,
-  fetcher: Fetcher,
+  { applier, fetcher, patcher }: { applier: Applier; fetcher: Fetcher; patcher: Patcher },
   { onPending, mayChange }: RunParts,
 ): Promise<void> {
   const toReceive: FileEntry[] = [];
@@ -134,7 +137,8 @@ async function receiveAll(
   const contents = new Set<string>();
   const rest = await reuseAll(set, plan.files, new Set(plan.removals), applier, fetcher);
   for (const file of rest) (contents.has(file.hash) ? again : toReceive).push(contents.add(file.hash) && file);
-  const batches = batchesOf(toReceive);
+  const changed = toReceive.filter((file) => patcher.isMeant(file));
+  const batches = [...changed.map((file) => [file]), ...batchesOf(toReceive.filter((file) => !patcher.isMeant(file)))];
   let pendingFiles = rest.length;
   let pendingBytes = rest.reduce((sum, { size }) => sum + size, 0);
   onPending(pendingFiles, pendingBytes);
@@ -150,7 +154,9 @@ async function receiveAll(
     for (let batch = batches.shift(); batch !== undefined; batch = batches.shift()) {
       mayChange();
       const bytes = batch.reduce((sum, { size }) => sum + size, 0);
-      staged.push(...(await fetcher.receive(batch)));
+      const [first] = batch;
+      const patched = first !== undefined && patcher.isMeant(first) ? await patcher.patch(first) : null;
+      staged.push(...(patched === null ? await fetcher.receive(batch) : [patched]));
       stagedBytes += bytes;
       pendingFiles -= batch.length;
       pendingBytes -= bytes;

@@ -1,9 +1,11 @@
-import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { closeSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Chunk } from '../domain/chunks.ts';
 import { STAGING } from '../domain/entry.ts';
 import type { Frame } from '../domain/frames.ts';
 import type { OpenContent } from '../engine/fetcher.ts';
+import { chunksOf } from '../engine/file-chunks.ts';
 import { FileSet } from '../engine/file-set.ts';
 import type { RunParts, RunResult } from '../engine/sync-run.ts';
 import { syncRun } from '../engine/sync-run.ts';
@@ -61,6 +63,7 @@ export class TwoTrees {
     const wanted = new Map([...this.source.inventory.entries].map(([path, { entry }]) => [path, entry]));
     return syncRun(this.sink, wanted, {
       openContent: this.content(),
+      askChunks: ({ path }, average) => this.chunks(path, average),
       sync: async () => undefined,
       mayChange: () => undefined,
       pause: async () => undefined,
@@ -76,13 +79,26 @@ export class TwoTrees {
   content(): OpenContent {
     const { source } = this;
     return async function* (wants): AsyncGenerator<Frame> {
-      for (const [index, { path, offset }] of wants.entries()) {
+      for (const [index, { path, offset, length }] of wants.entries()) {
         yield { kind: 'begin', index };
-        const bytes = readFileSync(source.tree().place(path)).subarray(offset);
+        const end = length === undefined ? undefined : offset + length;
+        const bytes = readFileSync(source.tree().place(path)).subarray(offset, end);
         for (let at = 0; at < bytes.length; at += 1000) yield { kind: 'data', bytes: bytes.subarray(at, at + 1000) };
         yield { kind: 'end' };
       }
     };
+  }
+
+  /** The chunks of a file of the active server, as that would tell them. */
+  async chunks(path: string, average: number): Promise<Chunk[]> {
+    const { fd, stats } = this.source.tree().openFile(path);
+    try {
+      const chunks: Chunk[] = [];
+      for await (const chunk of chunksOf(FILE_CALLS, fd, stats.size, average, this.source.pause)) chunks.push(chunk);
+      return chunks;
+    } finally {
+      closeSync(fd);
+    }
   }
 
   remove(): void {
