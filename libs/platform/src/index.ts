@@ -19,6 +19,7 @@ export * from './node-store.ts';
 export * from './peer-file.ts';
 export * from './postgresql.ts';
 export * from './process-identity.ts';
+export * from './process-record.ts';
 export * from './secret.ts';
 export * from './service-environment.ts';
 export * from './serving-right.ts';

@@ -61,6 +61,11 @@ export class NodePaths {
     return join(this.run, 'node.yaml');
   }
 
+  /** What is known of the application's running processes, beyond the life of their manager. */
+  get processes(): string {
+    return join(this.run, 'processes');
+  }
+
   get compileCache(): string {
     return join(this.run, 'compile-cache');
   }

@@ -3,14 +3,6 @@ import { isSameAlive, type ProcessIdentity } from './process-table.ts';
 /** The end of an adopted process, which is not our child, is noticed by looking. */
 const LOOK_MS = 250;
 
-/** One life of the process. */
-export interface Run {
-  readonly identity: ProcessIdentity;
-  readonly startedAtMs: number;
-  /** Resolves with how it ended. */
-  readonly ended: Promise<string>;
-}
-
 /** Resolves when the wish is withdrawn. */
 export function abortion(signal: AbortSignal, until?: AbortSignal): Promise<string> {
   if (signal.aborted) return Promise.resolve('');

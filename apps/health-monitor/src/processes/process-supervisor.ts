@@ -1,13 +1,13 @@
 import type { ProcessView } from '@understudy/contracts';
 import { EffectError } from '@understudy/ha-runtime';
 import type { ApplicationProcesses } from '../ports/application-processes.port.ts';
-import type { ExecProcess } from './exec-process.ts';
+import type { ManagedProcess } from './managed-process.ts';
 import { abortion } from './process-life.ts';
 
-/** A process whose adapter is not there yet. */
-export interface UnavailableProcess {
+/** A process as configured, whether it is run or switched off. */
+export interface ConfiguredProcess {
   readonly name: string;
-  readonly adapter: 'systemd' | 'docker';
+  readonly adapter: ProcessView['adapter'];
   readonly critical: boolean;
 }
 
@@ -21,13 +21,17 @@ export class ProcessSupervisor implements ApplicationProcesses {
   private generation = 0;
 
   constructor(
-    private readonly processes: readonly ExecProcess[],
-    private readonly unavailable: readonly UnavailableProcess[],
+    private readonly processes: readonly ManagedProcess[],
+    /** In the order of the configuration; what is not among `processes` is switched off. */
+    private readonly configured: readonly ConfiguredProcess[],
   ) {}
 
-  /** Takes over what an earlier manager has left running; to be called before anything else. */
+  /** Takes over what an earlier manager has left running, and keeps from running what may not; to be called before anything else. */
   adopt(): void {
-    for (const process of this.processes) process.adopt();
+    for (const process of this.processes) {
+      process.adopt();
+      process.keepStopped();
+    }
   }
 
   /**
@@ -93,24 +97,23 @@ export class ProcessSupervisor implements ApplicationProcesses {
 
   /** All processes of the configuration. */
   views(): ProcessView[] {
-    return [
-      ...this.processes.map((process) => process.view()),
-      ...this.unavailable.map(
-        ({ name, adapter, critical }): ProcessView => ({
-          name,
-          adapter,
-          state: 'disabled',
-          pid: null,
-          since: null,
-          restarts: 0,
-          critical,
-          reason: `the ${adapter} adapter is not yet available`,
-        }),
-      ),
-    ];
+    return this.configured.map(({ name, adapter, critical }): ProcessView => {
+      const running = this.processes.find(({ configuration }) => configuration.name === name);
+      const off = {
+        name,
+        adapter,
+        state: 'disabled',
+        pid: null,
+        since: null,
+        restarts: 0,
+        critical,
+        reason: '',
+      } as const;
+      return running?.view() ?? off;
+    });
   }
 
-  private async stop(processes: readonly ExecProcess[]): Promise<void> {
+  private async stop(processes: readonly ManagedProcess[]): Promise<void> {
     this.generation += 1;
     const stops: Promise<void>[] = [];
     for (const process of processes.toReversed()) {

@@ -6,82 +6,41 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import {
-  APPLICATION_MARK,
-  bootId,
-  NodePaths,
-  type ProcessConfiguration,
-  type ServiceEnvironment,
-  SILENT_LOGGER,
-  SystemClock,
-} from '@understudy/platform';
-import { makeProcesses, type ProcessSupervisor } from './index.ts';
+import { APPLICATION_MARK, bootId, type ProcessConfiguration } from '@understudy/platform';
+import type { ProcessSupervisor } from './index.ts';
 import { rotateLog } from './process-log.ts';
 import { livingProcess, membersOf } from './process-table.ts';
+import { runsAnew, Supervised, until, viewOf as view } from './testing/supervised.ts';
 
 /** Nothing supersedes the start. */
 const NEVER = new AbortController().signal;
-const RESTART = { attempts: 3, withinSeconds: 60, backoffSeconds: 0.05 };
 
 jest.setTimeout(20_000);
 
 describe('the application’s processes', () => {
   let directory: string;
-  let supervisors: ProcessSupervisor[];
+  let supervised: Supervised;
   let servers: Server[];
   let told: string[];
 
   beforeEach(() => {
     directory = mkdtempSync(join(tmpdir(), 'understudy-processes-'));
-    supervisors = [];
+    supervised = new Supervised(directory);
+    told = supervised.told;
     servers = [];
-    told = [];
   });
   afterEach(async () => {
-    for (const supervisor of supervisors) await supervisor.stopEverything().catch(() => undefined);
+    await supervised.end();
     for (const server of servers) server.close();
     rmSync(directory, { recursive: true, force: true });
   });
 
   /** A process that runs a shell script. */
-  function process_(script: string, overrides: Partial<ProcessConfiguration> = {}): ProcessConfiguration {
-    return {
-      name: 'app',
-      command: ['/bin/sh', '-c', script],
-      environment: {},
-      critical: true,
-      runsOn: 'active',
-      stopSeconds: 10,
-      restart: RESTART,
-      ...overrides,
-    } as ProcessConfiguration;
-  }
-
-  function supervise(...processes: ProcessConfiguration[]): ProcessSupervisor {
-    const env = {
-      configuration: { node: { name: 'alpha', address: '127.0.1.1' }, ports: { database: 5544 }, processes },
-      paths: new NodePaths(directory),
-      clock: new SystemClock(),
-      logger: SILENT_LOGGER,
-    } as unknown as ServiceEnvironment;
-    const supervisor = makeProcesses(env, {
-      onCriticalFailure: (name, reason) => told.push(`failed ${name}: ${reason}`),
-      onRecovered: (name) => told.push(`recovered ${name}`),
-      onEvent: (severity, message) => told.push(`${severity} ${message}`),
-    });
-    supervisors.push(supervisor);
-    return supervisor;
-  }
-
-  const view = (supervisor: ProcessSupervisor, name = 'app') => {
-    const found = supervisor.views().find((candidate) => candidate.name === name);
-    if (!found) throw new Error(`no process ${name}`);
-    return found;
-  };
-  const runsAnew = (supervisor: ProcessSupervisor, former: number | null) => {
-    const { state, pid } = view(supervisor);
-    return state === 'running' && pid !== former;
-  };
+  const process_ = (script: string, overrides: Partial<ProcessConfiguration> = {}) => ({
+    command: ['/bin/sh', '-c', script],
+    ...overrides,
+  });
+  const supervise = (...processes: Partial<ProcessConfiguration>[]): ProcessSupervisor => supervised.by(...processes);
   const file = (name: string) => join(directory, name);
   const pidIn = (name: string) => Number(readFileSync(file(name), 'utf8'));
   const record = () => join(directory, 'run', 'processes', 'app.json');
@@ -380,19 +339,17 @@ describe('the application’s processes', () => {
     await expect(supervisor.startAll(6, NEVER)).rejects.toMatchObject({ code: 'stale-epoch' });
   });
 
-  it('shows what it cannot run yet as disabled', () => {
-    const unit = {
-      ...process_(''),
-      name: 'service',
-      command: undefined,
-      unit: 'nms.service',
-    } as unknown as ProcessConfiguration;
-    expect(view(supervise(unit), 'service')).toMatchObject({
-      state: 'disabled',
-      adapter: 'systemd',
-      reason: 'the systemd adapter is not yet available',
-    });
-    expect(told).toEqual(['warning service: the systemd adapter is not yet available; this process is not run']);
+  it('shows what is switched off as disabled, in the order of the configuration, and stops what is left of it', async () => {
+    const first = supervise(process_('exec sleep 1000'));
+    await first.startAll(1, NEVER);
+    await first.release();
+    const second = supervise(process_('exec sleep 1000', { enabled: false }), process_('', { name: 'other' }));
+    expect(second.views().map(({ name, state }) => [name, state])).toEqual([
+      ['app', 'disabled'],
+      ['other', 'stopped'],
+    ]);
+    await second.startAll(1, NEVER).catch(() => undefined);
+    await until(() => members().length === 0);
   });
 
   it('is always whole after any order of starts, stops and kills', async () => {
@@ -426,12 +383,3 @@ describe('the application’s processes', () => {
     expect(existsSync(`${log}.4`)).toBe(false);
   });
 });
-
-/** Waits for a condition, at most `limitMs`. */
-async function until(condition: () => boolean, limitMs = 5000): Promise<void> {
-  const endMs = performance.now() + limitMs;
-  while (!condition()) {
-    if (performance.now() > endMs) throw new Error(`not within ${limitMs} ms: ${condition}`);
-    await delay(10);
-  }
-}

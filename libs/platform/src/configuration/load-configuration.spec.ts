@@ -69,6 +69,7 @@ describe('the defaults', () => {
       command: ['/opt/server', '--port', '443'],
       environment: { N: '1' },
       critical: false,
+      enabled: true,
       runsOn: 'active',
       stopSeconds: 10,
       restart: { attempts: 3, withinSeconds: 60, backoffSeconds: 1 },
@@ -215,6 +216,17 @@ describe('a file', () => {
       `${MINIMAL}processes: [{ name: a, command: [x, { y: 1 }] }]`,
       'processes.0.command.1',
     ],
+    [
+      'what is a unit’s own matter',
+      `${MINIMAL}processes: [{ name: a, unit: x, user: nms }]`,
+      "processes.0.user is the unit's own matter: set it there",
+    ],
+    [
+      'an environment for a container',
+      `${MINIMAL}processes: [{ name: a, container: x, environment: { A: 1 } }]`,
+      "processes.0.environment is the container's own matter: set it there",
+    ],
+    ['a unit that is no service', `${MINIMAL}processes: [{ name: a, unit: "a b" }]`, 'is not the name of a systemd'],
     ['an unknown section', `${MINIMAL}heartbeats: {}`, 'heartbeats is not a known key. Did you mean heartbeat?'],
   ])('is refused with %s', (_, text, expected) => {
     expect(refused(text)).toEqual([expect.stringContaining(expected)]);

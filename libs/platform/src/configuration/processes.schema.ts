@@ -35,8 +35,18 @@ export const ProcessSchema = z
   .strictObject({
     name: z.string().min(1).max(64).describe('the name of the process, unique'),
     command: z.array(scalarText()).min(1).optional().describe('the program and its arguments, as a list'),
-    unit: z.string().min(1).optional().describe('the name of a systemd unit'),
-    container: z.string().min(1).optional().describe('the name of a container'),
+    unit: z
+      .string()
+      .regex(/^[A-Za-z0-9:_.@\\-]+$/, 'is not the name of a systemd service')
+      .transform((name) => (name.endsWith('.service') ? name : `${name}.service`))
+      .optional()
+      .describe('the name of a systemd service'),
+    container: z
+      .string()
+      .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]*$/, 'is not the name of a container')
+      .optional()
+      .describe('the name of a container'),
+    enabled: z.boolean().default(true).describe('true or false: whether it is run at all'),
     workingDirectory: absolutePath.optional().describe('the absolute path of the directory it is started in'),
     user: z.string().min(1).optional().describe('the operating system user that runs it'),
     environment: z.record(z.string(), scalarText()).default({}).describe('environment variables: name and value'),
@@ -55,6 +65,18 @@ export const ProcessSchema = z
   })
   .refine((p) => [p.command, p.unit, p.container].filter((way) => way !== undefined).length === 1, {
     message: 'needs exactly one of command, unit and container',
+  })
+  .superRefine(({ command, container, workingDirectory, user, environment }, context) => {
+    if (command !== undefined) return;
+    const fixed = {
+      workingDirectory: workingDirectory !== undefined,
+      user: user !== undefined,
+      environment: container !== undefined && Object.keys(environment).length > 0,
+    };
+    const owner = container === undefined ? 'unit' : 'container';
+    for (const [key, isGiven] of Object.entries(fixed))
+      if (isGiven)
+        context.addIssue({ code: 'custom', path: [key], message: `is the ${owner}'s own matter: set it there` });
   });
 
 /** One application process as configured, defaults filled in. */

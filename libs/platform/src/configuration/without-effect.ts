@@ -5,16 +5,12 @@ import type { NodeConfiguration } from './configuration.schema.ts';
  * that protects must not look as if it did.
  */
 export function settingsWithoutEffect(configuration: NodeConfiguration): string[] {
-  const { mail, telemetry, processes } = configuration;
+  const { mail, telemetry } = configuration;
   const sentences = {
     'mail is not yet available: nobody is notified': mail,
     'telemetry.otlpEndpoint is not yet available: no traces are sent': telemetry.otlpEndpoint,
   };
-  const notRun = processes.filter(({ command }) => command === undefined);
-  return [
-    ...notRun.map(({ name }) => `processes: ${name} is not run: only command is available yet`),
-    ...said(sentences),
-  ];
+  return said(sentences);
 }
 
 function said(sentences: Record<string, unknown>): string[] {

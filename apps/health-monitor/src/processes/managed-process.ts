@@ -1,15 +1,9 @@
-import { spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { closeSync } from 'node:fs';
 import type { ProcessView } from '@understudy/contracts';
-import { APPLICATION_MARK, type Clock, type Logger, type ProcessConfiguration } from '@understudy/platform';
+import type { Clock, Logger, ProcessConfiguration, ProcessRecord, ProcessRecords } from '@understudy/platform';
 import { checkHealth } from './health-check.ts';
-import { commandAs } from './os-user.ts';
-import { endAll } from './process-group.ts';
-import { End, elapsed, orGone, type Run } from './process-life.ts';
-import { openLog, rotateLog } from './process-log.ts';
-import type { ProcessRecord, ProcessRecords } from './process-record.ts';
-import { identify, isSameAlive, membersOf, type ProcessIdentity } from './process-table.ts';
+import type { KnownLeader, ProcessAdapter, Run } from './process-adapter.ts';
+import { End, elapsed } from './process-life.ts';
+import { isSameAlive } from './process-table.ts';
 import { Readiness } from './readiness.ts';
 import { afterEnd } from './restart-policy.ts';
 
@@ -21,7 +15,9 @@ const HEALTHY_LIMIT_MS = 60_000;
 const RECOVERED_AFTER_MS = 5000;
 /** Until the first pass a process is checked more often, so that a takeover does not wait for it. */
 const FIRST_CHECKS_MS = 50;
-const LOG_LOOK_MS = 10_000;
+const TIDY_MS = 10_000;
+/** How often it is made sure that a process that should not run does not. */
+const KEEP_STOPPED_MS = 10_000;
 
 /** What happens to a process that others should know. */
 export interface ProcessListener {
@@ -33,27 +29,24 @@ export interface ProcessListener {
   onEvent(severity: 'info' | 'warning' | 'critical', message: string): void;
 }
 
-/** Where a process leaves its traces and what it is told. */
-export interface ProcessSurroundings {
+/** What a process is run with. */
+export interface ProcessMeans {
+  readonly adapter: ProcessAdapter;
   readonly records: ProcessRecords;
-  readonly logFile: string;
-  /** Names the process on this machine; see `APPLICATION_MARK`. */
-  readonly mark: string;
+  /** Of the commands that check it. */
   readonly environment: NodeJS.ProcessEnv;
 }
 
 /**
- * One process of the application, run as a command in a session of its own and kept running. It outlives this manager and is found
- * again by pid and start time; it is never started twice, and nothing of it is left when it is stopped.
+ * One process of the application, kept running. It outlives this manager and is found again by pid and start time; it is never started
+ * twice, and nothing of it is left when it is stopped.
  */
-export class ExecProcess {
+export class ManagedProcess {
   private wish: AbortController | null = null;
   private loop: Promise<void> = Promise.resolve();
   private stopping: Promise<void> | null = null;
   private run: Run | null = null;
-  private lastLeader: ProcessIdentity | null = null;
-  /** The last leader was alive under our eyes. */
-  private sawLeader = false;
+  private leader: KnownLeader | null = null;
   /** Nothing of it is alive, as this manager has seen to itself. */
   private clean = false;
   private ready = false;
@@ -63,10 +56,13 @@ export class ExecProcess {
   private restarts = 0;
   private wake: () => void = () => undefined;
   private readonly readiness = new Readiness();
+  private keeping: Promise<void> | null = null;
+  private keeper: NodeJS.Timeout | undefined;
+  private lastWorry = '';
 
   constructor(
     readonly configuration: ProcessConfiguration,
-    private readonly surroundings: ProcessSurroundings,
+    private readonly means: ProcessMeans,
     private readonly clock: Clock,
     private readonly logger: Logger,
     private readonly listener: ProcessListener,
@@ -75,11 +71,25 @@ export class ExecProcess {
   /** Takes over the process of an earlier manager when exactly that one is alive and was started as configured now. */
   adopt(): boolean {
     if (this.wish) return true;
-    const record = this.surroundings.records.read(this.configuration.name);
+    const record = this.means.records.read(this.configuration.name);
     if (!record || !isSameAlive(record)) return false;
-    if (record.digest !== this.digest) return false;
+    if (record.digest !== this.means.adapter.digest) return false;
     this.begin();
     return true;
+  }
+
+  /** From now on it runs only when it is wanted, whoever else might start it; a process that may run anywhere is left alone. */
+  keepStopped(): void {
+    const { adapter } = this.means;
+    if (this.configuration.runsOn !== 'active' || !adapter.keepStopped) return;
+    const look = () => {
+      if (this.wish || this.stopping) return;
+      this.keeping ??= this.keepStoppedNow().finally(() => {
+        this.keeping = null;
+      });
+    };
+    this.keeper ??= setInterval(look, KEEP_STOPPED_MS).unref();
+    look();
   }
 
   /** Wants it to run; resolves when it does its work, at most 60 s later. Rejects when its restarts are used up or it is stopped. */
@@ -90,7 +100,7 @@ export class ExecProcess {
       this.failures = []; // a new decision to start it is a new chance
       this.wake();
     }
-    if (this.ready && this.run && isSameAlive(this.run.identity)) return;
+    if (this.ready && this.isAlive(this.run)) return;
     await this.readiness.wait(this.configuration.name, HEALTHY_LIMIT_MS);
   }
 
@@ -110,20 +120,23 @@ export class ExecProcess {
 
   /** Stops watching; the process runs on and can be adopted. */
   async release(): Promise<void> {
+    clearInterval(this.keeper);
     this.wish?.abort();
     this.wish = null;
     this.readiness.missed('this manager ends');
     await this.loop;
+    await this.keeping;
   }
 
   view(): ProcessView {
     const { name, critical } = this.configuration;
-    const alive = this.run && isSameAlive(this.run.identity) ? this.run : null;
+    const alive = this.isAlive(this.run) ? this.run : null;
     const since = alive && new Date(this.clock.unixMs() - (this.clock.nowMs() - alive.startedAtMs)).toISOString();
     const wanted = this.wish !== null;
     const state = this.exhausted ? 'failed' : alive && this.ready ? 'running' : wanted ? 'starting' : 'stopped';
     const { restarts, reason } = this;
-    return { name, adapter: 'exec', state, pid: alive?.identity.pid ?? null, since, restarts, critical, reason };
+    const { kind: adapter } = this.means.adapter;
+    return { name, adapter, state, pid: alive?.identity?.pid ?? null, since, restarts, critical, reason };
   }
 
   private begin(): void {
@@ -132,13 +145,11 @@ export class ExecProcess {
     this.failures = [];
     this.exhausted = false;
     this.reason = '';
-    const { records } = this.surroundings;
-    const record = records.read(this.configuration.name);
-    this.lastLeader = record;
-    this.sawLeader = record !== null && isSameAlive(record);
-    if (record && this.sawLeader && record.digest === this.digest) {
+    const record = this.means.records.read(this.configuration.name);
+    this.leader = record && { identity: record, wasSeen: isSameAlive(record) };
+    if (record && this.leader?.wasSeen && record.digest === this.means.adapter.digest) {
       this.clean = false;
-      this.run = this.adoptedRun(record, record.startedAtUnixMs, wish.signal);
+      this.run = this.adoptedRun(record, wish.signal);
       this.ready = true;
     }
     this.loop = this.keepRunning(wish.signal).catch((error: unknown) =>
@@ -151,15 +162,16 @@ export class ExecProcess {
     this.wish = null;
     this.readiness.missed('it was stopped');
     await this.loop;
-    const { records } = this.surroundings;
-    if (!this.lastLeader) {
-      this.lastLeader = records.read(this.configuration.name);
-      this.sawLeader = this.lastLeader !== null && isSameAlive(this.lastLeader);
+    await this.keeping;
+    const { records } = this.means;
+    if (!this.leader) {
+      const record = records.read(this.configuration.name);
+      this.leader = record && { identity: record, wasSeen: isSameAlive(record) };
     }
     await this.endMembers(graceMs);
     records.remove(this.configuration.name);
     this.clean = true;
-    this.lastLeader = null;
+    this.leader = null;
     this.exhausted = false;
     this.reason = '';
     this.listener.onStopped?.();
@@ -167,13 +179,14 @@ export class ExecProcess {
 
   /** Life after life until nobody wants it any more. What runs then is left to the one who changed his mind. */
   private async keepRunning(signal: AbortSignal): Promise<void> {
+    await this.keeping;
     while (!signal.aborted) {
       let end: string;
       try {
         // What an earlier life left behind would run beside its successor.
         if (!this.run && !this.clean) await this.endMembers();
         if (signal.aborted) break;
-        this.run ??= this.launch(signal);
+        this.run ??= await this.launch(signal);
         end = await this.accompany(this.run, signal);
       } catch (error) {
         end = `it cannot be started: ${error instanceof Error ? error.message : String(error)}`;
@@ -192,7 +205,7 @@ export class ExecProcess {
   /** Stays with one life of the process; resolves with why it is over, or with nothing of interest when it is not wanted any more. */
   private async accompany(run: Run, signal: AbortSignal): Promise<string> {
     const { healthCheck } = this.configuration;
-    const timers = [setInterval(() => rotateLog(this.surroundings.logFile), LOG_LOOK_MS)];
+    const timers = [setInterval(() => this.means.adapter.tidy?.(), TIDY_MS)];
     const over = new End(run.ended, signal);
     const becomeReady = () => {
       if (!this.ready && this.exhausted) timers.push(setTimeout(() => this.recovered(), RECOVERED_AFTER_MS));
@@ -214,8 +227,8 @@ export class ExecProcess {
           becomeReady();
           return await over.reason;
         }
-        const failure = await over.or(checkHealth(healthCheck, this.environment));
-        if (over.how !== null || signal.aborted || !isSameAlive(run.identity)) return await over.reason;
+        const failure = await over.or(checkHealth(healthCheck, this.means.environment));
+        if (over.how !== null || signal.aborted || !this.isAlive(run)) return await over.reason;
         if (failure === null) {
           missed = 0;
           becomeReady();
@@ -261,60 +274,52 @@ export class ExecProcess {
     this.listener.onRecovered();
   }
 
-  private launch(signal: AbortSignal): Run {
-    const { name, command = [], user, workingDirectory } = this.configuration;
-    const { logFile } = this.surroundings;
-    const [program = '', ...args] = commandAs(user, command);
-    const startedAtMs = this.clock.nowMs();
-    rotateLog(logFile);
-    const log = openLog(logFile);
+  private async launch(signal: AbortSignal): Promise<Run> {
     this.clean = false;
-    try {
-      const child = spawn(program, args, {
-        detached: true, // a session, and with it a process group, of its own
-        cwd: workingDirectory ?? '/',
-        env: this.environment,
-        stdio: ['ignore', log, log],
-      });
-      child.unref();
-      const ended = new Promise<string>((resolve) => {
-        child.once('error', (error) => resolve(error.message));
-        child.once('exit', (code, by) => resolve(by ? `it was ended by ${by}` : `it ended with exit code ${code}`));
-      });
-      const identity = child.pid === undefined ? null : identify(child.pid);
-      if (!identity) {
-        // Too quick for us, or not started at all: what it says comes with the event.
-        this.lastLeader = null;
-        return { identity: { pid: -1, startTime: -1, bootId: '' }, startedAtMs, ended };
-      }
-      this.lastLeader = identity;
-      this.sawLeader = true;
-      this.record({ ...identity, name, startedAtUnixMs: this.clock.unixMs(), digest: this.digest });
-      return { identity, startedAtMs, ended: orGone(identity, ended, signal) };
-    } finally {
-      closeSync(log);
+    const { adapter } = this.means;
+    const run = await adapter.launch(signal);
+    this.leader = run.identity && { identity: run.identity, wasSeen: true };
+    if (run.identity) {
+      const { name } = this.configuration;
+      this.record({ ...run.identity, name, startedAtUnixMs: this.clock.unixMs(), digest: adapter.digest });
     }
+    return run;
   }
 
-  /** Without its record it runs all the same: the mark in its environment says whose it is. */
+  /** Without its record it runs all the same: mark, unit or container say whose it is. */
   private record(record: ProcessRecord): void {
     try {
-      this.surroundings.records.write(record);
+      this.means.records.write(record);
     } catch (error) {
       this.tell('warning', `runs, but its pid file cannot be written: ${(error as Error).message}`);
     }
   }
 
-  private adoptedRun(identity: ProcessIdentity, startedAtUnixMs: number, signal: AbortSignal): Run {
-    const ageMs = Math.max(0, this.clock.unixMs() - startedAtUnixMs);
-    return { identity, startedAtMs: this.clock.nowMs() - ageMs, ended: orGone(identity, null, signal) };
+  private adoptedRun(record: ProcessRecord, signal: AbortSignal): Run {
+    const ageMs = Math.max(0, this.clock.unixMs() - record.startedAtUnixMs);
+    const ended = this.means.adapter.ended(record, signal);
+    return { identity: record, startedAtMs: this.clock.nowMs() - ageMs, ended };
   }
 
   /** Everything of the present or a former life. */
   private async endMembers(graceMs = this.configuration.stopSeconds * 1000): Promise<void> {
-    const leader = this.lastLeader;
-    const { mark } = this.surroundings;
-    await endAll(() => membersOf(mark, leader, this.sawLeader), graceMs);
+    await this.means.adapter.end(graceMs, this.leader);
+  }
+
+  /** Never rejects: what stands in the way is told once, and tried again. */
+  private async keepStoppedNow(): Promise<void> {
+    try {
+      for (const what of (await this.means.adapter.keepStopped?.()) ?? []) this.tell('warning', what);
+      this.lastWorry = '';
+    } catch (error) {
+      const worry = error instanceof Error ? error.message : String(error);
+      if (worry !== this.lastWorry) this.tell('warning', `may be started by others: ${worry}`);
+      this.lastWorry = worry;
+    }
+  }
+
+  private isAlive(run: Run | null): boolean {
+    return run?.identity != null && isSameAlive(run.identity);
   }
 
   private pause(ms: number, signal: AbortSignal): Promise<void> {
@@ -334,19 +339,5 @@ export class ExecProcess {
 
   private tell(severity: 'info' | 'warning' | 'critical', what: string): void {
     this.listener.onEvent(severity, `${this.configuration.name} ${what}`);
-  }
-
-  private get environment(): NodeJS.ProcessEnv {
-    return {
-      ...this.surroundings.environment,
-      ...this.configuration.environment,
-      [APPLICATION_MARK]: this.surroundings.mark,
-    };
-  }
-
-  private get digest(): string {
-    const { command, environment, user, workingDirectory } = this.configuration;
-    const started = JSON.stringify([command, environment, user ?? null, workingDirectory ?? null]);
-    return createHash('sha256').update(started).digest('hex');
   }
 }
