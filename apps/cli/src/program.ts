@@ -172,8 +172,13 @@ function addNode(program: Command, setExitCode: (code: number) => void): void {
   node
     .command('run')
     .description('run this server in the foreground until SIGTERM')
-    .addOption(new Option('--layout <layout>').choices(['separate', 'composed']).default('separate'))
+    .addOption(new Option('--layout <layout>').choices(['separate', 'composed', 'containers']).default('separate'))
     .action(async (_, command) => setExitCode(await (await load()).run(all(command))));
+  node
+    .command('part')
+    .description('run one part of a server whose parts run in containers of their own')
+    .argument('<name>', 'nats, redis, or the name of a service')
+    .action(async (name, _, command) => setExitCode(await (await load()).part(name, all(command))));
   node
     .command('stop')
     .description('stop the running server')

@@ -56,6 +56,11 @@ export class NodePaths {
     return join(this.run, 'node.json');
   }
 
+  /** Where the parts of a server that run in containers of their own learn of the run, and that it has ended. */
+  get runSocket(): string {
+    return join(this.run, 'run.sock');
+  }
+
   /** The configuration with which this run of the server was started. */
   get configuration(): string {
     return join(this.run, 'node.yaml');

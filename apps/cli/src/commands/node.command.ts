@@ -1,12 +1,31 @@
 import { resolve } from 'node:path';
 import { CliError, EXIT } from '../cli-error.ts';
 import { type GlobalOptions, ownConfigurationFile } from '../client/connect.ts';
-import { type Layout, NotStartable, nodeStatus, runNode, stopNode } from '../node-runner/index.ts';
+import {
+  type Layout,
+  NotStartable,
+  nodeStatus,
+  PARTS,
+  runContainers,
+  runNode,
+  runPart,
+  stopNode,
+} from '../node-runner/index.ts';
 import { say, sayJson } from '../rendering/output.ts';
 
 /** `node run`: runs this server until it is told to stop; resolves to the exit code. */
-export function run(options: GlobalOptions & { layout: Layout }): Promise<number> {
-  return runNode({ configFile: fileOf(options), layout: options.layout });
+export function run(options: GlobalOptions & { layout: Layout | 'containers' }): Promise<number> {
+  const configFile = fileOf(options);
+  return options.layout === 'containers'
+    ? runContainers({ configFile })
+    : runNode({ configFile, layout: options.layout });
+}
+
+/** `node part`: runs one part of this server until it is told to stop; resolves to the exit code. */
+export function part(name: string, options: GlobalOptions): Promise<number> {
+  const known = PARTS.find((each) => each === name);
+  if (known === undefined) throw new CliError(EXIT.usage, `there is no part "${name}"; parts are ${PARTS.join(', ')}`);
+  return runPart({ configFile: fileOf(options), part: known });
 }
 
 /** `node stop`: 0 also when it did not run. */

@@ -1,5 +1,8 @@
 export { objectionsOfMachine } from './checks.ts';
 export { nodeStatus, stopNode } from './control-node.ts';
 export { NotStartable } from './not-startable.ts';
+export { PARTS, type Part } from './part-runner.ts';
+export { runContainers } from './run-containers.ts';
 export { type Layout, runNode } from './run-node.ts';
+export { runPart } from './run-part.ts';
 export type { RunnerLock } from './runner-lock.ts';

@@ -1,19 +1,18 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { SERVICE_NAMES, type ServiceName } from '@understudy/contracts';
 import { Bus } from '@understudy/messaging';
-import { type Logger, Secret, SystemClock, servingNoteFile, writeFileAtomically } from '@understudy/platform';
+import { type Logger, Secret, SystemClock } from '@understudy/platform';
 import { applicationProcesses } from './application-processes.ts';
 import { killAll } from './kill-all.ts';
 import { stopAbandonedPostmaster } from './own-postmaster.ts';
 import { PairLink } from './pair-link.ts';
-import type { PreparedNode } from './preparation.ts';
-import { restoreFile } from './restore-file.ts';
+import { natsCommand, redisCommand, serviceCommand, writeRedisConfiguration } from './part-commands.ts';
+import type { WholeNode } from './preparation.ts';
 import { RotatingLog } from './rotating-log.ts';
 import { releaseRunnerLock, writeRunnerLock } from './runner-lock.ts';
-import { redisConfiguration } from './server-configurations.ts';
-import { ServingGuard } from './serving-guard.ts';
+import { guardOf, type ServingGuard } from './serving-guard.ts';
+import { SHUTDOWN_LIMIT_MS, STOP_LIMIT_MS } from './stop-limits.ts';
 import { type ChildCommand, SupervisedChild } from './supervised-child.ts';
 import { askNats, askRedis, askService, BUS_TIMING, SERVICE_TIMING, STORE_TIMING, Watchdog } from './watchdog.ts';
 
@@ -22,17 +21,11 @@ export type Layout = 'separate' | 'composed';
 
 /** What a takeover needs is started first; the rest when those are ready, so that a booting server is back soon. */
 const FIRST: readonly ServiceName[] = ['health-monitor', 'db-replication', 'heartbeat', 'api-gateway'];
-/** Between a change of the pinned peer and the restart of the bus for it. */
-const LINK_SETTLE_MS = 300;
 
 /** The rest waits no longer than this: a first one may be busy with its database for minutes. */
 const REST_DELAY_MS = 4000;
 /** The services come up by themselves when bus or store are late; waiting for those just saves them reconnecting. */
 const GROUND_LIMIT_MS = 2000;
-/** PostgreSQL's own shutdown may take 85 s, that of the application 60 s after a hand-over of 20 s. */
-const SHUTDOWN_LIMIT_MS = 110_000;
-const STOP_LIMIT_MS = 10_000;
-const APPS = fileURLToPath(new URL('../../../', import.meta.url));
 
 /** The children of one server: bus, store and services; what started them, watches them, and stops them in the right order. */
 export class NodeRunner {
@@ -49,20 +42,14 @@ export class NodeRunner {
   private remembering = Promise.resolve();
 
   constructor(
-    private readonly node: PreparedNode,
+    private readonly node: WholeNode,
     private readonly logger: Logger,
     options: { layout: Layout; services?: readonly ServiceName[] },
   ) {
-    const { programs, paths } = node;
+    const { programs } = node;
     this.pairLink = new PairLink(node, logger);
-    const { file } = this.pairLink;
-    const restoreLink = () => this.pairLink.restore();
-    this.nats = this.child(this.serverCommand('nats-server', programs.nats, ['-c', file], restoreLink));
-    this.redis = this.child(
-      this.serverCommand('redis-server', programs.redis, [this.redisFile], () =>
-        restoreFile(this.redisFile, this.redisText()),
-      ),
-    );
+    this.nats = this.child(natsCommand(this.pairLink, programs));
+    this.redis = this.child(redisCommand(node, programs));
     const chosen = options.services ?? SERVICE_NAMES;
     const order = [...FIRST, ...SERVICE_NAMES.filter((name) => !FIRST.includes(name))].filter((name) =>
       chosen.includes(name),
@@ -71,18 +58,8 @@ export class NodeRunner {
       options.layout === 'composed'
         ? [{ name: 'composed', services: order }]
         : order.map((name) => ({ name, services: [name] }));
-    const { configuration, runId } = node;
-    this.guard = new ServingGuard(
-      {
-        rightFile: servingNoteFile(paths.run),
-        runId,
-        dataDirectory: paths.dataDirectory,
-        databaseDirectory: configuration.database.dataDirectory,
-      },
-      this.clock,
-      logger,
-    );
-    this.services = groups.map((group) => ({ ...group, child: this.child(this.serviceCommand(group.name)) }));
+    this.guard = guardOf(node, this.clock, logger);
+    this.services = groups.map((group) => ({ ...group, child: this.child(serviceCommand(node, group.name)) }));
   }
 
   /** Starts everything and returns; what follows (supervision, the pair link) goes on until `stop`. */
@@ -90,18 +67,14 @@ export class NodeRunner {
     const { configuration, runId, localAddress, store } = this.node;
     const { ports, node } = configuration;
     this.logger.info('Starting this server', { name: node.name, role: node.role, runId });
-    await writeFileAtomically(this.redisFile, this.redisText(), { mode: 0o600 });
+    await writeRedisConfiguration(this.node);
     await this.pairLink.prepare();
     this.nats.start();
     this.redis.start();
     const natsAnswers = askNats(localAddress, ports.bus);
     const redisAnswers = askRedis(localAddress, ports.store, store.password);
     await Promise.all([this.answers(natsAnswers), this.answers(redisAnswers)]);
-    this.pairLink.follow((peer) => {
-      const reason = peer === null ? 'there is no peer any more' : `the peer is now ${peer.name}`;
-      // the answer that pinned the peer is still on its way over this very bus
-      setTimeout(() => !this.stopping && this.nats.replace(reason, 'SIGTERM'), LINK_SETTLE_MS);
-    });
+    this.pairLink.followWith(this.nats);
     if (configuration.witness?.kind === 'nats') this.guard.start();
     this.startServices().catch((error: unknown) => this.logger.error('Starting the services failed', { error }));
     this.watch(natsAnswers, redisAnswers).catch((error: unknown) => this.logger.error('Watching failed', { error }));
@@ -177,42 +150,6 @@ export class NodeRunner {
     const child = new SupervisedChild(command, this.clock, this.logger, log, () => this.rememberChildren());
     this.children.push(child);
     return child;
-  }
-
-  /** Bus and store end with this process, however it ends. */
-  private serverCommand(name: string, program: string, args: readonly string[], prepare: () => void): ChildCommand {
-    const { setpriv } = this.node.programs;
-    const command = { name, environment: process.env, isService: false, prepare };
-    if (setpriv === null) return { ...command, program, args };
-    return { ...command, program: setpriv, args: ['--pdeathsig', 'KILL', program, ...args] };
-  }
-
-  private get redisFile(): string {
-    return join(this.node.paths.redis, 'redis.conf');
-  }
-
-  private redisText(): string {
-    const { configuration, paths, localAddress, store } = this.node;
-    return redisConfiguration({
-      listen: localAddress,
-      port: configuration.ports.store,
-      password: store.password,
-      directory: paths.redis,
-    });
-  }
-
-  private serviceCommand(name: string): ChildCommand {
-    const { paths, runId } = this.node;
-    const environment = {
-      NODE_ENV: 'production',
-      ...process.env,
-      UNDERSTUDY_CONFIG_FILE: paths.configuration,
-      UNDERSTUDY_RUN_ID: runId,
-      NODE_COMPILE_CACHE: paths.compileCache,
-    };
-    const heapMiB = name === 'composed' ? 384 : 128;
-    const args = ['--max-semi-space-size=1', `--max-old-space-size=${heapMiB}`, join(APPS, name, 'dist', 'main.js')];
-    return { name, program: process.execPath, args, environment, isService: true };
   }
 
   /** Keeps the list of children beside the lock: the next run ends what a killed one has left. */

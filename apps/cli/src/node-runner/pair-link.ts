@@ -4,6 +4,10 @@ import { type Logger, PeerIdentityFile, writeFileAtomically } from '@understudy/
 import type { PreparedNode } from './preparation.ts';
 import { restoreFile } from './restore-file.ts';
 import { natsConfiguration } from './server-configurations.ts';
+import type { SupervisedChild } from './supervised-child.ts';
+
+/** Between a change of the pinned peer and the restart of the bus for it. */
+const LINK_SETTLE_MS = 300;
 
 /**
  * The bus's configuration file, which holds the pair link: it follows the pinned peer in `identity/peer.json`. NATS cannot change
@@ -36,11 +40,14 @@ export class PairLink {
     await this.write(peer);
   }
 
-  /** Follows the peer until `stop`; `onChange` is called after the file has changed. */
-  follow(onChange: (peer: PeerIdentity | null) => void): void {
+  /** Follows the peer until `stop`; the bus is replaced after its configuration has changed. */
+  followWith(nats: SupervisedChild): void {
     this.unfollow = this.peerFile.follow(
       async (peer) => {
-        if (await this.write(peer)) onChange(peer);
+        if (!(await this.write(peer))) return;
+        const reason = peer === null ? 'there is no peer any more' : `the peer is now ${peer.name}`;
+        // the answer that pinned the peer is still on its way over this very bus; one that is being stopped is not replaced
+        setTimeout(() => nats.replace(reason, 'SIGTERM'), LINK_SETTLE_MS);
       },
       (error) => this.logger.error('The pinned peer cannot be read; the pair link stays as it was', { error }),
     );

@@ -7,6 +7,8 @@ import {
   localBindAddress,
   type NodeConfiguration,
   NodePaths,
+  readBusCredentials,
+  readStoreCredentials,
   SystemClock,
   writeFileAtomically,
 } from '@understudy/platform';
@@ -22,33 +24,78 @@ export interface PreparedNode {
   readonly configuration: NodeConfiguration;
   readonly paths: NodePaths;
   readonly runId: string;
-  readonly programs: Programs;
   readonly localAddress: string;
   readonly bus: { readonly user: string; readonly password: string };
   readonly store: { readonly password: string };
 }
 
+/** The same for a server whose parts run on this machine, beside the runner. */
+export interface WholeNode extends PreparedNode {
+  readonly programs: Programs;
+}
+
 /** Checks everything that can be checked beforehand, then makes directories, identity and credentials. Throws NotStartable. */
-export async function prepareNode(configurationFile: string, environment: NodeJS.ProcessEnv): Promise<PreparedNode> {
-  const loaded = loadConfiguration(configurationFile, environment);
-  if (!loaded.ok) throw new NotStartable(loaded.problems.map(formatProblem));
-  const { configuration } = loaded;
-  const refused = databaseParameterProblems(configurationFile, configuration);
-  if (refused.length > 0) throw new NotStartable(refused.map(formatProblem));
-  const paths = new NodePaths(configuration.node.dataDirectory);
+export async function prepareNode(configurationFile: string, environment: NodeJS.ProcessEnv): Promise<WholeNode> {
+  const configuration = configurationOf(configurationFile, environment);
   const programs = findPrograms(configuration, environment.PATH ?? '');
+  requireDatabaseUser(configuration);
+  const text = readFileSync(configurationFile, 'utf8');
+  return { ...(await makeServer(configuration, configurationFile, text)), programs };
+}
+
+/**
+ * The same for a server whose parts run in containers: their programs are in their own images, and what this one's environment
+ * variables say is in the configuration that all of them read. Throws NotStartable.
+ */
+export async function prepareForContainers(file: string, environment: NodeJS.ProcessEnv): Promise<PreparedNode> {
+  const configuration = configurationOf(file, environment);
+  const { binDirectory, ...database } = configuration.database;
+  // where PostgreSQL's programs are is for each image to say
+  const effective = { ...configuration, database: binDirectory === null ? database : configuration.database };
+  return makeServer(configuration, file, JSON.stringify(effective, null, 2));
+}
+
+/** What the part of a server needs that runs in a container of its own: all of it was prepared already. Throws when it was not. */
+export function preparedNode(configurationFile: string, environment: NodeJS.ProcessEnv, runId: string): PreparedNode {
+  const configuration = configurationOf(configurationFile, environment);
+  const paths = new NodePaths(configuration.node.dataDirectory);
+  const [bus, store] = [readBusCredentials(paths), readStoreCredentials(paths)];
+  return {
+    configuration,
+    paths,
+    runId,
+    localAddress: localBindAddress(configuration.node.address),
+    bus: { user: bus.user, password: bus.password.reveal() },
+    store: { password: store.password.reveal() },
+  };
+}
+
+function configurationOf(file: string, environment: NodeJS.ProcessEnv): NodeConfiguration {
+  const loaded = loadConfiguration(file, environment);
+  if (!loaded.ok) throw new NotStartable(loaded.problems.map(formatProblem));
+  const refused = databaseParameterProblems(file, loaded.configuration);
+  if (refused.length > 0) throw new NotStartable(refused.map(formatProblem));
+  return loaded.configuration;
+}
+
+/** @param text the configuration as the services read it */
+async function makeServer(
+  configuration: NodeConfiguration,
+  configurationFile: string,
+  text: string,
+): Promise<PreparedNode> {
+  const paths = new NodePaths(configuration.node.dataDirectory);
   const runId = crypto.randomUUID();
   try {
     requireOwnServer(configuration, paths, configurationFile);
-    requireDatabaseUser(configuration);
     mkdirSync(paths.run, { recursive: true });
     await endLeftovers(takeRunnerLock(paths, runId), paths, new SystemClock());
     await requirePorts(configuration, configurationFile);
     makeDirectories(paths);
-    const credentials = await makeFiles(configuration, configurationFile, paths);
+    const credentials = await makeFiles(configuration, text, paths);
     requireOwnLock(paths);
     const localAddress = localBindAddress(configuration.node.address);
-    return { configuration, paths, runId, programs, localAddress, ...credentials };
+    return { configuration, paths, runId, localAddress, ...credentials };
   } catch (error) {
     releaseRunnerLock(paths);
     throw startable(error, paths);
@@ -71,11 +118,11 @@ function makeDirectories(paths: NodePaths): void {
   throw new NotStartable([`${paths.sockets} was made by somebody else; remove it`]);
 }
 
-async function makeFiles(configuration: NodeConfiguration, configurationFile: string, paths: NodePaths) {
+async function makeFiles(configuration: NodeConfiguration, configurationText: string, paths: NodePaths) {
   const { node, ports } = configuration;
   await ensureOwnServer(configuration, paths);
   // what is edited meanwhile counts at the next start of the server, not at that of one of its services
-  await writeFileAtomically(paths.configuration, readFileSync(configurationFile), { mode: 0o600 });
+  await writeFileAtomically(paths.configuration, configurationText, { mode: 0o600 });
   const host = localBindAddress(node.address);
   const bus = { user: 'understudy', password: passwordIn(paths.busCredentials) };
   const store = { password: passwordIn(paths.storeCredentials) };

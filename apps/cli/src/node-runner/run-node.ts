@@ -3,7 +3,7 @@ import type { ServiceName } from '@understudy/contracts';
 import { JsonLogger } from '@understudy/platform';
 import { type Layout, NodeRunner } from './node-runner.ts';
 import { NotStartable } from './not-startable.ts';
-import { type PreparedNode, prepareNode } from './preparation.ts';
+import { prepareNode, type WholeNode } from './preparation.ts';
 
 export type { Layout } from './node-runner.ts';
 
@@ -22,7 +22,7 @@ export async function runNode(options: {
   process.on('SIGINT', () => told.resolve());
   // PostgreSQL's user must reach its directory below ours; what is secret has its own mode.
   process.umask(0o022);
-  let node: PreparedNode;
+  let node: WholeNode;
   try {
     node = await prepareNode(resolve(options.configFile), process.env);
   } catch (error) {

@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises';
-import { type Clock, type Logger, parseServingNote } from '@understudy/platform';
+import { type Clock, type Logger, parseServingNote, servingNoteFile } from '@understudy/platform';
 import { applicationProcesses } from './application-processes.ts';
 import { killAll, signalAll } from './kill-all.ts';
 import { ownPostmaster } from './own-postmaster.ts';
+import type { PreparedNode } from './preparation.ts';
 
 const LOOK_MS = 100;
 /** Who looks again only after that has stood still himself, and has to read first what was noted meanwhile. */
@@ -16,6 +17,14 @@ export interface GuardedServer {
   readonly runId: string;
   readonly dataDirectory: string;
   readonly databaseDirectory: string;
+}
+
+/** The guard of a server, or of what of it runs in the container of its runner. */
+export function guardOf({ configuration, paths, runId }: PreparedNode, clock: Clock, logger: Logger): ServingGuard {
+  const { dataDirectory } = paths;
+  const databaseDirectory = configuration.database.dataDirectory;
+  const rightFile = servingNoteFile(paths.run);
+  return new ServingGuard({ rightFile, runId, dataDirectory, databaseDirectory }, clock, logger);
 }
 
 /**

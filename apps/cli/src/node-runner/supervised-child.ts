@@ -91,14 +91,17 @@ export class SupervisedChild {
 
   /** Ends the present process so that a fresh one takes its place at once. */
   replace(reason: string, signal: 'SIGTERM' | 'SIGKILL'): void {
-    if (this.child === null) return;
+    if (this.child === null || this.stopping) return;
     this.logger.warn('Replacing a part of this server', { part: this.command.name, reason });
     this.failures = 0;
     this.child.kill(signal);
   }
 
-  /** Ends it for good: asks, waits, then kills. `shutdown` tells a service that the whole server goes down. */
-  async stop(options: { shutdown: boolean; limitMs: number }): Promise<void> {
+  /**
+   * Ends it for good: asks, waits, then kills. `shutdown` tells a service that the whole server goes down, `isLost` that bus and
+   * store have gone already: it sees that its channel has ended.
+   */
+  async stop(options: { shutdown: boolean; isLost?: boolean; limitMs: number }): Promise<void> {
     this.stopping = true;
     if (this.timer) clearTimeout(this.timer);
     const child = this.child;
@@ -108,7 +111,8 @@ export class SupervisedChild {
       child.kill('SIGKILL');
     };
     let stopAsking: () => void = () => undefined;
-    if (options.shutdown && child.connected) {
+    if (options.isLost && child.connected) child.disconnect();
+    else if (options.shutdown && child.connected) {
       tell(child, { type: 'shutdown' });
       stopAsking = this.killWhenSilent(child, kill);
     } else child.kill('SIGTERM');
