@@ -27,6 +27,12 @@ export const NEEDS = [
   { package: 'iproute2', for: 'tests', isPresent: () => onPath('ip') },
   { package: 'procps', for: 'tests', isPresent: () => onPath('ps') },
   { package: 'rsync', for: 'tests', isPresent: () => onPath('rsync') },
+  {
+    package: 'haproxy',
+    for: 'tests',
+    isPresent: () => onPath('haproxy'),
+    unit: 'haproxy.service',
+  },
   { package: 'util-linux', for: 'tests', isPresent: () => onPath('unshare') && onPath('setpriv') },
 ];
 
