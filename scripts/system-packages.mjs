@@ -33,6 +33,13 @@ export const NEEDS = [
     isPresent: () => onPath('haproxy'),
     unit: 'haproxy.service',
   },
+  // the application of docs/recipes/powerdns.md
+  { package: 'pdns-server', for: 'tests', isPresent: () => onPath('pdns_server'), unit: 'pdns.service' },
+  {
+    package: 'pdns-backend-pgsql',
+    for: 'tests',
+    isPresent: () => existsSync('/usr/share/pdns-backend-pgsql/schema/schema.pgsql.sql'),
+  },
   { package: 'util-linux', for: 'tests', isPresent: () => onPath('unshare') && onPath('setpriv') },
 ];
 
