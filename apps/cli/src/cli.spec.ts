@@ -277,6 +277,26 @@ describe('files', () => {
     expect((await run('files', 'status')).out).toBe('No file sets are configured on this server.\n');
   });
 
+  it('diff has a line for each path that differs', async () => {
+    const since = '2026-01-02T03:04:05.000Z';
+    const differences = [
+      { path: 'a', what: 'content', since },
+      { path: 'b', what: 'extra-here', since: null },
+    ];
+    answers = { 'GET /files/settings/differences': [{ direction: 'fetches', asOf: since, count: 3, differences }] };
+    expect(await run('files', 'diff', 'settings')).toEqual({
+      code: 0,
+      out: `settings: 3 paths differ (the last look, ${since})\n  a: other content, since ${since}\n  b: only here\n  and 1 more\n`,
+      err: '',
+    });
+    answers = {
+      'GET /files/settings/differences': [{ direction: 'sends', asOf: null, count: 0, differences: [] }],
+    };
+    expect((await run('files', 'diff', 'settings')).out).toBe(
+      'settings: nothing differs (this server has not compared it with its peer yet)\n',
+    );
+  });
+
   it('confirm-deletion says what it costs before it does it', async () => {
     answers = {
       'GET /files': [{ fileSets: [{ ...set, awaitingDeletion: { deletions: 30, files: 40 } }] }],

@@ -211,6 +211,11 @@ function addFiles(program: Command): void {
     .option('--follow', 'go on with what changes')
     .action(async (_, command) => (await load()).filesStatus(all(command)));
   files
+    .command('diff')
+    .description('what differs between the servers in a file set, and since when')
+    .argument('<set>', 'name of the file set')
+    .action(async (set, _, command) => (await load()).filesDiff(all(command), set));
+  files
     .command('confirm-deletion')
     .description('let so many files of a set go at once; on the standby')
     .argument('<set>', 'name of the file set')

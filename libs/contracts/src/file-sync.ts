@@ -50,6 +50,37 @@ export const FilesQuery = defineRequest({
   reply: FilesViewSchema,
 });
 
+/**
+ * What differs between the servers in a set, as this server knows. On the standby by its last look at both (`missing-here`, `extra-here`,
+ * `content`, `kind`: file, directory or link; `metadata`: owner, mode or time). On the active server what the peer has not confirmed
+ * yet (`changed`, `removed`).
+ */
+export const FileDifferencesSchema = z.object({
+  direction: FileSetViewSchema.shape.direction,
+  /** The look that it is known from, or the last word of the peer; null: there was none. */
+  asOf: z.iso.datetime().nullable(),
+  count: z.int(),
+  /** At most 1000. `since`: the first look that found it; null: none has yet. */
+  differences: z.array(
+    z.object({
+      path: z.string(),
+      what: z.enum(['missing-here', 'extra-here', 'content', 'kind', 'metadata', 'changed', 'removed']),
+      since: z.iso.datetime().nullable(),
+    }),
+  ),
+});
+export type FileDifferences = z.infer<typeof FileDifferencesSchema>;
+
+/** Asks for it. Refused with `unknown-set`. */
+export const FileDifferencesQuery = defineRequest({
+  reach: 'local',
+  service: 'file-sync',
+  kind: 'query',
+  name: 'differences',
+  data: z.object({ fileSet: z.string() }),
+  reply: FileDifferencesSchema,
+});
+
 /** An operator's word that so many files of a set may go. Refused with `unknown-set` and `nothing-to-confirm`. */
 export const ConfirmDeletion = defineRequest({
   reach: 'local',

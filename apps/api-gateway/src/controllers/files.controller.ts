@@ -1,5 +1,5 @@
 import { Controller, Param } from '@nestjs/common';
-import { ConfirmDeletion, FilesQuery } from '@understudy/contracts';
+import { ConfirmDeletion, FileDifferencesQuery, FilesQuery } from '@understudy/contracts';
 import { ROUTES } from '../domain/routes.ts';
 import { HealthMonitorService } from '../services/health-monitor.service.ts';
 import { Checked } from './input.pipe.ts';
@@ -13,6 +13,11 @@ export class FilesController {
   @Serves(ROUTES.files)
   files() {
     return this.services.ask(FilesQuery, {});
+  }
+
+  @Serves(ROUTES.fileDifferences)
+  fileDifferences(@Param('fileSet') fileSet: string) {
+    return this.services.ask(FileDifferencesQuery, { fileSet });
   }
 
   @Serves(ROUTES.confirmDeletion)

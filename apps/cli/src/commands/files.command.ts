@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { FilesView } from '@understudy/contracts';
+import type { FileDifferences, FilesView } from '@understudy/contracts';
 import { CliError, EXIT } from '../cli-error.ts';
 import type { GlobalOptions } from '../client/connect.ts';
-import { fileSetLines } from '../rendering/file-sets.ts';
+import { differenceLines, fileSetLines } from '../rendering/file-sets.ts';
 import { say, sayJson } from '../rendering/output.ts';
 import { withClient } from './with-client.ts';
 
@@ -20,6 +20,15 @@ export async function filesStatus(options: GlobalOptions & { readonly follow?: b
       last = text;
       if (options.follow) await sleep(AGAIN_MS);
     } while (options.follow);
+  });
+}
+
+/** `files diff SET`: a line for each path that differs between the servers. */
+export async function filesDiff(options: GlobalOptions, fileSet: string): Promise<void> {
+  await withClient(options, async (client) => {
+    const differences = await client.get<FileDifferences>(`/files/${encodeURIComponent(fileSet)}/differences`);
+    if (options.json) sayJson(differences);
+    else say(differenceLines(fileSet, differences).join('\n'));
   });
 }
 

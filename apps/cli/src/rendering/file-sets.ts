@@ -1,4 +1,4 @@
-import type { FileSetView, FilesView } from '@understudy/contracts';
+import type { FileDifferences, FileSetView, FilesView } from '@understudy/contracts';
 
 /** The lines of `files status`: one for each set, below it what needs attention. */
 export function fileSetLines({ fileSets }: FilesView): string[] {
@@ -20,6 +20,30 @@ function setLine({
   const pending = pendingFiles === 0 ? '' : `, ${pendingFiles} pending (${size(pendingBytes)})`;
   const complete = lastCompleteAt === null ? 'not complete yet' : `complete at ${lastCompleteAt}`;
   return `${name} (${kind}): ${way}; ${files} files (${size(bytes)}), ${complete}${pending}`;
+}
+
+const WHAT: Readonly<Record<FileDifferences['differences'][number]['what'], string>> = {
+  'missing-here': 'not here',
+  'extra-here': 'only here',
+  content: 'other content',
+  kind: 'another kind of thing',
+  metadata: 'other owner, mode or time',
+  changed: 'the peer has not confirmed the change',
+  removed: 'the peer has not confirmed that it has gone',
+};
+
+/** The lines of `files diff`: one for each path, after one that says what it is known from. */
+export function differenceLines(fileSet: string, { direction, asOf, count, differences }: FileDifferences): string[] {
+  const source = direction === 'sends' ? 'the last word of the peer' : 'the last look';
+  const known = asOf === null ? 'this server has not compared it with its peer yet' : `${source}, ${asOf}`;
+  const unseen = count - differences.length;
+  return [
+    `${fileSet}: ${count === 0 ? 'nothing differs' : `${count} ${count === 1 ? 'path differs' : 'paths differ'}`} (${known})`,
+    ...differences.map(
+      ({ path, what, since }) => `  ${path}: ${WHAT[what]}${since === null ? '' : `, since ${since}`}`,
+    ),
+    ...(unseen > 0 ? [`  and ${unseen} more`] : []),
+  ];
 }
 
 function attention({ reason, errors, errorCount, awaitingDeletion }: FileSetView): string[] {

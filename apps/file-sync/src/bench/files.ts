@@ -55,7 +55,8 @@ class Course {
     const rsync = await this.daemon.fetch(this.copy);
     await syncFileSystem(this.directory);
     const pair = await MeasuredPair.open(join(this.directory, 'pair'), this.source);
-    const { seconds } = await pair.first();
+    const { seconds, cpuSeconds } = await pair.first();
+    process.stderr.write(`${what}: ${cpuSeconds.toFixed(2)} s of processor on both servers\n`);
     await syncFileSystem(this.directory);
     return { row: { what, unit: 's', own: seconds, rsync, rsyncDurable, limit: { of: 'ratio', value: limit } }, pair };
   }

@@ -1,11 +1,11 @@
 import { Controller } from '@nestjs/common';
 import { MessagePattern, Payload } from '@nestjs/microservices';
-import { ConfirmDeletion, FilesQuery, HandOverFiles } from '@understudy/contracts';
+import { ConfirmDeletion, FileDifferencesQuery, FilesQuery, HandOverFiles } from '@understudy/contracts';
 import type { z } from 'zod';
 import { FileSyncService } from '../services/file-sync.service.ts';
 
 /** What this controller answers. */
-export const ANSWERED = [FilesQuery, ConfirmDeletion, HandOverFiles];
+export const ANSWERED = [FilesQuery, FileDifferencesQuery, ConfirmDeletion, HandOverFiles];
 
 /** Answers what is asked about file sets, and takes the operator's word. */
 @Controller()
@@ -15,6 +15,11 @@ export class FileSyncController {
   @MessagePattern(FilesQuery.subject)
   files() {
     return this.service.view;
+  }
+
+  @MessagePattern(FileDifferencesQuery.subject)
+  differences(@Payload() { fileSet }: z.output<typeof FileDifferencesQuery.data>) {
+    return this.service.differences(fileSet);
   }
 
   @MessagePattern(ConfirmDeletion.subject)

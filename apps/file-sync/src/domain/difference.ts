@@ -51,6 +51,40 @@ export function difference(
   };
 }
 
+/** One path that differs, and how. */
+export interface Difference {
+  readonly path: RelativePath;
+  readonly what: 'missing-here' | 'extra-here' | 'content' | 'kind' | 'metadata' | 'changed' | 'removed';
+}
+
+/** Paths that a plan is about; some may come twice. */
+export function* pathsOf({ directories, files, links, metadata, removals }: Plan): Generator<RelativePath> {
+  for (const { path } of [...directories, ...files, ...links, ...metadata]) yield path;
+  yield* removals;
+}
+
+/** What differs between what the active server has and what is here, by path. */
+export function differencesOf(
+  wanted: ReadonlyMap<RelativePath, Entry>,
+  here: ReadonlyMap<RelativePath, { readonly entry: Entry }>,
+  withOwner: boolean,
+): Difference[] {
+  const { directories, files, links, metadata, removals } = difference(wanted, here, withOwner);
+  const whatOf = (entry: Entry): Difference['what'] => {
+    const local = here.get(entry.path)?.entry;
+    if (local === undefined) return 'missing-here';
+    return local.kind === entry.kind ? 'content' : 'kind';
+  };
+  const others = [...directories, ...files, ...links];
+  const named = new Set(others.map(({ path }) => path));
+  const differences: Difference[] = [
+    ...others.map((entry) => ({ path: entry.path, what: whatOf(entry) })),
+    ...metadata.filter(({ path }) => !named.has(path)).map(({ path }) => ({ path, what: 'metadata' as const })),
+    ...removals.map((path) => ({ path, what: 'extra-here' as const })),
+  ];
+  return differences.sort(byPath);
+}
+
 /** Entries whose directory is none: a peer that says so is wrong or hostile. */
 export function withoutDirectory(wanted: ReadonlyMap<RelativePath, Entry>): RelativePath[] {
   const isPlaced = (path: RelativePath) => {
@@ -60,6 +94,6 @@ export function withoutDirectory(wanted: ReadonlyMap<RelativePath, Entry>): Rela
   return [...wanted.keys()].filter((path) => !isPlaced(path));
 }
 
-function byPath(a: Entry, b: Entry): number {
+function byPath(a: { readonly path: RelativePath }, b: { readonly path: RelativePath }): number {
   return a.path < b.path ? -1 : 1;
 }

@@ -11,7 +11,7 @@ import {
 import type { FileCalls } from '../ports/file-calls.ts';
 import type { Aside } from './aside.ts';
 import { readContent } from './file-content.ts';
-import type { Inventory } from './inventory.ts';
+import { type Inventory, sameEntry } from './inventory.ts';
 import { isUnchanged, type Problem, reasonOf } from './scanner.ts';
 import type { Staged, Staging } from './staging.ts';
 import { isAbsence, type Tree } from './tree.ts';
@@ -246,9 +246,14 @@ export class Applier {
   }
 }
 
-/** The entry with owner, mode and time as the file system has taken them. */
+/** The entry with owner, mode and time as the file system has taken them; the same object when they are: there are many. */
 function asFound(entry: Entry, { uid, gid, mode, mtimeMs }: Stats): Entry {
-  if (entry.kind === 'link') return { ...entry, uid, gid };
-  if (entry.kind === 'directory') return { ...entry, uid, gid, mode: mode & 0o7777 };
-  return { ...entry, uid, gid, mode: mode & 0o7777, mtimeUs: Math.round(mtimeMs * 1000) };
+  const owner = { uid, gid };
+  const found: Entry =
+    entry.kind === 'link'
+      ? { ...entry, ...owner }
+      : entry.kind === 'directory'
+        ? { ...entry, ...owner, mode: mode & 0o7777 }
+        : { ...entry, ...owner, mode: mode & 0o7777, mtimeUs: Math.round(mtimeMs * 1000) };
+  return sameEntry(entry, found) ? entry : found;
 }

@@ -1,7 +1,8 @@
 import { type AsyncSubscription, subscribe } from '@parcel/watcher';
 import { type RelativePath, STAGING } from '../domain/entry.ts';
 
-const GATHER_MS = 50;
+/** The watcher itself gathers what comes close together. */
+const GATHER_MS = 5;
 const REPLACEMENT = '\ufffd';
 
 /** What the system has told: paths that may have changed; null: something was missed, everything may have. */

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import type { FilesView, PeerIdentity } from '@understudy/contracts';
+import type { FileDifferences, FilesView, PeerIdentity } from '@understudy/contracts';
 import type { Logger } from '@understudy/platform';
 import type { Direction } from '../domain/direction.ts';
 import type { EngineSettings } from './engine.ts';
@@ -52,6 +52,11 @@ export class EngineThread {
   /** See `FileSyncEngine.confirmDeletion`. Rejects when the thread does not answer. */
   confirmDeletion(fileSet: string): Promise<number | null | undefined> {
     return this.ask((id) => ({ type: 'confirm-deletion', id, fileSet }), ANSWER_LIMIT_MS);
+  }
+
+  /** See `FileSyncEngine.differences`. Rejects when the thread does not answer. */
+  differences(fileSet: string): Promise<FileDifferences | undefined> {
+    return this.ask((id) => ({ type: 'differences', id, fileSet }), ANSWER_LIMIT_MS);
   }
 
   /** See `FileSyncEngine.handOver`. Rejects when the thread does not answer. */

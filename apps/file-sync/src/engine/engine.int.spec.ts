@@ -88,8 +88,13 @@ describe('two servers', () => {
     await until('it asks', () => beta.engine.status().fileSets[0]?.awaitingDeletion !== null);
     expect(Object.keys(treeOf(beta.files))).toHaveLength(31);
     expect(beta.incidents.map(({ code }) => code)).toEqual(['deletion-to-confirm']);
+    const { direction, count, differences } = beta.engine.differences('set') ?? {};
+    expect([direction, count, beta.engine.differences('other')]).toEqual(['fetches', 31, undefined]);
+    expect(differences?.[0]).toEqual({ path: 'disk', what: 'extra-here', since: expect.stringMatching(/^20/) });
+    expect(alpha.engine.differences('set')?.differences).toContainEqual({ path: 'disk', what: 'removed', since: null });
     expect([beta.engine.confirmDeletion('set'), beta.engine.confirmDeletion('other')]).toEqual([30, undefined]);
     await until('they are gone', same);
+    await until('nothing differs', () => beta.engine.differences('set')?.count === 0);
     expect(beta.engine.confirmDeletion('set')).toBeNull();
   });
 

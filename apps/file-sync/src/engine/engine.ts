@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { FilesView, PeerIdentity } from '@understudy/contracts';
+import type { FileDifferences, FilesView, PeerIdentity } from '@understudy/contracts';
 import type { FileSetConfiguration } from '@understudy/platform';
 import { DIRECTION_VALID_MS, type Direction, NOT_KNOWN } from '../domain/direction.ts';
 import { FILE_CALLS, type FileCalls } from '../ports/file-calls.ts';
@@ -117,6 +117,11 @@ export class FileSyncEngine {
 
   status(): FilesView {
     return { fileSets: [...this.sets.values()].map((sync) => sync.status()) };
+  }
+
+  /** What differs between the servers in a set; undefined: no such set. */
+  differences(fileSet: string): FileDifferences | undefined {
+    return this.sets.get(fileSet)?.differences();
   }
 
   /** An operator confirms that files of a set may go. The number of them; null: nothing waits; undefined: no such set. */

@@ -28,6 +28,8 @@ export class Inventory {
   readonly entries = new Map<RelativePath, Tracked>();
   private readonly removed = new Map<RelativePath, number>();
   private forgottenUpTo = 0;
+  private files = 0;
+  private bytes = 0;
   /** Grows with every change that was found. */
   generation = 1;
 
@@ -35,10 +37,14 @@ export class Inventory {
   put(found: Omit<Tracked, 'generation'>, isNewer = true): boolean {
     const { path } = found.entry;
     const before = this.entries.get(path);
+    if (before !== undefined) this.count(before.entry, -1);
+    this.count(found.entry, 1);
     const isSame = before !== undefined && sameEntry(before.entry, found.entry);
     this.entries.set(path, {
-      ...found,
       entry: isSame ? before.entry : found.entry,
+      inode: found.inode,
+      ctimeMs: found.ctimeMs,
+      isSettled: found.isSettled,
       generation: isSame ? before.generation : this.generation + (isNewer ? 1 : 0),
     });
     if (!isSame) this.removed.delete(path);
@@ -47,7 +53,10 @@ export class Inventory {
 
   /** It has gone. True when it was there. */
   drop(path: RelativePath): boolean {
-    if (!this.entries.delete(path)) return false;
+    const before = this.entries.get(path);
+    if (before === undefined) return false;
+    this.count(before.entry, -1);
+    this.entries.delete(path);
     this.removed.set(path, this.generation + 1);
     if (this.removed.size > REMOVED_MAX) {
       this.removed.clear();
@@ -76,17 +85,17 @@ export class Inventory {
 
   /** Number of files and bytes of their content. */
   totals(): { readonly files: number; readonly bytes: number } {
-    let files = 0;
-    let bytes = 0;
-    for (const { entry } of this.entries.values()) {
-      if (entry.kind !== 'directory') files += 1;
-      if (entry.kind === 'file') bytes += entry.size;
-    }
-    return { files, bytes };
+    return { files: this.files, bytes: this.bytes };
+  }
+
+  private count(entry: Entry, times: 1 | -1): void {
+    if (entry.kind !== 'directory') this.files += times;
+    if (entry.kind === 'file') this.bytes += times * entry.size;
   }
 }
 
-function sameEntry(a: Entry, b: Entry): boolean {
+/** Whether two entries are the same in everything but, perhaps, their path. */
+export function sameEntry(a: Entry, b: Entry): boolean {
   if (a.kind !== b.kind || a.uid !== b.uid || a.gid !== b.gid || contentOf(a) !== contentOf(b)) return false;
   if (a.kind === 'link' || b.kind === 'link') return true;
   return a.mode === b.mode && (a.kind !== 'file' || b.kind !== 'file' || a.mtimeUs === b.mtimeUs);

@@ -1,13 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { FileSetView } from '@understudy/contracts';
+import type { FileDifferences, FileSetView } from '@understudy/contracts';
+import { type Difference, differencesOf, pathsOf } from '../domain/difference.ts';
 import type { Direction } from '../domain/direction.ts';
 import type { Entry, RelativePath } from '../domain/entry.ts';
 import { INTERVAL_SECONDS } from '../domain/schedule.ts';
 import { DirectionLost } from './applier.ts';
 import { ChangeWatch } from './change-watch.ts';
 import type { FileSet } from './file-set.ts';
+import { sameEntry } from './inventory.ts';
 import type { PeerClient } from './peer-client.ts';
 import { type Problem, reasonOf, type ScanResult } from './scanner.ts';
+import { SinceWhen } from './since-when.ts';
 import type { SyncFileSystem } from './staging.ts';
 import type { StateFile } from './state-file.ts';
 import { type RunResult, syncRun } from './sync-run.ts';
@@ -55,7 +58,7 @@ export class SetSync {
   private readonly abort = new AbortController();
 
   /** What the active server has, and in which generation of it; null: not asked yet. */
-  private wanted = new Map<RelativePath, Entry>();
+  private wanted: Map<RelativePath, Entry> | null = null;
   private base: string | null = null;
   /** The generation that the active server knows to be in place here. */
   private told: string | null = null;
@@ -79,6 +82,7 @@ export class SetSync {
     awaitingDeletion: null,
   };
   private lastProblems = new Set<string>();
+  private readonly since = new SinceWhen();
 
   constructor(
     readonly set: FileSet,
@@ -103,6 +107,22 @@ export class SetSync {
       ...this.view,
       reason: this.view.reason || reason,
     };
+  }
+
+  /** What differs between the servers, as far as this one knows. */
+  differences(): FileDifferences {
+    const { set, way } = this;
+    if (way === 'sends') {
+      const { entries, removed } = set.inventory.since(this.acknowledged === 0 ? null : this.acknowledged);
+      const unconfirmed: Difference[] = [
+        ...entries.map(({ path }) => ({ path, what: 'changed' as const })),
+        ...removed.map((path) => ({ path, what: 'removed' as const })),
+      ];
+      return this.since.told(unconfirmed, { direction: way, asOf: this.view.lastCompleteAt });
+    }
+    if (this.wanted === null) return this.since.told([], { direction: way, asOf: null });
+    const differing = differencesOf(this.wanted, set.inventory.entries, this.around.withOwner);
+    return this.since.told(differing, { direction: way, asOf: this.view.lastRunAt });
   }
 
   /** The direction may have changed. */
@@ -275,9 +295,14 @@ export class SetSync {
       this.makeRoot();
       await this.lookHere();
     }
-    if (!manifest.isPartial) this.wanted = new Map();
-    for (const entry of manifest.entries) this.wanted.set(entry.path, entry);
-    for (const path of manifest.removed) this.wanted.delete(path);
+    const wanted = manifest.isPartial && this.wanted !== null ? this.wanted : new Map<RelativePath, Entry>();
+    this.wanted = wanted;
+    for (const entry of manifest.entries) {
+      const own = set.inventory.entries.get(entry.path)?.entry;
+      // one object for both: there are many
+      wanted.set(entry.path, own !== undefined && sameEntry(own, entry) ? own : entry);
+    }
+    for (const path of manifest.removed) wanted.delete(path);
     this.base = manifest.generation;
 
     const begunAtMs = performance.now();
@@ -285,10 +310,11 @@ export class SetSync {
     const result =
       isSame && this.completeIn === set.inventory.generation
         ? NOTHING_DONE
-        : await this.apply(client, epoch, mayChange);
+        : await this.apply(client, epoch, wanted, mayChange);
     if (result.awaiting === null) this.confirmed = 0;
     this.isUnsaved ||= result.changed > 0;
     this.completeIn = isComplete(result) ? set.inventory.generation : null;
+    if (isComplete(result)) this.since.note([], new Date());
     this.report(result, performance.now() - begunAtMs);
     await this.save(false);
     if (!isComplete(result) || this.told === manifest.generation) return;
@@ -302,9 +328,14 @@ export class SetSync {
   }
 
   /** Makes the files what is wanted. */
-  private apply(client: PeerClient, epoch: number, mayChange: () => void): Promise<RunResult> {
+  private apply(
+    client: PeerClient,
+    epoch: number,
+    wanted: ReadonlyMap<RelativePath, Entry>,
+    mayChange: () => void,
+  ): Promise<RunResult> {
     const { set, around } = this;
-    return syncRun(set, this.wanted, {
+    return syncRun(set, wanted, {
       openContent: (wants) => client.content(set.name, wants, epoch, this.abort.signal),
       askChunks: (entry, average) => client.chunks(set.name, entry, average, epoch, this.abort.signal),
       sync: around.sync,
@@ -313,6 +344,7 @@ export class SetSync {
       setAside: around.setAside,
       withOwner: around.withOwner,
       confirmedDeletions: this.confirmed,
+      onPlan: (plan) => this.since.note(pathsOf(plan), new Date()),
       onPending: (pendingFiles, pendingBytes) => {
         this.view = { ...this.view, pendingFiles, pendingBytes };
       },

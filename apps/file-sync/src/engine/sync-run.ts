@@ -37,6 +37,8 @@ export interface RunParts {
   readonly withOwner: boolean;
   /** An operator has confirmed that so many files may go at once. */
   readonly confirmedDeletions: number;
+  /** Told before anything is changed: what differs. */
+  readonly onPlan: (plan: Plan) => void;
   /** Told while it goes on: files and bytes that are still to be received. */
   readonly onPending: (files: number, bytes: number) => void;
 }
@@ -62,6 +64,7 @@ export async function syncRun(
   const misplaced = new Set(withoutDirectory(wanted));
   const selected = new Map([...wanted].filter(([path, entry]) => isMeant(set, path, entry) && !misplaced.has(path)));
   const plan = difference(selected, inventory.entries, parts.withOwner);
+  parts.onPlan(plan);
   const problems: Problem[] = [...misplaced].map((path) => ({
     path: shownPath(path),
     message: 'the active server names no directory for it',

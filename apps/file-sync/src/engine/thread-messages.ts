@@ -14,6 +14,7 @@ export type ToThread =
   | { readonly type: 'peer'; readonly peer: PeerIdentity | null }
   | { readonly type: 'peer-changed'; readonly fileSet: string }
   | { readonly type: 'confirm-deletion'; readonly id: number; readonly fileSet: string }
+  | { readonly type: 'differences'; readonly id: number; readonly fileSet: string }
   | { readonly type: 'hand-over'; readonly id: number; readonly epoch: number; readonly limitMs: number }
   | { readonly type: 'close' };
 

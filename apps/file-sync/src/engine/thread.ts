@@ -20,6 +20,8 @@ async function run(port: NonNullable<typeof parentPort>): Promise<void> {
     if (message.type === 'peer-changed') engine.peerChanged(message.fileSet);
     if (message.type === 'confirm-deletion')
       tell({ type: 'answer', id: message.id, answer: engine.confirmDeletion(message.fileSet) });
+    if (message.type === 'differences')
+      tell({ type: 'answer', id: message.id, answer: engine.differences(message.fileSet) });
     if (message.type === 'hand-over')
       tell({ type: 'answer', id: message.id, answer: await engine.handOver(message.epoch, message.limitMs) });
     if (message.type === 'close') {

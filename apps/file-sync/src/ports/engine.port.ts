@@ -1,3 +1,4 @@
+import type { FileDifferences } from '@understudy/contracts';
 import type { Direction } from '../domain/direction.ts';
 
 /** Something about files that an operator should read. */
@@ -14,6 +15,8 @@ export interface Engine {
   peerChanged(fileSet: string): void;
   /** The number of files that may go now; null: nothing waits; undefined: no such set. */
   confirmDeletion(fileSet: string): Promise<number | null | undefined>;
+  /** Undefined: no such set. */
+  differences(fileSet: string): Promise<FileDifferences | undefined>;
   /** What the peer has not got when the time is over, one sentence for each set. */
   handOver(epoch: number, limitMs: number): Promise<string[]>;
 }

@@ -1,4 +1,5 @@
 import {
+  type FileDifferences,
   FileSyncIncident,
   FileSyncObserved,
   FilesChanged,
@@ -45,11 +46,17 @@ export class FileSyncService {
     return this.latest;
   }
 
+  /** What differs between the servers. Throws BusError: `unknown-set`. */
+  async differences(fileSet: string): Promise<FileDifferences> {
+    const differences = await this.engine?.differences(fileSet);
+    if (differences === undefined) throw unknownSet(fileSet);
+    return differences;
+  }
+
   /** Throws BusError: `unknown-set`, `nothing-to-confirm`. */
   async confirmDeletion(fileSet: string): Promise<{ deletions: number }> {
     const deletions = await this.engine?.confirmDeletion(fileSet);
-    if (deletions === undefined)
-      throw new BusError('unknown-set', `no file set ${JSON.stringify(fileSet)} is configured on this server`);
+    if (deletions === undefined) throw unknownSet(fileSet);
     if (deletions === null)
       throw new BusError('nothing-to-confirm', `${fileSet}: no deletion waits for a confirmation on this server`);
     return { deletions };
@@ -95,4 +102,8 @@ export class FileSyncService {
     this.isMonitorThere = true;
     for (const incident of this.held.splice(0)) this.incident(incident);
   }
+}
+
+function unknownSet(fileSet: string): BusError {
+  return new BusError('unknown-set', `no file set ${JSON.stringify(fileSet)} is configured on this server`);
 }

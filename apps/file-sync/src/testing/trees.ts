@@ -70,6 +70,7 @@ export class TwoTrees {
       setAside: this.aside,
       withOwner: process.getuid?.() === 0,
       confirmedDeletions: 0,
+      onPlan: () => undefined,
       onPending: () => undefined,
       ...parts,
     });

@@ -169,6 +169,8 @@ scenariosOnRealPair('files', { layout: 'separate', sections }, (scenario) => {
       };
       await until('it waits', { withinMs: 20_000 }, async () => (await waiting()) !== null);
       await holds(secondary, 'disk/f29', 'x');
+      const diff = await secondary.command('files', 'diff', 'settings');
+      expect([diff.code, diff.output]).toEqual([0, expect.stringMatching(/disk\/f29: only here, since 20/)]);
       const { code, output } = await secondary.command('files', 'confirm-deletion', 'settings', '--yes');
       expect([code, output.trim()]).toEqual([0, 'settings: the deletion of 30 files is confirmed.']);
       await holds(secondary, 'disk/f29', null);
