@@ -47,7 +47,7 @@ COPY infra/compose/image /
 RUN /usr/local/sbin/prepare-image && rm /usr/local/sbin/prepare-image
 COPY --link --from=program / /
 ENV UNDERSTUDY_CONFIG_FILE=/var/lib/understudy/run/node.yaml
-HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --start-interval=2s --retries=3 CMD ["part-answers"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=300s --start-interval=2s --retries=3 CMD ["part-answers"]
 USER understudy
 WORKDIR /var/lib/understudy
 ENTRYPOINT ["understudy"]
@@ -75,12 +75,16 @@ CMD ["node", "part", "notifier"]
 FROM base AS patch-manager
 CMD ["node", "part", "patch-manager"]
 
+# An application in a container: its command is started and stopped on the word of the health monitor.
+FROM base AS sample-app
+CMD ["agent", "--name", "sample", "--", "node", "/opt/understudy/apps/sample-app/dist/main.js"]
+
 FROM ${REDIS_IMAGE} AS redis
 COPY infra/compose/image /
 RUN /usr/local/sbin/prepare-image && rm /usr/local/sbin/prepare-image
 COPY --link --from=program / /
 ENV UNDERSTUDY_CONFIG_FILE=/var/lib/understudy/run/node.yaml
-HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --start-interval=2s --retries=3 CMD ["part-answers"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=300s --start-interval=2s --retries=3 CMD ["part-answers"]
 USER understudy
 WORKDIR /var/lib/understudy
 ENTRYPOINT ["understudy"]
@@ -92,7 +96,7 @@ COPY infra/compose/image /
 RUN /usr/local/sbin/prepare-image iproute2 iputils-ping && rm /usr/local/sbin/prepare-image
 COPY --link --from=program / /
 ENV UNDERSTUDY_CONFIG_FILE=/var/lib/understudy/run/node.yaml
-HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --start-interval=2s --retries=3 CMD ["part-answers"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=300s --start-interval=2s --retries=3 CMD ["part-answers"]
 STOPSIGNAL SIGTERM
 WORKDIR /var/lib/understudy
 ENTRYPOINT ["understudy"]

@@ -19,10 +19,11 @@ const stages = text('Dockerfile')
   .slice(1)
   .map((stage) => ({ ...stage.match(/^FROM (?<from>\S+)(?: AS (?<name>\S+))?/).groups, lines: stage.split('\n') }));
 const ours = Object.entries(services).filter(([, { build }]) => build !== undefined);
+const SAMPLE = 'sample-app';
 
 test('there is a container for each part of a server, of its own image, and each on both sites of a pair', async () => {
   const { PARTS } = await import(join(ROOT, 'apps/cli/dist/node-runner/index.js'));
-  assert.deepEqual(ours.map(([name]) => name).sort(), ['site', ...PARTS].sort());
+  assert.deepEqual(ours.map(([name]) => name).sort(), ['site', SAMPLE, ...PARTS].sort());
   const targets = stages.map(({ name }) => name);
   for (const [name, { build, image }] of ours) {
     assert.equal(build.target, name);
@@ -30,10 +31,8 @@ test('there is a container for each part of a server, of its own image, and each
     assert.ok(targets.includes(name), `the Dockerfile has no target ${name}`);
     const beta = pair.services[`beta-${name}`];
     assert.deepEqual(beta?.extends, { file: COMPOSE, service: name });
-    assert.deepEqual(
-      beta.volumes.map((volume) => volume.split(':')[0]),
-      ['beta-data', 'beta-run'],
-    );
+    const mounted = beta.volumes.map((volume) => volume.split(':')[0]).filter((source) => source.startsWith('beta-'));
+    assert.deepEqual(mounted, name === SAMPLE ? ['beta-run'] : ['beta-data', 'beta-run']);
     assert.deepEqual(
       beta.depends_on,
       services[name].depends_on?.map((other) => `beta-${other}`),
@@ -45,7 +44,8 @@ test('each image runs its own part, and says whether it answers', () => {
   for (const [name] of ours) {
     const stage = stages.find((each) => each.name === name);
     const command = JSON.parse(stage.lines.find((line) => line.startsWith('CMD ')).slice(4));
-    assert.deepEqual(command.slice(0, 3), name === 'site' ? ['node', 'run', '--layout'] : ['node', 'part', name]);
+    const others = { site: ['node', 'run', '--layout'], [SAMPLE]: ['agent', '--name', 'sample'] };
+    assert.deepEqual(command.slice(0, 3), others[name] ?? ['node', 'part', name]);
     assert.match(allLines(stage).join('\n'), /^HEALTHCHECK .*CMD \["part-answers"\]$/m, name);
     assert.match(allLines(stage).join('\n'), /^ENTRYPOINT .*"understudy"\]$/m, name);
   }

@@ -171,6 +171,7 @@ function problemOf(line) {
   let command = program;
   for (let index = 0; index < words.length; index++) {
     const word = words[index];
+    if (word === '--') return null; // what follows is another program's
     if (word === '...' || word.startsWith('[')) continue;
     if (word.startsWith('-')) {
       const [name] = word.split('=');

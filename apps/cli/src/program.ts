@@ -79,6 +79,7 @@ export function buildProgram(setExitCode: (code: number) => void): Command {
   addStatus(program);
   addHa(program);
   addNode(program, setExitCode);
+  addAgent(program, setExitCode);
   addConfig(program);
   addFiles(program);
   addCertificates(program);
@@ -187,6 +188,21 @@ function addNode(program: Command, setExitCode: (code: number) => void): void {
     .command('status')
     .description('whether the server runs, and its parts')
     .action(async (_, command) => setExitCode(await (await load()).status(all(command))));
+}
+
+function addAgent(program: Command, setExitCode: (code: number) => void): void {
+  const load = () => import('./commands/agent.command.ts');
+  program
+    .command('agent')
+    .description('run a command in this container when the health monitor calls for it')
+    .requiredOption('--name <name>', 'by which it is called')
+    .argument('<command...>', 'the command, after "--"')
+    .action(async (words, _, command) => setExitCode(await (await load()).agent(all(command), words)));
+  program
+    .command('with-agent')
+    .description('have the agent of another container run its command; as the command of a process')
+    .argument('<name>', 'name of the agent')
+    .action(async (name, _, command) => setExitCode(await (await load()).withAgent(name, all(command))));
 }
 
 function addConfig(program: Command): void {
