@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { ROOT } from './bootstrap.mjs';
 
 /** The libraries an application may use: all but the simulation. */
-const LIBS_OF_APPS = ['ha-core', 'ha-runtime', 'contracts', 'platform', 'messaging'];
+const LIBS_OF_APPS = ['ha-core', 'ha-runtime', 'contracts', 'platform', 'telemetry', 'messaging'];
 
 /**
  * `libs`: the libraries of this project a layer may import, by their root. `only`: everything else it may import
@@ -20,7 +20,8 @@ export const LAYERS = {
   runtime: { libs: ['ha-core'], only: [] },
   contract: { libs: ['ha-core'], only: ['zod'] },
   platform: { libs: ['ha-core'], never: ['@nestjs/**', '@nats-io/**'] },
-  messaging: { libs: ['contracts', 'platform', 'ha-core'] },
+  telemetry: { libs: ['platform'], never: ['@nestjs/**', '@nats-io/**'] },
+  messaging: { libs: ['contracts', 'platform', 'telemetry', 'ha-core'] },
   simulation: { libs: ['ha-core', 'ha-runtime', 'contracts', 'platform'], never: ['@nestjs/**', '@nats-io/**'] },
   app: { libs: LIBS_OF_APPS },
   composition: { libs: LIBS_OF_APPS, apps: true },

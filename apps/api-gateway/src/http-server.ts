@@ -4,6 +4,7 @@ import type { NestExpressApplication } from '@nestjs/platform-express';
 import { nestLogger } from '@understudy/messaging';
 import { hostForUrl, readOwnIdentity, type ServiceEnvironment } from '@understudy/platform';
 import type { NextFunction, Request, Response } from 'express';
+import { traceRequest } from './adapters/request-trace.adapter.ts';
 import { ApiGatewayModule, type GatewayParts } from './app.module.ts';
 import { LIMITS } from './config.ts';
 import { ProblemFilter } from './controllers/problem.filter.ts';
@@ -55,6 +56,8 @@ export async function listen(environment: ServiceEnvironment, parts: GatewayPart
   app.use(refuseOtherBodies);
   app.useBodyParser('json', { limit: LIMITS.bodyBytesMax, type: JSON_TYPES, strict: false });
   app.useBodyParser('urlencoded', { limit: LIMITS.openBodyBytesMax, extended: false });
+  // after the bodies, whose readers call what follows from outside of every trace
+  app.use(traceRequest);
   app.useGlobalFilters(new ProblemFilter([...Object.values(ROUTES), ...ROUTES_TO_COME, ...OTHER_METHODS], logger));
   const server = app.getHttpServer() as Server;
   server.headersTimeout = LIMITS.headersMs;

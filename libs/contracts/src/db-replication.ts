@@ -59,6 +59,7 @@ export const DatabaseFactsQuery = defineRequest({
   service: 'db-replication',
   kind: 'query',
   name: 'facts',
+  trace: 'none',
   data: z.object({}),
   reply: DatabaseFactsSchema,
 });
@@ -146,6 +147,7 @@ export const PerformDatabaseTask = defineRequest({
   service: 'db-replication',
   kind: 'command',
   name: 'perform',
+  trace: 'pass', // asked again and again while the task runs: the task is the part of the trace
   data: z.object({
     taskId: z.string(),
     epoch: EpochSchema,

@@ -15,6 +15,12 @@ export const SERVICE_NAMES = [
 /** Name of a service: its token in subjects, its folder under apps/, its container. */
 export type ServiceName = (typeof SERVICE_NAMES)[number];
 
+/**
+ * What a message leaves in a trace, where its sender is within one. `span`: its sending and its handling are parts of the trace; `pass`: it only
+ * carries the trace on to what it causes; `none`: neither, as for whatever is sent all the time.
+ */
+export type MessageTrace = 'span' | 'pass' | 'none';
+
 /** A past fact, announced to whoever listens. */
 export interface EventDefinition<Data extends z.ZodType = z.ZodType> {
   readonly kind: 'event';
@@ -24,6 +30,7 @@ export interface EventDefinition<Data extends z.ZodType = z.ZodType> {
   /** Subject of a message that crosses the pair link: `role` is the home role of the server spoken of or to. */
   readonly subjectOf: (role: 'primary' | 'secondary') => string;
   readonly data: Data;
+  readonly trace: Exclude<MessageTrace, 'span'>;
 }
 
 /** A command (imperative) or query (noun) that is answered within a deadline. */
@@ -34,6 +41,7 @@ export interface RequestDefinition<Data extends z.ZodType = z.ZodType, Reply ext
   readonly subjectOf: (role: 'primary' | 'secondary') => string;
   readonly data: Data;
   readonly reply: Reply;
+  readonly trace: MessageTrace;
 }
 
 interface Identity {
@@ -44,16 +52,19 @@ interface Identity {
 }
 
 /** Declares an event once: subject, schema and type. */
-export function defineEvent<Data extends z.ZodType>(identity: Identity & { data: Data }): EventDefinition<Data> {
-  return { kind: 'event', reach: identity.reach, ...subjects('event', identity), data: identity.data };
+export function defineEvent<Data extends z.ZodType>(
+  identity: Identity & { data: Data; trace?: EventDefinition['trace'] },
+): EventDefinition<Data> {
+  const { reach, data, trace = 'none' } = identity;
+  return { kind: 'event', reach, ...subjects('event', identity), data, trace };
 }
 
 /** Declares a command or query once: subject, schemas of what is asked and answered, and their types. */
 export function defineRequest<Data extends z.ZodType, Reply extends z.ZodType>(
-  identity: Identity & { kind: 'command' | 'query'; data: Data; reply: Reply },
+  identity: Identity & { kind: 'command' | 'query'; data: Data; reply: Reply; trace?: MessageTrace },
 ): RequestDefinition<Data, Reply> {
-  const { kind, reach, data, reply } = identity;
-  return { kind, reach, ...subjects(kind, identity), data, reply };
+  const { kind, reach, data, reply, trace = 'span' } = identity;
+  return { kind, reach, ...subjects(kind, identity), data, reply, trace };
 }
 
 function subjects(kind: string, { reach, service, name, version = 1 }: Identity) {

@@ -54,6 +54,8 @@ export const ServerStatusSchema = z.object({
   /** The pair's running operation, as this server knows it. */
   operation: z.object({ id: z.string(), kind: z.string() }).nullable(),
   version: z.string(),
+  /** Its last decision of a switch that is under way, as a W3C `traceparent`: what follows from it here belongs to the same trace. */
+  trace: z.string().max(64).optional(),
 });
 
 /** What a server tells its peer about itself. */
@@ -65,6 +67,7 @@ export const OwnStatusQuery = defineRequest({
   service: 'health-monitor',
   kind: 'query',
   name: 'own-status',
+  trace: 'none',
   data: z.object({}),
   reply: ServerStatusSchema,
 });
@@ -78,6 +81,7 @@ export const Beat = defineRequest({
   service: 'heartbeat',
   kind: 'query',
   name: 'beat',
+  trace: 'none',
   data: z.object({ nonce: z.string(), sequence: z.int(), pairId: z.string() }),
   reply: z.object({ nonce: z.string(), status: ServerStatusSchema }),
 });
@@ -120,6 +124,7 @@ export const PeerLost = defineEvent({
   reach: 'local',
   service: 'heartbeat',
   name: 'peer-lost',
+  trace: 'pass',
   data: z.object({ silentMs: z.number() }),
 });
 
@@ -128,6 +133,7 @@ export const PeerConfirmedLost = defineEvent({
   reach: 'local',
   service: 'heartbeat',
   name: 'peer-confirmed-lost',
+  trace: 'pass',
   data: z.object({ silentMs: z.number(), probe: z.string() }),
 });
 
@@ -136,6 +142,7 @@ export const PeerAnsweredProbe = defineEvent({
   reach: 'local',
   service: 'heartbeat',
   name: 'peer-answered-probe',
+  trace: 'pass',
   data: z.object({ silentMs: z.number() }),
 });
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { type Decision, type HaEvent, newRecord, type ServerRecord } from '@understudy/ha-core';
 import { DecisionTooLate, HaHost, OrderTooLate } from './host.ts';
-import type { RuntimePorts } from './ports.ts';
+import { type RuntimePorts, UNTRACED } from './ports.ts';
 
 /** A state machine whose disk takes a record only when it is let, and the events that it decided on. */
 function hangingDisk() {
@@ -18,6 +18,7 @@ function hangingDisk() {
         return write.promise;
       },
     },
+    tracing: UNTRACED,
     announce: (_: Decision, event: HaEvent) => void decided.push(event),
   } as unknown as RuntimePorts;
   const settings = {

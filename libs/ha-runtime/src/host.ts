@@ -128,6 +128,11 @@ export class HaHost {
     if (event.type.startsWith('operator-') && this.isOld(event))
       throw new OrderTooLate(`the disk did not answer for ${this.ageInSeconds(event)} s: order it again`);
     const decision = decide(this.server, event);
+    await this.ports.tracing.decision(decision, event, () => this.carryOut(decision, event));
+    return decision;
+  }
+
+  private async carryOut(decision: Decision, event: HaEvent): Promise<void> {
     if (decision.server.record !== this.server.record) await this.ports.journal.write(decision.server.record);
     const closes = decision.effects?.[0]?.kind === 'fence';
     if (decision.effects !== null && !closes && this.isOld(event))
@@ -136,7 +141,6 @@ export class HaHost {
     this.ports.announce(decision, event);
     if (decision.effects !== null && (this.performs || closes))
       this.interpreter.perform(decision.decisionId ?? '', decision.effects);
-    return decision;
   }
 
   private isOld(event: HaEvent): boolean {

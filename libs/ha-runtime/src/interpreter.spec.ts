@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Effect, HaEvent } from '@understudy/ha-core';
 import { Interpreter } from './interpreter.ts';
-import type { RuntimePorts } from './ports.ts';
+import { type RuntimePorts, UNTRACED } from './ports.ts';
 
 /** An interpreter whose processes stop only when they are told to, and what it did. */
 function hangingStop() {
@@ -9,6 +9,7 @@ function hangingStop() {
   const reported: HaEvent[] = [];
   const stopped = Promise.withResolvers<void>();
   const ports = {
+    tracing: UNTRACED,
     clock: { nowMs: () => 0, unixMs: () => 0 },
     processes: {
       stopAll: () => stopped.promise,

@@ -72,7 +72,8 @@ export class Interpreter {
         },
       };
       try {
-        results = { ...results, ...(await this.performOne(effect, context)) };
+        const found = await this.ports.tracing.effect(effect, context.taskId, () => this.performOne(effect, context));
+        results = { ...results, ...found };
       } catch (error) {
         // what cannot be stopped shall at least not write
         if (effect.kind === 'stop-processes' && effects[index + 1]?.kind === 'stop-database' && !signal.aborted)

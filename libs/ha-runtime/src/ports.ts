@@ -1,4 +1,4 @@
-import type { Decision, EffectKind, HaEvent, Lsn, ServerRecord } from '@understudy/ha-core';
+import type { Decision, Effect, EffectKind, HaEvent, Lsn, ServerRecord } from '@understudy/ha-core';
 
 /** A failure of an effect that the state machine may decide on. */
 export class EffectError extends Error {
@@ -85,6 +85,23 @@ export interface EffectContext {
   readonly progress: (step: string, percent: number | null) => void;
 }
 
+/**
+ * Follows decisions and their effects in a trace. Both calls only run what they are given, at once, and settle as it does: nothing of a
+ * decision ever waits for its trace.
+ */
+export interface TracingPort {
+  /** `carryOut`: makes the record durable, announces the decision and has its effects begun. */
+  decision<T>(decision: Decision, cause: HaEvent, carryOut: () => Promise<T>): Promise<T>;
+  /** `taskId`: names this effect of its decision. Rejected by `perform`: it failed, or a later decision has superseded it. */
+  effect<T>(effect: Effect, taskId: string, perform: () => Promise<T>): Promise<T>;
+}
+
+/** No trace. */
+export const UNTRACED: TracingPort = {
+  decision: (_decision, _cause, carryOut) => carryOut(),
+  effect: (_effect, _taskId, perform) => perform(),
+};
+
 /** Everything the host needs of the world. */
 export interface RuntimePorts {
   readonly clock: RuntimeClock;
@@ -94,6 +111,7 @@ export interface RuntimePorts {
   readonly peer: PeerPort;
   readonly registration: RegistrationPort;
   readonly witness: WitnessPort | null;
+  readonly tracing: TracingPort;
   /** Told of every decision once its record is durable, and of every change of the record. Must not throw. */
   announce(decision: Decision, cause: HaEvent): void;
 }

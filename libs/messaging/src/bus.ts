@@ -1,9 +1,16 @@
-import { connect, type Msg, type NatsConnection, type Subscription } from '@nats-io/transport-node';
+import {
+  connect,
+  type Msg,
+  type NatsConnection,
+  type RequestOptions,
+  type Subscription,
+} from '@nats-io/transport-node';
 import type { EventDefinition, RequestDefinition } from '@understudy/contracts';
 import type { BusCredentials, Logger } from '@understudy/platform';
 import type { z } from 'zod';
 import { BusError, toBusError } from './bus-error.ts';
 import { HealthReport } from './health-report.ts';
+import { beside, received, sent } from './message-trace.ts';
 import { encodeReply, parseData, parseReply, parseValue } from './wire.ts';
 
 type Role = 'primary' | 'secondary';
@@ -105,7 +112,7 @@ export class Bus {
       this.counters.droppedEvents += 1;
       return false;
     }
-    this.nats.publish(subject, payload);
+    this.nats.publish(subject, payload, beside(event.trace));
     return true;
   }
 
@@ -118,8 +125,10 @@ export class Bus {
     const subject = request.subjectOf(options.role ?? otherRole(this.ownRole));
     const payload = encode(request.data, data, subject);
     if (!this.connected) throw disconnected(subject);
-    const message = await this.ask(subject, payload, options.timeoutMs);
-    return parseReply(request.reply, message.string(), subject);
+    return sent(request.trace, subject, async (beside) => {
+      const message = await this.ask(subject, payload, { ...beside, timeout: options.timeoutMs });
+      return parseReply(request.reply, message.string(), subject);
+    });
   }
 
   /**
@@ -132,9 +141,11 @@ export class Bus {
     options: { role?: Role } = {},
   ): Unsubscribe {
     const subject = event.subjectOf(options.role ?? otherRole(this.ownRole));
-    return this.listen(subject, async (message) => {
-      await handler(this.read(event.data, message), { subject: message.subject });
-    });
+    return this.listen(subject, (message) =>
+      received(event.trace, message, async () => {
+        await handler(this.read(event.data, message), { subject: message.subject });
+      }),
+    );
   }
 
   /**
@@ -147,10 +158,12 @@ export class Bus {
     options: { role?: Role } = {},
   ): Unsubscribe {
     const subject = request.subjectOf(options.role ?? this.ownRole);
-    return this.listen(subject, async (message) => {
-      const data = await handler(this.read(request.data, message), { subject: message.subject });
-      this.respond(message, encodeReply({ ok: true, data }));
-    });
+    return this.listen(subject, (message) =>
+      received(request.trace, message, async () => {
+        const data = await handler(this.read(request.data, message), { subject: message.subject });
+        this.respond(message, encodeReply({ ok: true, data }));
+      }),
+    );
   }
 
   /** Waits until what was sent has reached the bus; false when it did not within `timeoutMs`. */
@@ -172,13 +185,13 @@ export class Bus {
     await this.nats.close().catch(() => undefined);
   }
 
-  private async ask(subject: string, payload: string, timeoutMs: number): Promise<Msg> {
+  private async ask(subject: string, payload: string, options: RequestOptions): Promise<Msg> {
     const lost = Promise.withResolvers<never>();
     this.#pending.add(lost.reject);
     try {
-      return await Promise.race([this.nats.request(subject, payload, { timeout: timeoutMs }), lost.promise]);
+      return await Promise.race([this.nats.request(subject, payload, options), lost.promise]);
     } catch (error) {
-      throw translate(error, subject, timeoutMs);
+      throw translate(error, subject, options.timeout);
     } finally {
       this.#pending.delete(lost.reject);
     }

@@ -1,4 +1,5 @@
 import { ConfigurationError, type Logger, loadServiceEnvironment, type ServiceEnvironment } from '@understudy/platform';
+import { startTelemetry } from '@understudy/telemetry';
 import { markStarted } from './connect-bus.ts';
 
 /**
@@ -66,7 +67,8 @@ export function runProcess(name: string, boot: (environment: ServiceEnvironment)
   process.on('uncaughtException', (error) => exitAfterFault(logger, error));
   process.on('unhandledRejection', (error) => exitAfterFault(logger, error));
 
-  const started = boot(environment);
+  const telemetry = startTelemetry(environment);
+  const started = telemetry.then(() => boot(environment));
   let closing = false;
   const close = (reason: CloseReason) => {
     if (closing) return;
@@ -77,6 +79,7 @@ export function runProcess(name: string, boot: (environment: ServiceEnvironment)
     }, CLOSE_DEADLINE_MS[reason]);
     started
       .then((running) => running.close({ reason }))
+      .then(async () => (await telemetry).close())
       .then(
         () => process.exit(0),
         (error: unknown) => exitAfterFault(logger, error),

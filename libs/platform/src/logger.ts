@@ -1,10 +1,12 @@
+import { TraceFlags, trace } from '@opentelemetry/api';
+
 /** How much a line matters; `debug` is left out unless asked for. */
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
 /** Values beside the sentence. Secrets go in as `Secret`, which prints as [secret]. */
 export type LogFields = Readonly<Record<string, unknown>>;
 
-/** Writes what happened, one JSON object per line: time, level, service, message, and the fields. */
+/** Writes what happened, one JSON object per line: time, level, service, message, the trace that it belongs to, and the fields. */
 export interface Logger {
   debug(message: string, fields?: LogFields): void;
   info(message: string, fields?: LogFields): void;
@@ -48,7 +50,7 @@ export class JsonLogger implements Logger {
 
   private log(level: LogLevel, message: string, fields: LogFields = {}): void {
     if (ORDER[level] < ORDER[this.options.level ?? 'info']) return;
-    const head = { time: new Date().toISOString(), level, service: this.service, message };
+    const head = { time: new Date().toISOString(), level, service: this.service, message, ...placeInTrace() };
     let line = print({ ...head, ...this.options.fields, ...fields, ...head });
     if (line.length > LONGEST_LINE) line = print({ ...head, message: message.slice(0, 4096), truncated: line.length });
     if (this.options.write) this.options.write(line);
@@ -64,6 +66,13 @@ export const SILENT_LOGGER: Logger = {
   error: () => undefined,
   with: () => SILENT_LOGGER,
 };
+
+/** Where in a trace the line is written; nothing outside of those that are kept. */
+function placeInTrace(): { readonly trace_id?: string; readonly span_id?: string } {
+  const place = trace.getActiveSpan()?.spanContext();
+  if (place === undefined || (place.traceFlags & TraceFlags.SAMPLED) === 0) return {};
+  return { trace_id: place.traceId, span_id: place.spanId };
+}
 
 function print(line: Record<string, unknown>): string {
   const seen = new WeakSet<object>();

@@ -8,6 +8,7 @@ import {
   type ProcessesPort,
   type RegistrationPort,
   type RuntimePorts,
+  UNTRACED,
 } from '@understudy/ha-runtime';
 import { Life } from './life.ts';
 import type { DatabaseTask, DatabaseTaskResult } from './simulated-database.ts';
@@ -90,6 +91,7 @@ export class SimulatedManager implements DatabasePort, ProcessesPort, PeerPort, 
       peer: this,
       registration: this,
       witness: this.keeper,
+      tracing: UNTRACED,
       announce: (decision, cause) => {
         if (decision.previousState === 'ha-initializing' && decision.server.record.pairId !== null) {
           if (decision.server.record.state !== 'ha-initializing') this.session = null;

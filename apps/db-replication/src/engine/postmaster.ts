@@ -3,6 +3,7 @@ import { open, readFile, realpath, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { processStartTime } from '@understudy/platform';
+import { detached } from '@understudy/telemetry';
 import { LastKnown } from '../adapters/last-known.ts';
 import { argumentsOf, processesIn, workDoneIn, worksIn } from '../adapters/process-scan.ts';
 import type { Programs } from '../adapters/programs.ts';
@@ -84,16 +85,19 @@ export class Postmaster {
     const log = await open(this.logFile, 'a', 0o640);
     try {
       this.logStart = (await log.stat()).size;
-      const child = spawn(
-        this.programs.path('postgres'),
-        ['-D', this.settings.dataDirectory, ...this.configuration.serverArguments],
-        {
-          cwd: '/',
-          env: this.programs.environment,
-          detached: true,
-          stdio: ['ignore', log.fd, log.fd],
-          ...this.programs.owner,
-        },
+      // its end is a matter of its own, long after the task that has started it
+      const child = detached(() =>
+        spawn(
+          this.programs.path('postgres'),
+          ['-D', this.settings.dataDirectory, ...this.configuration.serverArguments],
+          {
+            cwd: '/',
+            env: this.programs.environment,
+            detached: true,
+            stdio: ['ignore', log.fd, log.fd],
+            ...this.programs.owner,
+          },
+        ),
       );
       child.on('error', () => undefined);
       child.once('exit', () => this.onEnd());

@@ -5,6 +5,7 @@ import type { z } from 'zod';
 import type { StateFile } from '../adapters/state-file.ts';
 import { messageOf, TaskFailure } from '../domain/task-failure.ts';
 import type { TaskContext } from '../ports/task-context.ts';
+import { TaskTrace } from './task-trace.ts';
 
 type Request = z.output<typeof PerformDatabaseTask.data>;
 type Answer = z.output<typeof PerformDatabaseTask.reply>;
@@ -101,12 +102,14 @@ export class TaskDesk {
       percent: null,
     };
     this.running = running;
+    const trace = new TaskTrace(task.kind, taskId);
     const context: TaskContext = {
       signal: running.abort.signal,
       closing: this.closing.signal,
       step: (text) => {
         running.step = text;
         running.progress += 1;
+        trace.step(text);
         this.logger.info(`${task.kind}: ${text}`);
       },
       advance: (amount) => {
@@ -126,7 +129,8 @@ export class TaskDesk {
       ...found,
       durationMs: Math.round(performance.now() - startedAtMs),
     });
-    this.work(task, context)
+    trace
+      .run(() => this.work(task, context))
       .then(
         (found): Answer => ({ state: 'succeeded', result: result(found) }),
         (error: unknown): Answer => ({

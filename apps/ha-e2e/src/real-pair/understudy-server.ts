@@ -25,7 +25,7 @@ export type Outcome =
   | { readonly accepted: false; readonly status: number; readonly detail: string };
 
 /** The harness's own processes on a host. */
-const HARNESS_SCRIPTS = /\/(agent|writer)-process\.[jt]s( |$)/;
+const HARNESS_SCRIPTS = /\/(agent|writer|span-receiver)-process\.[jt]s( |$)/;
 const ENTRY_POINT = join(REPOSITORY, 'bin/understudy');
 
 /** One server of the product on a host of the stage, driven through its public contract: configuration file, command line, REST. */

@@ -39,6 +39,8 @@ export interface ViewContext {
   readonly progress: EffectProgress | null;
   /** This server is being stopped on purpose. */
   readonly stopping: boolean;
+  /** Its last decision of a switch that is under way. */
+  readonly trace: string | undefined;
   /** So long the journal has not answered; null: it answers. */
   readonly journalSilentMs: number | null;
   readonly nowMs: number;
@@ -69,7 +71,7 @@ const FORCED_FAILBACK = {
 } as const;
 
 /** What this server tells its peer in the answer to a beat. */
-export function ownStatus(server: Server, { node, facts, processes, stopping }: ViewContext): ServerStatus {
+export function ownStatus(server: Server, { node, facts, processes, stopping, trace }: ViewContext): ServerStatus {
   const { record } = server;
   return {
     ...toldOfRecord(record),
@@ -84,6 +86,7 @@ export function ownStatus(server: Server, { node, facts, processes, stopping }: 
     stopping,
     grants: grantsToPeer(server),
     version: node.version,
+    ...(trace === undefined ? {} : { trace }),
   };
 }
 
@@ -101,6 +104,7 @@ export function peerView(status: ServerStatus): PeerView {
     name: _name,
     timeline: _timeline,
     version: _version,
+    trace: _trace,
     lagBytes = null,
     stopping = false,
     grants = true,

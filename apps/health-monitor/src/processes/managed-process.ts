@@ -1,5 +1,6 @@
 import type { ProcessView } from '@understudy/contracts';
 import type { Clock, Logger, ProcessConfiguration, ProcessRecord, ProcessRecords } from '@understudy/platform';
+import { detached } from '@understudy/telemetry';
 import { checkHealth } from './health-check.ts';
 import type { KnownLeader, ProcessAdapter, Run } from './process-adapter.ts';
 import { End, elapsed } from './process-life.ts';
@@ -152,7 +153,7 @@ export class ManagedProcess {
       this.run = this.adoptedRun(record, wish.signal);
       this.ready = true;
     }
-    this.loop = this.keepRunning(wish.signal).catch((error: unknown) =>
+    this.loop = detached(() => this.keepRunning(wish.signal)).catch((error: unknown) =>
       this.logger.error('Keeping a process running failed', { process: this.configuration.name, error }),
     );
   }

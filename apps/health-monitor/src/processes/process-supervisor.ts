@@ -1,5 +1,6 @@
 import type { ProcessView } from '@understudy/contracts';
 import { EffectError } from '@understudy/ha-runtime';
+import { inSpan } from '@understudy/telemetry';
 import type { ApplicationProcesses } from '../ports/application-processes.port.ts';
 import type { ManagedProcess } from './managed-process.ts';
 import { abortion } from './process-life.ts';
@@ -51,7 +52,8 @@ export class ProcessSupervisor implements ApplicationProcesses {
     const aborted = abortion(signal);
     for (const process of this.processes) {
       if (isSuperseded()) throw new EffectError('superseded', 'a later decision came');
-      const started = process.start();
+      const attributes = { 'understudy.process': process.configuration.name };
+      const started = inSpan('start process', { attributes }, () => process.start());
       // Of others nobody waits for: what becomes of them is told in events.
       started.catch(() => undefined);
       if (!process.configuration.critical) continue;

@@ -1,6 +1,7 @@
 import { request } from 'node:https';
 import type { TLSSocket } from 'node:tls';
 import { fingerprintOn } from '@understudy/platform';
+import { traceparentOf } from '@understudy/telemetry';
 import type { RegistrationTarget, RegistrationTransport } from './registration-client.ts';
 import { accept, type Refusable, refusalCode, refuse } from './registration-refusal.ts';
 
@@ -21,6 +22,7 @@ export class HttpsRegistrationTransport implements RegistrationTransport {
   ): Promise<Refusable<{ body: unknown; fingerprint: string }>> {
     const where = `${target.address}:${target.port}`;
     const payload = Buffer.from(JSON.stringify(body));
+    const traceparent = traceparentOf();
     if (!(target.port >= 1 && target.port <= 65_535))
       return Promise.resolve(refuse('unreachable', `${where}: the port is not one of 1 to 65535`));
     return new Promise((resolve) => {
@@ -32,7 +34,12 @@ export class HttpsRegistrationTransport implements RegistrationTransport {
         agent: false,
         rejectUnauthorized: false,
         checkServerIdentity: () => undefined,
-        headers: { 'content-type': 'application/json', accept: 'application/json', 'content-length': payload.length },
+        headers: {
+          'content-type': 'application/json',
+          accept: 'application/json',
+          'content-length': payload.length,
+          ...(traceparent === undefined ? {} : { traceparent }),
+        },
       });
       const settle = (result: Refusable<{ body: unknown; fingerprint: string }>) => {
         clearTimeout(timer);

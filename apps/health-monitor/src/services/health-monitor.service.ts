@@ -37,6 +37,7 @@ import {
 import { type DatabasePort, HaHost, OrderTooLate, type PeerPort } from '@understudy/ha-runtime';
 import { type Bus, BusError, type CloseReason } from '@understudy/messaging';
 import { type ServiceEnvironment, wordLastsMs } from '@understudy/platform';
+import { at, placeOf } from '@understudy/telemetry';
 import { eventOf } from '../domain/event-text.ts';
 import { ownStatus, peerView, refusalOf, statusView, type ViewContext } from '../domain/views.ts';
 import type { ApplicationProcesses } from '../ports/application-processes.port.ts';
@@ -47,6 +48,7 @@ import { Operations } from './operations.ts';
 import type { Pairing } from './pairing.ts';
 import type { RecordKeeper } from './record-keeper.ts';
 import type { ServingRight } from './serving-right.ts';
+import { SwitchTrace } from './switch-trace.ts';
 import { type WitnessService, witnessSettings } from './witness.service.ts';
 
 const TICK_MS = 1000;
@@ -79,6 +81,7 @@ export type Order<E extends HaEvent = HaEvent & { type: OperatorEventType }> = E
 export class HealthMonitorService {
   readonly operations: Operations;
   private readonly host: HaHost;
+  private readonly trace: SwitchTrace;
   private facts: DatabaseFacts | null = null;
   private files: { readonly view: FilesView; readonly atMs: number } | null = null;
   private roundTripMs: number | null = null;
@@ -110,6 +113,7 @@ export class HealthMonitorService {
     const { configuration, clock } = env;
     this.operations = new Operations(clock);
     this.doubt = keeper.record.doubt;
+    this.trace = new SwitchTrace(clock, env.logger, keeper.record);
     this.host = new HaHost(
       {
         clock,
@@ -119,6 +123,7 @@ export class HealthMonitorService {
         peer: peer(() => this.host.view.record.pairId),
         registration: pairing,
         witness: witness?.port ?? null,
+        tracing: this.trace,
         announce: (decision, cause) => this.announce(decision, cause),
       },
       keeper.record,
@@ -300,7 +305,8 @@ export class HealthMonitorService {
     bus.subscribe(PeerHeard, ({ status, roundTripMs, sentAtMs }) => {
       this.roundTripMs = roundTripMs;
       this.silentTicks = 0;
-      fact({ type: 'peer-heard', status: peerView(status), ...(sentAtMs === undefined ? {} : { sentAtMs }) });
+      const heard = { status: peerView(status), ...(sentAtMs === undefined ? {} : { sentAtMs }) };
+      at(placeOf(status.trace), () => fact({ type: 'peer-heard', ...heard }));
     });
     bus.subscribe(PeerLost, () => fact({ type: 'peer-lost' }));
     bus.subscribe(PeerConfirmedLost, () => fact({ type: 'peer-confirmed-lost' }));
@@ -310,6 +316,7 @@ export class HealthMonitorService {
     );
     bus.subscribe(DatabaseFactsObserved, (facts) => {
       this.facts = facts;
+      this.trace.observed(facts);
       const { running, usable, streaming, lsn, lagBytes, restartsExhausted, commitsConfirmedSince = null } = facts;
       const database = { running, usable, streaming, lsn, lagBytes, restartsExhausted, commitsConfirmedSince };
       fact({ type: 'database-observed', database });
@@ -500,6 +507,7 @@ export class HealthMonitorService {
       virtualIp: this.virtualIp.view(),
       progress: this.host.progress,
       stopping: this.stopping,
+      trace: this.trace.traceparent,
       journalSilentMs: this.keeper.silentMs,
       nowMs: clock.nowMs(),
       unixMs: clock.unixMs(),

@@ -11,6 +11,7 @@ import {
 } from '@understudy/contracts';
 import type { Bus } from '@understudy/messaging';
 import type { BeatPort, BeatSent, FactsPort, OwnStatusPort } from '../ports/heartbeat.ports.ts';
+import type { DetectionTrace } from './detection-trace.adapter.ts';
 
 /** Sends beats to the peer, and asks our own health-monitor for the status to answer the peer's with. */
 export class BusBeats implements BeatPort, OwnStatusPort {
@@ -37,33 +38,35 @@ export class BusFacts implements FactsPort {
   constructor(
     private readonly bus: Bus,
     private readonly limitMs: number,
+    private readonly trace: DetectionTrace,
   ) {}
 
   peerHeard(status: ServerStatus, roundTripMs: number, sentAtMs: number): void {
     this.signsOfLife += 1;
+    this.trace.heard();
     this.bus.publish(PeerHeard, { status, roundTripMs, sentAtMs });
   }
 
   peerLost(silentMs: number): void {
-    this.whenOwnBusAnswers(() => this.bus.publish(PeerLost, { silentMs }));
+    this.whenOwnBusAnswers(silentMs, () => this.bus.publish(PeerLost, { silentMs }));
   }
 
   peerConfirmedLost(silentMs: number, probe: string): void {
-    this.whenOwnBusAnswers(() => this.bus.publish(PeerConfirmedLost, { silentMs, probe }));
+    this.whenOwnBusAnswers(silentMs, () => this.bus.publish(PeerConfirmedLost, { silentMs, probe }));
   }
 
   peerAnsweredProbe(silentMs: number): void {
-    this.whenOwnBusAnswers(() => this.bus.publish(PeerAnsweredProbe, { silentMs }));
+    this.whenOwnBusAnswers(silentMs, () => this.bus.publish(PeerAnsweredProbe, { silentMs }));
   }
 
   peerDissolvedPair(pairId: string, replaced: boolean): void {
     this.bus.publish(PeerDissolvedPair, { pairId, replaced });
   }
 
-  private whenOwnBusAnswers(publish: () => void): void {
+  private whenOwnBusAnswers(silentMs: number, publish: () => void): void {
     const signsOfLife = this.signsOfLife;
     void this.bus.flush(this.limitMs).then((answered) => {
-      if (answered && signsOfLife === this.signsOfLife) publish();
+      if (answered && signsOfLife === this.signsOfLife) this.trace.state(silentMs, publish);
     });
   }
 }

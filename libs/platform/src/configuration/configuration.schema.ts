@@ -149,6 +149,12 @@ export const ConfigurationFileSchema = z.strictObject({
     .strictObject({
       otlpEndpoint: z.url().optional().describe('the URL of the OTLP/HTTP receiver'),
       serviceNamespace: z.string().optional().describe('the name of this site in telemetry'),
+      sampleRatio: z
+        .number()
+        .min(0)
+        .max(1)
+        .default(0.05)
+        .describe('how many traces of routine requests are sent, 0 to 1; switches always are'),
     })
     .prefault({}),
 });

@@ -40,7 +40,7 @@ describe('the defaults', () => {
       processes: [],
       readiness: { cpus: 2, memory: 2 * 1024 ** 3, disk: 20 * 1024 ** 3 },
       storage: { warnPercent: 80, criticalPercent: 90, checkSeconds: 30 },
-      telemetry: {},
+      telemetry: { sampleRatio: 0.05 },
     });
     expect({ ...database, binDirectory: '' }).toEqual({
       binDirectory: '',

@@ -5,10 +5,9 @@ import type { NodeConfiguration } from './configuration.schema.ts';
  * that protects must not look as if it did.
  */
 export function settingsWithoutEffect(configuration: NodeConfiguration): string[] {
-  const { mail, telemetry } = configuration;
+  const { mail } = configuration;
   const sentences = {
     'mail is not yet available: nobody is notified': mail,
-    'telemetry.otlpEndpoint is not yet available: no traces are sent': telemetry.otlpEndpoint,
   };
   return said(sentences);
 }
