@@ -88,6 +88,19 @@ test('images are official ones of a version, without digests, and what the build
   for (const file of [COMPOSE, PAIR]) assert.doesNotMatch(text(file), /@sha256/);
 });
 
+test('what is mounted from the checkout is there, and what stands beside the server is not started with it', () => {
+  const mounts = [...Object.values(services), ...Object.values(pair.services)].flatMap(({ volumes: all = [] }) => all);
+  const sources = mounts.flatMap((volume) => volume.match(/(?<=^|:-)\.\/[^:}]+/)?.[0] ?? []);
+  assert.ok(sources.length > 0);
+  for (const source of sources) assert.ok(existsSync(join(ROOT, source)), source);
+  const beside = Object.entries(services).filter(([, { build }]) => build === undefined);
+  assert.deepEqual(beside.map(([name]) => name).sort(), ['grafana', 'otel-collector', 'prometheus', 'tempo']);
+  for (const [name, { profiles, image }] of beside) {
+    assert.deepEqual(profiles, ['telemetry'], name);
+    assert.match(image, /:v?\d+\.\d+\.\d+\}$/, name);
+  }
+});
+
 test('.env.example has every variable of the compose files, with its default', () => {
   const example = Object.fromEntries([...text('.env.example').matchAll(/^(\w+)=(.*)$/gm)].map(([, ...pair]) => pair));
   const used = [COMPOSE, PAIR].flatMap((file) => [...text(file).matchAll(/\$\{(\w+):-([^}]*)\}/g)]);
