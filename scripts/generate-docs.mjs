@@ -1,5 +1,5 @@
 /**
- * `npm run docs:generate`: writes docs/generated from the rules of the built @understudy/ha-core. With `-- --check` it writes nothing
+ * `npm run docs:generate`: writes docs/generated from the rules of the built @understudy/ha-core and the metrics of @understudy/telemetry. With `-- --check` it writes nothing
  * and fails when a file there is not what the rules say.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -9,6 +9,7 @@ import { ROOT } from './bootstrap.mjs';
 
 const FOLDER = 'docs/generated';
 const BUILT = 'libs/ha-core/dist/index.js';
+const BUILT_METRICS = 'libs/telemetry/dist/metrics.js';
 
 /** The phases of the diagrams' colours, with the states of each. */
 const PHASES = [
@@ -87,9 +88,10 @@ const WHAT_IT_DOES = {
 };
 
 /** Every file of docs/generated with its text. Pure: the same rules give the same bytes. */
-export function generatedFiles(core, timingSource) {
+export function generatedFiles(core, timingSource, telemetry) {
   return {
     'README.md': index(core),
+    'metrics.md': metricsPage(telemetry),
     'primary.md': rulesPage(core, 'primary'),
     'secondary.md': rulesPage(core, 'secondary'),
     'states.md': statesPage(core),
@@ -104,9 +106,29 @@ function index({ RULES, HA_STATES }) {
       '- [states](states.md): every state, what the server does in it, the ways out',
       '- [the primary’s rows](primary.md) and [the secondary’s rows](secondary.md), each with a diagram',
       '- [times and reasoned gaps](times-and-gaps.md)',
+      '- [metrics](metrics.md) for Prometheus',
     ].join('\n'),
     'What to do about a state, at night: [docs/operations](../operations/README.md).',
   ]);
+}
+
+function metricsPage({ METRICS, prometheusName }) {
+  const rows = Object.entries(METRICS).map(([name, { kind, unit, says, attributes = [] }]) => [
+    code(prometheusName(name)),
+    code(name),
+    kind,
+    code(unit),
+    attributes.map(code).join(', '),
+    says,
+  ]);
+  return page(
+    'Metrics',
+    [
+      'At `/metrics` of each server, in the text format of Prometheus, without a login. Names and units by the conventions of OpenTelemetry. What a server does not know is left out.',
+      table(['in Prometheus', 'name', 'kind', 'unit', 'attributes', 'what it says'], rows),
+    ],
+    'libs/telemetry',
+  );
 }
 
 function rulesPage(core, role) {
@@ -236,8 +258,8 @@ function meaningsOf(timingSource) {
   return new Map([...found].map(([, comment, name]) => [name, comment.replaceAll(/\s*\n\s*\*\s?/g, ' ').trim()]));
 }
 
-function page(title, parts) {
-  const note = '<!-- Written by "npm run docs:generate" from libs/ha-core; changes here are lost. -->';
+function page(title, parts, from = 'libs/ha-core') {
+  const note = `<!-- Written by "npm run docs:generate" from ${from}; changes here are lost. -->`;
   return `${[`# ${title}`, note, ...parts].join('\n\n')}\n`;
 }
 
@@ -255,13 +277,13 @@ const code = (name) => `\`${name}\``;
 const mermaidId = (state) => state.replaceAll('-', '_');
 
 async function main() {
-  const built = join(ROOT, BUILT);
-  if (!existsSync(built)) {
-    console.error(`${BUILT} is missing: run "npm run build" first.`);
+  for (const built of [BUILT, BUILT_METRICS]) {
+    if (existsSync(join(ROOT, built))) continue;
+    console.error(`${built} is missing: run "npm run build" first.`);
     return 2;
   }
-  const core = await import(built);
-  const wanted = generatedFiles(core, readFileSync(join(ROOT, 'libs/ha-core/src/timing.ts'), 'utf8'));
+  const [core, telemetry] = await Promise.all([import(join(ROOT, BUILT)), import(join(ROOT, BUILT_METRICS))]);
+  const wanted = generatedFiles(core, readFileSync(join(ROOT, 'libs/ha-core/src/timing.ts'), 'utf8'), telemetry);
   const folder = join(ROOT, FOLDER);
   mkdirSync(folder, { recursive: true });
   const names = [...new Set([...readdirSync(folder), ...Object.keys(wanted)])].sort();

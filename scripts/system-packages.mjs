@@ -40,6 +40,12 @@ export const NEEDS = [
     for: 'tests',
     isPresent: () => existsSync('/usr/share/pdns-backend-pgsql/schema/schema.pgsql.sql'),
   },
+  {
+    package: 'prometheus',
+    for: 'tests',
+    isPresent: () => onPath('prometheus') && onPath('promtool'),
+    unit: 'prometheus.service',
+  },
   { package: 'util-linux', for: 'tests', isPresent: () => onPath('unshare') && onPath('setpriv') },
 ];
 

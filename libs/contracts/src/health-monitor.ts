@@ -222,6 +222,20 @@ export const PairStandingQuery = query(
   }),
 );
 export const StatusQuery = query('status', z.object({}), StatusViewSchema);
+/** What was counted since the health monitor started, as the names of the metrics have it; of a histogram how many are up to each bound. */
+export const MeasurementsQuery = query(
+  'measurements',
+  z.object({}),
+  z.object({
+    samples: z.array(
+      z.object({
+        metric: z.string(),
+        attributes: z.record(z.string(), z.string()),
+        value: z.union([z.number(), z.object({ count: z.int(), sum: z.number(), upTo: z.array(z.int()) })]),
+      }),
+    ),
+  }),
+);
 /** Newest first; `since` is an event id (exclusive). */
 export const EventsQuery = query(
   'events',

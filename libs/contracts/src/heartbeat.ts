@@ -11,6 +11,9 @@ import {
 
 const ToldProtectionSchema = z.object({ epoch: EpochSchema, change: z.int().nonnegative(), inForce: z.boolean() });
 
+/** Beats without an answer since the heartbeat service started. */
+const MissedBeatsSchema = z.int().nonnegative().optional();
+
 /** What a server tells its peer about itself in the answer to each beat. */
 export const ServerStatusSchema = z.object({
   pairId: z.string().nullable(),
@@ -116,7 +119,12 @@ export const PeerHeard = defineEvent({
   service: 'heartbeat',
   name: 'peer-heard',
   /** `sentAtMs`: when the beat was sent, on the monotonic clock of this machine. */
-  data: z.object({ status: ServerStatusSchema, roundTripMs: z.number(), sentAtMs: z.number().optional() }),
+  data: z.object({
+    status: ServerStatusSchema,
+    roundTripMs: z.number(),
+    sentAtMs: z.number().optional(),
+    missedBeats: MissedBeatsSchema,
+  }),
 });
 
 /** No answer for `missedLimit` intervals. Repeated every interval while it lasts. Spec: 3 missed heartbeats. */
@@ -125,7 +133,7 @@ export const PeerLost = defineEvent({
   service: 'heartbeat',
   name: 'peer-lost',
   trace: 'pass',
-  data: z.object({ silentMs: z.number() }),
+  data: z.object({ silentMs: z.number(), missedBeats: MissedBeatsSchema }),
 });
 
 /** Lost, the grace time is over and the peer's Health Monitor URL did not answer either. Repeated every interval while it lasts. */

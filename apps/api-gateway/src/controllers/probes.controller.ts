@@ -1,10 +1,11 @@
 import { Controller, Res } from '@nestjs/common';
-import { PairStandingQuery } from '@understudy/contracts';
+import { MeasurementsQuery, PairStandingQuery } from '@understudy/contracts';
+import { isSample, prometheusText } from '@understudy/telemetry';
 import type { Response } from 'express';
 import type { z } from 'zod';
 import { LIMITS } from '../config.ts';
 import type { HealthInput } from '../domain/inputs.ts';
-import { prometheusText } from '../domain/metrics.ts';
+import { metricsOf } from '../domain/metrics.ts';
 import { answerProbe, type Probe, type ProbeAnswer } from '../domain/probes.ts';
 import { ROUTES } from '../domain/routes.ts';
 import { HealthMonitorService } from '../services/health-monitor.service.ts';
@@ -50,7 +51,11 @@ export class ProbesController {
   @Serves(ROUTES.metrics)
   async metrics(@Res({ passthrough: true }) response: Response): Promise<string> {
     response.setHeader('content-type', ROUTES.metrics.media);
-    return prometheusText(await this.healthMonitor.statusOrNull(), this.version.version);
+    const [status, counted] = await Promise.all([
+      this.healthMonitor.statusOrNull(),
+      this.healthMonitor.withinOrNull(LIMITS.statusMs, this.healthMonitor.ask(MeasurementsQuery, {}, LIMITS.statusMs)),
+    ]);
+    return prometheusText([...metricsOf(status, this.version.version), ...(counted?.samples ?? []).filter(isSample)]);
   }
 
   private async answer(probe: Probe, response: Response, limitMs: number = LIMITS.statusMs): Promise<ProbeAnswer> {

@@ -1,9 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
 import type { StatusView } from '@understudy/contracts';
+import { prometheusText } from '@understudy/telemetry';
 import { STATUS } from '../testing/everyday-status.ts';
 import { FailedAttempts } from './attempts.ts';
 import { RegisterInput } from './inputs.ts';
-import { prometheusText } from './metrics.ts';
+import { metricsOf } from './metrics.ts';
 import { openApiDocument } from './openapi.ts';
 import { loginPage, statusPage } from './page.ts';
 import { answerProbe } from './probes.ts';
@@ -96,10 +97,12 @@ describe('pages', () => {
 
 describe('metrics', () => {
   it('have one sample per line, and say so when nothing is known', () => {
-    const lines = prometheusText(STATUS, '0.1.0').trimEnd().split('\n');
+    const lines = prometheusText(metricsOf(STATUS, '0.1.0')).trimEnd().split('\n');
     for (const line of lines)
       expect(line).toMatch(/^(# (HELP|TYPE) .+|understudy_\w+(\{.*\})? -?\d+(\.\d+)?(e[+-]?\d+)?)$/);
-    expect(prometheusText(null, '0.1.0')).toContain('understudy_up 0');
+    expect(prometheusText(metricsOf(null, '0.1.0'))).toContain('understudy_up 0\n');
+    expect(lines).toContain('understudy_state{state="primary-active"} 1');
+    expect(lines).toContain('understudy_state{state="primary-uncertain"} 0');
   });
 });
 

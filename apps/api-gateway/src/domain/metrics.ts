@@ -1,71 +1,42 @@
 import type { StatusView } from '@understudy/contracts';
+import { HA_STATE_LABELS, type HaState, STATES_OF_ROLE } from '@understudy/ha-core';
+import type { MetricAttributes, MetricName, Sample } from '@understudy/telemetry';
 
-type Labels = Readonly<Record<string, string>>;
+const ROLES = ['active', 'standby', 'none'] as const;
 
-/** The status as gauges in Prometheus text format 0.0.4. Without a status only `understudy_up 0` and the version. */
-export function prometheusText(status: StatusView | null, version: string): string {
-  const lines: string[] = [];
-  const gauge = (name: string, help: string, samples: readonly (readonly [Labels, number | boolean | null])[]) => {
-    const known = samples.filter(([, value]) => value !== null);
-    if (known.length === 0) return;
-    lines.push(`# HELP understudy_${name} ${help}`, `# TYPE understudy_${name} gauge`);
-    for (const [labels, value] of known) lines.push(`understudy_${name}${labelText(labels)} ${Number(value)}`);
+/** What a status says as metrics. Without a status only that there is none, and the version. What is not known is left out. */
+export function metricsOf(status: StatusView | null, version: string): Sample[] {
+  const samples: Sample[] = [];
+  const say = (metric: MetricName, value: number | boolean | null | undefined, attributes: MetricAttributes = {}) => {
+    if (value !== null && value !== undefined) samples.push({ metric, attributes, value: Number(value) });
   };
-  gauge('build_info', 'Version of this server.', [[{ version }, 1]]);
-  gauge('up', 'Whether the health-monitor answers.', [[{}, status !== null]]);
-  if (!status) return `${lines.join('\n')}\n`;
-  const { node, peer, database, fileSync } = status;
-  gauge('info', 'Name, home role, state and configuration mode of this server.', [
-    [{ name: node.name, home_role: node.homeRole, state: status.state, mode: status.configurationMode }, 1],
-  ]);
-  gauge('active', 'Whether this server is active.', [[{}, status.currentRole === 'active']]);
-  gauge('standby', 'Whether this server stands by.', [[{}, status.currentRole === 'standby']]);
-  gauge('epoch', 'Fencing token; grows at each promotion.', [[{}, status.epoch]]);
-  gauge('state_since_seconds', 'Unix time at which the state was entered.', [[{}, unixSeconds(status.since)]]);
-  if (status.witness != null)
-    gauge('witness_reachable', 'Whether this server reaches its witness.', [[{}, status.witness.reachable]]);
-  gauge('automatic_failover_armed', 'Whether this server would take over by itself.', [
-    [{}, status.automaticFailover.armed],
-  ]);
-  gauge('peer_reachable', 'Whether the peer is heard.', [[{}, peer?.reachable ?? null]]);
-  gauge('peer_round_trip_seconds', 'Round trip of the last heartbeat.', [[{}, seconds(peer?.roundTripMs ?? null)]]);
-  gauge('peer_last_heartbeat_seconds', 'Unix time of the last heartbeat.', [
-    [{}, peer?.lastHeartbeatAt ? unixSeconds(peer.lastHeartbeatAt) : null],
-  ]);
-  gauge('database_running', 'Whether PostgreSQL runs.', [[{}, database.running]]);
-  gauge('database_usable', 'Whether PostgreSQL answers.', [[{}, database.usable]]);
-  gauge('database_streaming', 'Whether the databases stream.', [[{}, database.streaming]]);
-  gauge('database_protected', 'Whether the peer holds a current copy.', [[{}, database.protected]]);
-  gauge('database_lag_bytes', 'Replication lag.', [[{}, database.lagBytes]]);
-  gauge('database_lag_seconds', 'Replication lag.', [[{}, database.lagSeconds]]);
-  gauge('file_sync_pending', 'Files that wait to be synchronised.', [[{}, fileSync.pending]]);
-  gauge('file_sync_errors', 'Files that could not be synchronised.', [[{}, fileSync.errors]]);
-  const perProcess = (value: (process: StatusView['processes'][number]) => number | boolean) =>
-    status.processes.map((process) => [{ name: process.name }, value(process)] as const);
-  gauge(
-    'process_running',
-    'Whether an application process runs.',
-    perProcess((p) => p.state === 'running'),
-  );
-  gauge(
-    'process_restarts',
-    'Restarts of an application process.',
-    perProcess((p) => p.restarts),
-  );
-  return `${lines.join('\n')}\n`;
-}
-
-function labelText(labels: Labels): string {
-  const parts = Object.entries(labels).map(([name, value]) => `${name}="${escapeLabel(value)}"`);
-  return parts.length > 0 ? `{${parts.join(',')}}` : '';
-}
-
-function escapeLabel(value: string): string {
-  return value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n');
-}
-
-function seconds(ms: number | null): number | null {
-  return ms === null ? null : ms / 1000;
+  say('understudy.up', status !== null);
+  say('understudy.build.info', 1, { version });
+  if (status === null) return samples;
+  const { node, peer, database, fileSync, state, configurationMode } = status;
+  say('understudy.info', 1, { name: node.name, home_role: node.homeRole, state, mode: configurationMode });
+  for (const name of STATES_OF_ROLE[node.homeRole])
+    say('understudy.state', HA_STATE_LABELS[name as HaState] === state, { state: name });
+  say('understudy.state.since', unixSeconds(status.since));
+  for (const role of ROLES) say('understudy.role', status.currentRole === role, { role });
+  say('understudy.epoch', status.epoch);
+  say('understudy.automatic_failover.armed', status.automaticFailover.armed);
+  say('understudy.witness.reachable', status.witness?.reachable);
+  say('understudy.peer.reachable', peer?.reachable);
+  say('understudy.peer.last_heartbeat', peer?.lastHeartbeatAt ? unixSeconds(peer.lastHeartbeatAt) : null);
+  say('understudy.database.running', database.running);
+  say('understudy.database.usable', database.usable);
+  say('understudy.database.streaming', database.streaming);
+  say('understudy.database.protected', database.protected);
+  say('understudy.replication.lag', database.lagBytes);
+  say('understudy.replication.delay', database.lagSeconds);
+  say('understudy.file_sync.pending', fileSync.pending);
+  say('understudy.file_sync.errors', fileSync.errors);
+  for (const process of status.processes) {
+    say('understudy.process.running', process.state === 'running', { name: process.name });
+    say('understudy.process.restarts', process.restarts, { name: process.name });
+  }
+  return samples;
 }
 
 function unixSeconds(iso: string): number {

@@ -339,7 +339,7 @@ export const ROUTES = {
     method: 'GET',
     path: '/metrics',
     tag: 'Probes',
-    summary: 'Gauges for Prometheus',
+    summary: 'Metrics for Prometheus',
     status: 200,
     media: 'text/plain; version=0.0.4; charset=utf-8',
   },

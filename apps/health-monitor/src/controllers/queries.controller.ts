@@ -3,6 +3,7 @@ import { MessagePattern, Payload } from '@nestjs/microservices';
 import {
   ConfigurationQuery,
   EventsQuery,
+  MeasurementsQuery,
   OperationsQuery,
   OwnStatusQuery,
   PairStandingQuery,
@@ -29,6 +30,11 @@ export class QueriesController {
   @MessagePattern(StatusQuery.subject)
   status() {
     return this.monitor.status();
+  }
+
+  @MessagePattern(MeasurementsQuery.subject)
+  measurements() {
+    return { samples: this.monitor.meter.samples() };
   }
 
   @MessagePattern(EventsQuery.subject)
@@ -66,6 +72,7 @@ export const QUERIES = [
   OwnStatusQuery,
   PairStandingQuery,
   StatusQuery,
+  MeasurementsQuery,
   EventsQuery,
   OperationsQuery,
   ConfigurationQuery,

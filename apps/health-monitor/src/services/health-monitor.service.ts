@@ -37,13 +37,14 @@ import {
 import { type DatabasePort, HaHost, OrderTooLate, type PeerPort } from '@understudy/ha-runtime';
 import { type Bus, BusError, type CloseReason } from '@understudy/messaging';
 import { type ServiceEnvironment, wordLastsMs } from '@understudy/platform';
-import { at, placeOf } from '@understudy/telemetry';
+import { at, Meter, placeOf } from '@understudy/telemetry';
 import { eventOf } from '../domain/event-text.ts';
 import { ownStatus, peerView, refusalOf, statusView, type ViewContext } from '../domain/views.ts';
 import type { ApplicationProcesses } from '../ports/application-processes.port.ts';
 import type { VirtualIp } from '../virtual-ip/index.ts';
 import type { EventLog } from './event-log.ts';
 import { handOverFiles, stoppingWith } from './files-hand-over.ts';
+import { measured } from './measured.ts';
 import { Operations } from './operations.ts';
 import type { Pairing } from './pairing.ts';
 import type { RecordKeeper } from './record-keeper.ts';
@@ -80,11 +81,14 @@ export type Order<E extends HaEvent = HaEvent & { type: OperatorEventType }> = E
 /** Hosts the state machine of this server: feeds it facts, performs what it decides, tells the world. */
 export class HealthMonitorService {
   readonly operations: Operations;
+  readonly meter = new Meter();
   private readonly host: HaHost;
   private readonly trace: SwitchTrace;
   private facts: DatabaseFacts | null = null;
   private files: { readonly view: FilesView; readonly atMs: number } | null = null;
   private roundTripMs: number | null = null;
+  /** As heartbeat has told last. */
+  private missedBeats = 0;
   private timers: NodeJS.Timeout[] = [];
   private stopping = false;
   private isWitnessReachable: boolean | null = null;
@@ -123,7 +127,7 @@ export class HealthMonitorService {
         peer: peer(() => this.host.view.record.pairId),
         registration: pairing,
         witness: witness?.port ?? null,
-        tracing: this.trace,
+        tracing: measured(this.trace, this.meter, clock),
         announce: (decision, cause) => this.announce(decision, cause),
       },
       keeper.record,
@@ -302,13 +306,18 @@ export class HealthMonitorService {
     const { bus } = this;
     const fact = (event: Parameters<HealthMonitorService['submit']>[0]) =>
       void this.submit(event).catch(() => undefined);
-    bus.subscribe(PeerHeard, ({ status, roundTripMs, sentAtMs }) => {
+    bus.subscribe(PeerHeard, ({ status, roundTripMs, sentAtMs, missedBeats }) => {
       this.roundTripMs = roundTripMs;
+      this.meter.record('understudy.heartbeat.round_trip', roundTripMs / 1000);
+      this.countMissed(missedBeats);
       this.silentTicks = 0;
       const heard = { status: peerView(status), ...(sentAtMs === undefined ? {} : { sentAtMs }) };
       at(placeOf(status.trace), () => fact({ type: 'peer-heard', ...heard }));
     });
-    bus.subscribe(PeerLost, () => fact({ type: 'peer-lost' }));
+    bus.subscribe(PeerLost, ({ missedBeats }) => {
+      this.countMissed(missedBeats);
+      fact({ type: 'peer-lost' });
+    });
     bus.subscribe(PeerConfirmedLost, () => fact({ type: 'peer-confirmed-lost' }));
     bus.subscribe(PeerAnsweredProbe, () => fact({ type: 'peer-answered-probe' }));
     bus.subscribe(PeerDissolvedPair, ({ pairId, replaced = false }) =>
@@ -351,6 +360,13 @@ export class HealthMonitorService {
       const decision = await this.submit({ type: 'hand-over-requested', operationId });
       return { accepted: decision.rule !== null, reason: decision.refusal ?? '' };
     });
+  }
+
+  /** `total`: since the heartbeat service started, which may have been started anew. */
+  private countMissed(total = this.missedBeats): void {
+    const isSame = total >= this.missedBeats;
+    this.meter.count('understudy.heartbeat.missed', {}, isSame ? total - this.missedBeats : total);
+    this.missedBeats = total;
   }
 
   private requireOwnPair(pairId: string): void {
@@ -436,6 +452,11 @@ export class HealthMonitorService {
       this.pairing.committed();
     if (decision.effects?.some(({ kind }) => kind === 'start-processes')) this.virtualIp.prepare();
     this.operations.follow(decision);
+    const { operationEnded } = decision;
+    if (operationEnded !== null) {
+      const result = operationEnded.succeeded ? 'succeeded' : 'failed';
+      this.meter.count('understudy.operations', { kind: operationEnded.kind, result });
+    }
     this.noteRebuilt(decision);
     const { epoch, change } = toldProtection(record);
     const word = `${epoch} ${change}`;

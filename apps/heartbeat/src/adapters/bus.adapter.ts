@@ -41,14 +41,14 @@ export class BusFacts implements FactsPort {
     private readonly trace: DetectionTrace,
   ) {}
 
-  peerHeard(status: ServerStatus, roundTripMs: number, sentAtMs: number): void {
+  peerHeard(status: ServerStatus, roundTripMs: number, sentAtMs: number, missedBeats: number): void {
     this.signsOfLife += 1;
     this.trace.heard();
-    this.bus.publish(PeerHeard, { status, roundTripMs, sentAtMs });
+    this.bus.publish(PeerHeard, { status, roundTripMs, sentAtMs, missedBeats });
   }
 
-  peerLost(silentMs: number): void {
-    this.whenOwnBusAnswers(silentMs, () => this.bus.publish(PeerLost, { silentMs }));
+  peerLost(silentMs: number, missedBeats: number): void {
+    this.whenOwnBusAnswers(silentMs, () => this.bus.publish(PeerLost, { silentMs, missedBeats }));
   }
 
   peerConfirmedLost(silentMs: number, probe: string): void {

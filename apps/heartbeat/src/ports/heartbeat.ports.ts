@@ -30,8 +30,9 @@ export interface ProbePort {
 
 /** Tells this server's health-monitor what was found. Publishing on a lost bus is dropped silently: the facts are repeated. */
 export interface FactsPort {
-  peerHeard(status: ServerStatus, roundTripMs: number, sentAtMs: number): void;
-  peerLost(silentMs: number): void;
+  /** `missedBeats`: without an answer since this service started. */
+  peerHeard(status: ServerStatus, roundTripMs: number, sentAtMs: number, missedBeats: number): void;
+  peerLost(silentMs: number, missedBeats: number): void;
   peerConfirmedLost(silentMs: number, probe: string): void;
   peerAnsweredProbe(silentMs: number): void;
   /** The peer's URL says that the pair is dissolved; `replaced`: because another server has taken the place of this one. */

@@ -30,6 +30,7 @@ export class PeerWatchService {
   private readonly regular: BeatLedger;
   private readonly extra: BeatLedger;
   private readonly beatTimeoutMs: number;
+  private missedBeats = 0;
   private nextBeatAtMs = 0;
   private lastExtraAtMs = Number.NEGATIVE_INFINITY;
   private timer: NodeJS.Timeout | null = null;
@@ -131,8 +132,9 @@ export class PeerWatchService {
       if (roundTripMs === null || this.stopped || !samePeer(this.peer, peer)) return;
       if (answer.status.role !== peer.role) return; // an echo of ourselves is no sign of the peer's life
       this.apply({ type: 'heard', atMs });
-      this.facts.peerHeard(answer.status, roundTripMs, atMs - roundTripMs);
+      this.facts.peerHeard(answer.status, roundTripMs, atMs - roundTripMs, this.missedBeats);
     } catch (error) {
+      if (ledger === this.regular) this.missedBeats += 1;
       this.logger.debug('A beat was not answered', { sequence: sent.sequence, error: String(error) });
     } finally {
       ledger.forget(sent.nonce);
@@ -169,7 +171,7 @@ export class PeerWatchService {
     switch (output.type) {
       case 'peer-lost':
         if (before.statedAtMs === null) this.logger.warn(`The peer is silent for ${output.silentMs} ms: lost`);
-        this.facts.peerLost(output.silentMs);
+        this.facts.peerLost(output.silentMs, this.missedBeats);
         break;
       case 'peer-confirmed-lost':
         if (before.verdict?.answered !== false)
