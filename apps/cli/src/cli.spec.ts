@@ -243,10 +243,38 @@ describe('long work', () => {
     expect(asked.at(-1)?.body).toEqual({ acceptDataLoss: true });
   });
 
-  it('takes the name of the peer for the operator’s word when --yes is given', async () => {
+  it('activates alone with the name of the peer only: --yes is not enough', async () => {
     answers = { 'GET /ha/status': [STATUS], 'POST /ha/activate-alone': [{ operationId: 'op-1' }] };
-    await run('ha', 'activate-alone', '--yes', '--no-wait');
+    const unnamed = await run('ha', 'activate-alone', '--yes', '--no-wait');
+    expect(unnamed).toMatchObject({ code: 2, err: expect.stringContaining('Confirm with --confirm alpha.') });
+    expect(asked.map(({ what }) => what)).toEqual(['GET /ha/status']);
+    await run('ha', 'activate-alone', '--confirm', 'alpha', '--no-wait');
     expect(asked.at(-1)?.body).toEqual({ confirm: 'alpha', acceptDataLoss: false });
+  });
+
+  it('says what a removal can lead to when the peer cannot be told, and wants its name', async () => {
+    const serving = {
+      ...STATUS,
+      node: { ...STATUS.node, name: 'alpha', homeRole: 'primary' },
+      peer: { ...STATUS.peer, name: 'beta', reachable: false },
+      failoverType: 'automatic',
+      currentRole: 'active',
+    };
+    answers = { 'GET /ha/status': [serving], 'DELETE /ha/configuration': [{ operationId: 'op-1' }] };
+    const { code, err } = await run('ha', 'remove', '--yes', '--no-wait');
+    expect({ code, err }).toEqual({
+      code: 2,
+      err: expect.stringMatching(/take over by itself.*both servers serve.*First stop beta.*or remove HA there/),
+    });
+    expect(err).toContain('Confirm with --confirm beta.');
+    expect(asked.map(({ what }) => what)).toEqual(['GET /ha/status']);
+    await run('ha', 'remove', '--confirm', 'beta', '--no-wait');
+    expect(asked.at(-1)?.body).toEqual({ confirm: 'beta', acceptDataLoss: false });
+
+    const reachable = { ...serving, peer: { ...serving.peer, reachable: true } };
+    answers = { ...answers, 'GET /ha/status': [reachable] };
+    await run('ha', 'remove', '--yes', '--no-wait');
+    expect(asked.at(-1)?.body).toEqual({ acceptDataLoss: false });
   });
 });
 

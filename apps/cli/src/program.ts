@@ -128,7 +128,7 @@ function addHa(program: Command): void {
     .option('--accept-data-loss', 'although the peer is known to have served later, or further')
     .action(async (_, command) => (await load()).activateAlone(all(command)));
   action(ha, 'remove', 'remove HA; on the primary')
-    .option('--confirm <name>', 'name of the peer, where it is lost and may serve')
+    .option('--confirm <name>', 'name of the peer, where it cannot be reached and may serve')
     .option('--accept-data-loss', 'although the peer is known to have served later, or further')
     .action(async (_, command) => (await load()).remove(all(command)));
   ha.command('cancel')

@@ -3,7 +3,7 @@ import { automaticFailoverRefusal, leaseRefusal, peerCannotTell } from './guards
 import { missingBytes, peerPosition } from './lag.ts';
 import { exposure, isSynchronous } from './protection.ts';
 import { isReplaced, isServing, lineageOf, type Server } from './server.ts';
-import { HA_STATE_LABELS, type HaState } from './states.ts';
+import { HA_STATE_LABELS, type HaState, type ServerRole } from './states.ts';
 
 /** Orders of an operator, in the words of events. */
 export const OPERATOR_EVENTS = [
@@ -192,7 +192,8 @@ function removeRefusal(server: Server, atMs: number, order?: HaEvent): string | 
   const peerName = record.role === 'primary' ? 'secondary' : 'primary';
   if (record.state === 'primary-active' || record.state === 'primary-lost-secondary') {
     if (!record.opened) return 'this server does not serve yet';
-    if (link !== 'up' || peer === null) return null;
+    if (link !== 'up') return unconfirmedRemoval(record.role, order);
+    if (peer === null) return null;
     if (peer.serving) return 'the secondary is active: fail back first';
     return peer.state === 'secondary-post-failback' || peer.state === 'secondary-failover'
       ? `the secondary is ${HA_STATE_LABELS[peer.state]}: wait until it follows again`
@@ -206,10 +207,18 @@ function removeRefusal(server: Server, atMs: number, order?: HaEvent): string | 
   if (link === 'up') return `the ${peerName} is reachable: it settles by itself, or remove HA on the primary`;
   if (link === 'unknown') return `the ${peerName} is still being looked for`;
   if (record.role === 'primary' && !record.complete) return 'the copy of the database on this server is not whole';
-  if (order?.type !== 'operator-remove') return null;
-  if (!order.confirmed)
-    return `the ${peerName} is not reachable and may serve: confirm with its name that it is down and stays down`;
-  return record.role === 'primary' && !order.acceptDataLoss ? dataLoss(server, atMs) : null;
+  const unconfirmed = unconfirmedRemoval(record.role, order);
+  if (unconfirmed !== null) return unconfirmed;
+  const asksForLoss = order?.type === 'operator-remove' && record.role === 'primary' && !order.acceptDataLoss;
+  return asksForLoss ? dataLoss(server, atMs) : null;
+}
+
+/** A server that cannot be reached does not hear that the pair is dissolved: what it does then is the operator's to know. */
+function unconfirmedRemoval(role: ServerRole, order?: HaEvent): string | null {
+  if (order?.type !== 'operator-remove' || order.confirmed) return null;
+  return role === 'primary'
+    ? 'the secondary is not reachable: it may serve, or take over by itself under automatic failover, and then both servers serve. Stop it first, or remove HA there; then confirm with its name'
+    : 'the primary is not reachable and is not told: confirm with its name, and remove HA there as well';
 }
 
 /** What an operator must acknowledge before this server takes the role without its peer's consent, or null. */

@@ -129,7 +129,9 @@ describe('a simulated pair whose operator ends or suspends the protection', () =
     const pair = await pairInSync('automatic');
     pair.secondary.crash();
     await pair.until(() => pair.primary.record.state === 'primary-lost-secondary', 30);
-    expect((await remove(pair.primary)).refusal).toBeNull();
+    const unconfirmed = (await remove(pair.primary)).refusal;
+    expect(unconfirmed).toMatch(/take over by itself.*Stop it first, or remove HA there.*confirm with its name/);
+    expect((await remove(pair.primary, true)).refusal).toBeNull();
     await pair.run(10);
     pair.secondary.boot();
     await pair.until(() => pair.isUnpaired, 60);

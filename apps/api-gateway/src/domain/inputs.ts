@@ -74,7 +74,7 @@ export const ActivateAloneInput = z.strictObject({
   acceptDataLoss: z.boolean().default(false),
 });
 
-/** Body of DELETE /ha/configuration; needed only where the peer is lost: its name, typed by the operator. */
+/** Body of DELETE /ha/configuration; needed only where the peer cannot be reached: its name, typed by the operator. */
 export const RemoveInput = z.strictObject({
   confirm: z.string().min(1).max(100).optional(),
   acceptDataLoss: z.boolean().default(false),

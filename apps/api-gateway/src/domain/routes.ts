@@ -128,7 +128,7 @@ export const ROUTES = {
     method: 'DELETE',
     path: `${API}/ha/configuration`,
     tag: 'HA configuration',
-    summary: 'Remove HA from both servers; where the peer is lost, confirm with its name',
+    summary: 'Remove HA from both servers; where the peer cannot be reached, confirm with its name',
     body: named('RemoveInput', inputs.RemoveInput),
     status: 202,
     reply: Started,

@@ -1,6 +1,5 @@
 import type { StatusView } from '@understudy/contracts';
 import { CliError, EXIT } from '../cli-error.ts';
-import { ask } from '../client/ask.ts';
 import { type GlobalOptions, readGiven } from '../client/connect.ts';
 import { waitUntilStarted } from '../client/wait-until-started.ts';
 import { say, sayJson } from '../rendering/output.ts';
@@ -88,42 +87,40 @@ export function failback(options: ActionOptions & { force?: boolean; acceptDataL
 }
 
 /** `ha activate-alone`: the operator's word that the peer is down and stays down. */
-export function activateAlone(options: ActionOptions & { confirm?: string; acceptDataLoss?: boolean }): Promise<void> {
+export function activateAlone(options: ActionOptions & { acceptDataLoss?: boolean }): Promise<void> {
   return performAction(options, {
     method: 'POST',
     path: '/ha/activate-alone',
-    body: async ({ peer }) => ({
-      confirm: await confirmedPeer(
-        options,
-        peer,
-        `This server takes over alone. ${peer?.name} must be down and stay down, or both write.`,
-      ),
+    name: 'activate-alone',
+    needsName: () => true,
+    consequence: ({ node, peer }) =>
+      `${node.name} takes over alone. ${peer?.name} must be down and stay down, or both write.`,
+    body: (_, confirm) => ({ confirm, acceptDataLoss: options.acceptDataLoss ?? false }),
+  });
+}
+
+/** `ha remove`: removes HA from both servers. A peer that cannot be reached is not told, and its name is asked for: it may serve. */
+export function remove(options: ActionOptions & { acceptDataLoss?: boolean }): Promise<void> {
+  return performAction(options, {
+    method: 'DELETE',
+    path: '/ha/configuration',
+    name: 'remove',
+    needsName: ({ peer }) => peer?.reachable === false,
+    consequence: removalConsequence,
+    body: (_, confirm) => ({
       acceptDataLoss: options.acceptDataLoss ?? false,
+      ...(confirm === undefined ? {} : { confirm }),
     }),
   });
 }
 
-/** `ha remove`: removes HA from both servers. Where the peer is lost, its name is asked for as well: it may serve. */
-export async function remove(options: ActionOptions & { confirm?: string; acceptDataLoss?: boolean }): Promise<void> {
-  const acceptDataLoss = options.acceptDataLoss ?? false;
-  await performAction(options, {
-    method: 'DELETE',
-    path: '/ha/configuration',
-    name: 'remove',
-    consequence: ({ node, peer }) =>
-      node.homeRole === 'primary'
-        ? `HA is removed; ${peer ? `${peer.name} no longer protects this server` : 'there is no peer'}.`
-        : `HA is removed on this server only. It waits to be registered anew.`,
-    body: async (status) => {
-      const mayServe = status.currentRole !== 'active' && status.peer?.reachable === false;
-      if (!mayServe && options.confirm === undefined) return { acceptDataLoss };
-      const consequence =
-        status.node.homeRole === 'primary'
-          ? `This server serves alone afterwards. ${status.peer?.name} must be down and stay down, or both write.`
-          : `${status.peer?.name} is not reachable and is not told.`;
-      return { confirm: await confirmedPeer({ ...options, yes: false }, status.peer, consequence), acceptDataLoss };
-    },
-  });
+function removalConsequence({ node, peer, failoverType }: StatusView): string {
+  if (node.homeRole === 'secondary')
+    return `HA is removed on ${node.name} only, which waits to be registered anew. ${peer?.name} is not told: remove HA there as well.`;
+  if (peer?.reachable !== false)
+    return `HA is removed; ${peer ? `${peer.name} no longer protects this server` : 'there is no peer'}.`;
+  const mayServe = failoverType === 'automatic' ? 'may serve, or take over by itself' : 'may serve';
+  return `HA is removed and ${node.name} serves alone. ${peer.name} cannot be reached and is not told: it ${mayServe}, and then both servers serve. First stop ${peer.name} so that it stays down, or remove HA there.`;
 }
 
 /** `ha failover-type`: who decides about a takeover, changed in place; on the primary. */
@@ -165,17 +162,4 @@ export function endMaintenance(options: GlobalOptions): Promise<void> {
     if (options.json) sayJson(answer);
     else say('Maintenance has ended.');
   });
-}
-
-async function confirmedPeer(
-  { confirm, yes }: ActionOptions & { confirm?: string },
-  peer: StatusView['peer'],
-  consequence: string,
-): Promise<string> {
-  if (!peer) throw new CliError(EXIT.refused, 'HA is not configured: there is no peer.');
-  if (confirm !== undefined) return confirm;
-  if (yes) return peer.name;
-  if (!process.stdin.isTTY)
-    throw new CliError(EXIT.usage, `${consequence} Confirm with --yes or --confirm ${peer.name}.`);
-  return ask(`${consequence} Type its name to go on: `);
 }

@@ -12,6 +12,8 @@ import { withClient } from './with-client.ts';
 export interface ActionOptions extends GlobalOptions {
   readonly yes?: boolean;
   readonly wait?: boolean;
+  /** The name of the peer, where the operator answers for it. */
+  readonly confirm?: string;
 }
 
 /** One action: what is asked of the operator first, and what is sent. */
@@ -22,23 +24,29 @@ export interface Action {
   readonly name?: string;
   /** What happens, for the question; absent: nothing is asked. */
   readonly consequence?: (status: StatusView) => string;
+  /** Whether the operator answers for the peer, by its name: --yes is not enough. */
+  readonly needsName?: (status: StatusView) => boolean;
   /** Waits for what the action needs first, such as a server that is still starting. */
   readonly before?: (client: RestClient) => Promise<void>;
-  /** The body; may ask the operator. */
-  readonly body: (status: StatusView) => unknown | Promise<unknown>;
+  /** The body. `confirm`: the name of the peer, when the operator gave it. */
+  readonly body: (status: StatusView, confirm?: string) => unknown;
 }
 
 /** Asks for confirmation, starts the work, shows its progress, and says how it ended. */
 export function performAction(options: ActionOptions, action: Action): Promise<void> {
   return withClient(options, async (client) => {
     const before = await client.get<StatusView>('/ha/status');
-    if (action.consequence && !options.yes) {
+    const needsName = action.needsName?.(before) ?? false;
+    let { confirm } = options;
+    if (action.consequence && (needsName ? confirm === undefined : !options.yes)) {
       const refused = before.unavailableActions.find(({ action: name }) => name === action.name);
       // nobody needs to confirm what is not possible
       if (refused !== undefined) throw new CliError(EXIT.refused, refused.reason);
-      await confirm(before, action.consequence(before));
+      const consequence = action.consequence(before);
+      if (needsName) confirm = await askForName(before, consequence);
+      else await askToGoOn(before, consequence);
     }
-    const body = await action.body(before);
+    const body = action.body(before, confirm);
     await action.before?.(client);
     const { operationId } = await client.ask<{ operationId: string }>(action.method, action.path, body);
     if (options.wait === false) {
@@ -71,15 +79,29 @@ async function follow(client: RestClient, operationId: string, options: ActionOp
   }
 }
 
+async function askToGoOn(status: StatusView, consequence: string): Promise<void> {
+  requireTerminal(consequence, '--yes');
+  showSituation(status);
+  const answer = await ask(`${consequence} Continue? [y/N] `);
+  if (!/^y(es)?$/i.test(answer)) throw new CliError(EXIT.refused, 'Nothing was changed.');
+}
+
+async function askForName(status: StatusView, consequence: string): Promise<string> {
+  requireTerminal(consequence, `--confirm ${status.peer?.name ?? 'NAME'}`);
+  showSituation(status);
+  return ask(`${consequence} Type the name of the other server to go on: `);
+}
+
+function requireTerminal(consequence: string, option: string): void {
+  if (!process.stdin.isTTY) throw new CliError(EXIT.usage, `${consequence} Confirm with ${option}.`);
+}
+
 /** Spec: "Automatic Versus Manual Failover": the operator sees both states and the link before deciding. */
-async function confirm(status: StatusView, consequence: string): Promise<void> {
-  if (!process.stdin.isTTY) throw new CliError(EXIT.usage, `${consequence} Confirm with --yes.`);
+function showSituation(status: StatusView): void {
   const { peer } = status;
   process.stderr.write(`${haStatusLine(status)}\n`);
   if (peer) {
     const link = peer.reachable ? 'reachable' : 'not reachable';
     process.stderr.write(`${peer.name}(${peer.address}) ${peer.state ?? 'state unknown'}, ${link}\n`);
   }
-  const answer = await ask(`${consequence} Continue? [y/N] `);
-  if (!/^y(es)?$/i.test(answer)) throw new CliError(EXIT.refused, 'Nothing was changed.');
 }

@@ -48,7 +48,8 @@ export const REMOVAL: readonly Telling[] = [
       const { primary, secondary } = pair;
       await secondary.powerOff();
       await primary.reaches('Primary Lost Secondary');
-      await primary.order({ kind: 'remove' });
+      assert.match(await primary.refusal({ kind: 'remove' }), /confirm with its name/);
+      await primary.order({ kind: 'remove', confirmed: true });
       await secondary.powerOn();
       await secondary.reaches('Secondary Lost Primary');
       await secondary.reaches('HA Not Configured');

@@ -15,7 +15,7 @@ import {
 } from '@understudy/contracts';
 import { BusError } from '@understudy/messaging';
 import type { z } from 'zod';
-import { HealthMonitorService } from '../services/health-monitor.service.ts';
+import { HealthMonitorService, type Order } from '../services/health-monitor.service.ts';
 import { MaintenanceService } from '../services/maintenance.ts';
 import { Pairing, targetOf } from '../services/pairing.ts';
 import { canonical, type VirtualAddresses, VirtualIpRequirements } from '../virtual-ip/index.ts';
@@ -73,18 +73,16 @@ export class OrdersController {
 
   @MessagePattern(ActivateAlone.subject)
   async activateAlone(@Payload() { confirm, acceptDataLoss = false }: Data<typeof ActivateAlone>) {
-    this.requirePeerName(confirm);
     const operationId = randomUUID();
-    await this.monitor.order({ type: 'operator-activate-alone', operationId, acceptDataLoss });
+    await this.confirmedOrder({ type: 'operator-activate-alone', operationId, acceptDataLoss }, confirm);
     return { operationId };
   }
 
   @MessagePattern(RemoveHa.subject)
   async remove(@Payload() { confirm, acceptDataLoss = false }: Data<typeof RemoveHa>) {
-    if (confirm !== undefined) this.requirePeerName(confirm);
     const operationId = randomUUID();
     const confirmed = confirm !== undefined;
-    await this.monitor.order({ type: 'operator-remove', operationId, confirmed, acceptDataLoss });
+    await this.confirmedOrder({ type: 'operator-remove', operationId, confirmed, acceptDataLoss }, confirm);
     return { operationId };
   }
 
@@ -135,11 +133,16 @@ export class OrdersController {
     return wanted;
   }
 
-  private requirePeerName(confirm: string): void {
+  /** An order with the name of the peer. What is not possible at all is refused as that, whatever name was given. */
+  private async confirmedOrder(order: Order, confirm: string | undefined): Promise<void> {
     const { peer } = this.pairing;
-    if (peer === null || confirm === peer.name) return;
-    const message = `must be the name of the peer, ${peer.name}`;
-    throw new BusError('invalid-input', `confirm ${message}`, false, [{ pointer: '/confirm', message }]);
+    if (confirm !== undefined && peer !== null && confirm !== peer.name) {
+      const refusal = this.monitor.refusalOf(order);
+      if (refusal !== null) throw refusal;
+      const message = `must be the name of the peer, ${peer.name}`;
+      throw new BusError('invalid-input', `/confirm ${message}`, false, [{ pointer: '/confirm', message }]);
+    }
+    await this.monitor.order(order);
   }
 }
 
