@@ -13,12 +13,21 @@ const run = promisify(execFile);
 const ANSWER_MS = 4000;
 const LIMIT_MS = 6000;
 
+/**
+ * What is wrong in the files of settings. That a setting waits for a restart is listed among the errors, without a name and a file when it
+ * was taken out, but is none: both servers have such after a switch.
+ */
+export const SETTINGS_ERRORS = `select coalesce(json_agg(concat_ws(': ', coalesce(name, sourcefile), error)), '[]')
+  from pg_file_settings where error is not null and not exists (select from pg_settings as waiting
+    where pending_restart and (waiting.name = pg_file_settings.name
+      or pg_file_settings.name is null and position('"' || waiting.name || '"' in error) > 0))`;
+
 /** What PostgreSQL here says of itself. Rules with errors keep it from reading its files again. */
 const OWN_STATE = `select json_build_object(
   'bytes', (select sum(pg_database_size(oid)) from pg_database),
   'locales', (select json_agg(distinct datcollate) from pg_database where datallowconn),
   'errors', (select coalesce(json_agg('pg_hba.conf line ' || line_number || ': ' || error), '[]') from pg_hba_file_rules where error is not null),
-  'settings', (select coalesce(json_agg(coalesce(name, sourcefile) || ': ' || error), '[]') from pg_file_settings where error is not null),
+  'settings', (${SETTINGS_ERRORS}),
   'peerRules', (select coalesce(json_agg(unnested), '[]') from (select unnest(database) as unnested from pg_hba_file_rules
     where type = 'hostssl' and auth_method = 'cert' and 'understudy_replication' = any(user_name)) as rules),
   'ssl', current_setting('ssl'),

@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { z } from 'zod';
 import type { Probe } from '../ports/probe.port.ts';
 import { MeasuringService } from './measuring.service.ts';
 
@@ -36,6 +37,15 @@ describe('measuring', () => {
   it('tells the reason of a probe that fails', async () => {
     const failing: Probe = { ...zone, measure: () => Promise.reject(new Error('no such file')) };
     expect(await new MeasuringService([failing]).measure()).toEqual({ timeZone: { notMeasured: 'no such file' } });
+  });
+
+  it('tells an answer of an unexpected form in words, not as the text of a schema', async () => {
+    const measure = async () => ({
+      timeZone: z.object({ names: z.array(z.string()) }).parse({ names: [null] }) as never,
+    });
+    expect(await new MeasuringService([{ ...zone, measure }]).measure()).toEqual({
+      timeZone: { notMeasured: 'zone: the answer is not understood (names.0); please report this' },
+    });
   });
 
   it('measures once for all who ask meanwhile, and anew afterwards', async () => {

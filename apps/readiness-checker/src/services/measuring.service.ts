@@ -1,4 +1,5 @@
 import type { Measurements } from '@understudy/contracts';
+import { z } from 'zod';
 import type { Probe } from '../ports/probe.port.ts';
 
 /** Called before each step: what is measured, and how much is done, 0 to 1. */
@@ -48,8 +49,15 @@ async function outcomeOf({ fields, limitMs, title, measure }: Probe): Promise<Me
       ...(await Promise.race([measure(controller.signal), late.promise])),
     };
   } catch (error) {
-    return without(error instanceof Error ? error.message : String(error));
+    return without(reasonOf(error, title));
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** What has an unexpected form is told by where it is, not as the text of the schema. */
+function reasonOf(error: unknown, title: string): string {
+  if (!(error instanceof z.ZodError)) return error instanceof Error ? error.message : String(error);
+  const places = error.issues.map(({ path }) => path.join('.')).join(', ');
+  return `${title}: the answer is not understood (${places}); please report this`;
 }
