@@ -78,8 +78,8 @@ export function lostAlthoughConfirmed(pair: SimulatedPair): string | null {
   const { variant, acknowledged, servers, isLossAccepted } = pair;
   if (variant.replication === 'async' || variant.witness !== 'nats' || isLossAccepted) return null;
   const active = servers.find(({ serving }) => serving);
-  for (const [timeline, { from, to }] of acknowledged) {
-    const lost = to - (reachOn(active?.database.wal ?? null, timeline) ?? from);
+  for (const [timeline, { from, ofPairTo }] of acknowledged) {
+    const lost = ofPairTo - (reachOn(active?.database.wal ?? null, timeline) ?? from);
     if (lost > 0) return `${lost} acknowledged writes of timeline ${timeline} are not served`;
   }
   return null;

@@ -36,6 +36,14 @@ export const PLAIN_VARIANT: PairVariant = {
   replication: 'async',
 };
 
+/** Where the writes of a timeline begin and end that a client was told are safe. */
+export interface Acknowledged {
+  readonly from: number;
+  to: number;
+  /** Up to where a server of a pair said so. Behind it the server was in none any more: its peer owes nobody what it wrote by itself. */
+  ofPairTo: number;
+}
+
 /** A broken law of the design, found by the simulation. */
 export class BrokenLaw extends Error {}
 
@@ -52,8 +60,7 @@ export class SimulatedPair {
   readonly tally = new Tally();
   readonly trace = new Trace(this);
   adversity: Adversity = CALM;
-  /** Where the writes of each timeline begin and end that a client was told are safe. */
-  readonly acknowledged = new Map<number, { readonly from: number; to: number }>();
+  readonly acknowledged = new Map<number, Acknowledged>();
   /** Since when every message of the pair link went through; before, the servers may not have heard each other. */
   soundSinceMs = 0;
   /** The last time that something hung which may take two minutes to be given up. */
@@ -146,9 +153,10 @@ export class SimulatedPair {
   loseMachineOfPrimary(): void {
     const { primary, secondary } = this;
     // what a secondary has that was dissolved is protected by nobody any more
-    for (const [timeline, { from, to }] of this.acknowledged) {
+    for (const [timeline, { from, to, ofPairTo }] of this.acknowledged) {
       const kept = reachOn(secondary.database.wal, timeline) ?? secondary.database.setAside.get(timeline) ?? from;
-      this.acknowledged.set(timeline, { from, to: Math.min(to, Math.max(from, kept)) });
+      const end = Math.max(from, kept);
+      this.acknowledged.set(timeline, { from, to: Math.min(to, end), ofPairTo: Math.min(ofPairTo, end) });
     }
     this.seen.epochs.primary = 0;
     this.isPrimaryNew = true;
@@ -273,17 +281,18 @@ export class SimulatedPair {
     this.clock.at(this.clock.nowMs + WRITE_MS, () => this.nextWrites(), true);
   }
 
-  private acknowledge({ timeline, from, to }: Write): void {
-    const known = this.acknowledged.get(timeline);
-    if (known === undefined) this.acknowledged.set(timeline, { from, to });
-    else known.to = Math.max(known.to, to);
+  private acknowledge({ timeline, from, to }: Write, isOfPair: boolean): void {
+    const known = this.acknowledged.get(timeline) ?? { from, to, ofPairTo: from };
+    known.to = Math.max(known.to, to);
+    if (isOfPair) known.ofPairTo = Math.max(known.ofPairTo, to);
+    this.acknowledged.set(timeline, known);
   }
 
   private acknowledgedMissing({ database, other }: SimulatedServer): number {
     if (this.isPrimaryNew) return 0; // it has data of its own
     let count = 0;
-    for (const [timeline, { from, to }] of this.acknowledged) {
-      const there = Math.min(to, reachOn(other.database.wal, timeline) ?? from);
+    for (const [timeline, { from, ofPairTo }] of this.acknowledged) {
+      const there = Math.min(ofPairTo, reachOn(other.database.wal, timeline) ?? from);
       count += Math.max(0, there - Math.max(from, reachOn(database.wal, timeline) ?? from));
     }
     return count;
@@ -313,7 +322,7 @@ export class SimulatedPair {
       witnessMessageMs: () =>
         random.chance(this.adversity.lossProbability) ? null : random.below(Math.min(this.adversity.messageMs, 50)),
       newTimeline: () => ++this.timelines,
-      acknowledge: (write) => this.acknowledge(write),
+      acknowledge: (write, isOfPair) => this.acknowledge(write, isOfPair),
       acknowledgedMissing: (server) => this.acknowledgedMissing(server),
       decided: (server, decision, cause) => this.decided(server, decision, cause),
     };

@@ -64,8 +64,8 @@ export interface Surroundings {
   /** How long the next message to or from the witness takes; null: it is lost. */
   witnessMessageMs(): number | null;
   newTimeline(): number;
-  /** A client is told that its write is safe. */
-  acknowledge(write: Write): void;
+  /** A client is told that its write is safe, by a server of a pair or by one that is in none. */
+  acknowledge(write: Write, isOfPair: boolean): void;
   /** Acknowledged writes that the other server has and this one lacks. */
   acknowledgedMissing(server: SimulatedServer): number;
   /** Told of every decision. */
@@ -422,7 +422,7 @@ export class SimulatedServer {
   }
 
   acknowledge(write: Write): void {
-    this.around.acknowledge(write);
+    this.around.acknowledge(write, this.record.pairId !== null);
   }
 
   startProcesses(): void {
