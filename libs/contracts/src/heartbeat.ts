@@ -183,13 +183,19 @@ export const AnnounceMaintenance = defineRequest({
   reply: z.object({ accepted: z.boolean(), reason: z.string() }),
 });
 
-/** Request of consent to own the active role, answered by the peer's health-monitor. */
+/** Request of consent to own the active role, answered by the peer's health-monitor. `known...`: of the peer, when it was asked. */
 export const RequestConsent = defineRequest({
   reach: 'pair',
   service: 'health-monitor',
   kind: 'command',
   name: 'consent',
-  data: z.object({ pairId: z.string(), nonce: z.string(), epoch: EpochSchema }),
+  data: z.object({
+    pairId: z.string(),
+    nonce: z.string(),
+    epoch: EpochSchema,
+    knownLineage: EpochSchema,
+    knownFinalLsn: LsnSchema.nullable(),
+  }),
   reply: z.object({ nonce: z.string(), granted: z.boolean(), reason: z.string(), status: ServerStatusSchema }),
 });
 

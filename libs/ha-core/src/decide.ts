@@ -96,7 +96,7 @@ function refusalOf(server: Server, event: HaEvent): string | null {
   if (event.type === 'replacement-begun')
     return replacementRefusal(server, event.isPinnedPrimary) ?? `not possible in ${server.record.state}`;
   if (event.type === 'consent-requested')
-    return consentRefusal(server, event.epoch) ?? `not possible in ${server.record.state}`;
+    return consentRefusal(server, event) ?? `not possible in ${server.record.state}`;
   if (event.type === 'hand-over-requested' || event.type === 'registration-begun')
     return `not possible in ${server.record.state} at epoch ${server.record.epoch}`;
   return null;

@@ -1,5 +1,15 @@
 import type { Lsn } from './lsn.ts';
 
+/** A request of consent to own the active role under `epoch`, and what was known of the giver when it was decided on. */
+export interface ConsentRequest {
+  readonly epoch: number;
+  readonly nonce: string;
+  /** Epoch of the owner whose data the giver had. */
+  readonly knownLineage: number;
+  /** Where its data ended, when it had closed for us. */
+  readonly knownFinalLsn: Lsn | null;
+}
+
 /** What a decision asks the outside world to do. Performed in order; every one is safe to repeat from any point. */
 export type Effect =
   /** Open the database read-write, whatever it was: start it, or start and promote a standby. */
@@ -20,7 +30,7 @@ export type Effect =
   /** Wait until the standby has received everything up to `lsn`. */
   | { readonly kind: 'await-data'; readonly epoch: number; readonly lsn: Lsn }
   /** Ask the peer's consent to own the active role; the answer comes as `consent-answered`. */
-  | { readonly kind: 'request-consent'; readonly epoch: number; readonly nonce: string }
+  | ({ readonly kind: 'request-consent' } & ConsentRequest)
   /** Ask the witness for the lease; the answer comes as `lease-answered`. */
   | { readonly kind: 'acquire-lease'; readonly epoch: number; readonly nonce: string }
   /** Close at once and at any price, within the time that the lease leaves: kill the application, stop the database immediately. */

@@ -1,4 +1,4 @@
-import type { EffectKind, EffectResults } from './effects.ts';
+import type { ConsentRequest, EffectKind, EffectResults } from './effects.ts';
 import type { DatabaseView, PeerView, WitnessView } from './server.ts';
 import type { FailoverType } from './states.ts';
 
@@ -72,7 +72,7 @@ export type HaEvent = {
   /** `replaced`: because another server has taken the place of this one. */
   | { readonly type: 'pair-dissolved'; readonly pairId: string; readonly replaced?: boolean }
   | { readonly type: 'hand-over-requested'; readonly operationId: string }
-  | { readonly type: 'consent-requested'; readonly epoch: number; readonly nonce: string }
+  | ({ readonly type: 'consent-requested' } & ConsentRequest)
   /** `reason`: the peer's sentence when it refuses. */
   | { readonly type: 'consent-answered'; readonly nonce: string; readonly granted: boolean; readonly reason?: string }
   | { readonly type: 'effects-completed'; readonly decisionId: string; readonly results: EffectResults }

@@ -1,4 +1,4 @@
-import { isFailedCopy } from './effects.ts';
+import { type ConsentRequest, isFailedCopy } from './effects.ts';
 import type { HaEvent } from './events.ts';
 import { lagBytes, missingBytes, missingBytesNow } from './lag.ts';
 import { isKnownAsLastOwner } from './lost-record.ts';
@@ -281,7 +281,7 @@ export const GUARDS = {
   'not-closing': ({ record }) => !record.closing,
   'stopped-for-hand-over': ({ record }) => record.finalLsn !== null && !record.opened,
   /** A consent may be given: nothing is served here, no other consent is out, and the epoch is the peer's (its parity) and not older than any known here. */
-  'may-consent': (server, event) => event.type === 'consent-requested' && consentRefusal(server, event.epoch) === null,
+  'may-consent': (server, event) => event.type === 'consent-requested' && consentRefusal(server, event) === null,
   /** The answer to our outstanding request, in time, and no later epoch was heard meanwhile. */
   'consent-given': ({ record }, event) =>
     event.type === 'consent-answered' &&
@@ -387,13 +387,20 @@ export function leaseRefusal(server: Server, atMs: number): string | null {
 }
 
 /** Why a consent cannot be given whatever the state, in one sentence; null when it can. `epoch`: the one that is asked for. */
-export function consentRefusal({ record, database }: Server, epoch: number): string | null {
+export function consentRefusal(
+  { record, database }: Server,
+  { epoch, knownLineage, knownFinalLsn }: ConsentRequest,
+): string | null {
   if (record.opened) return 'it serves';
   if (record.closing && database?.running !== false) return 'it is not known to be closed yet';
   if (isChangingDatabase(record)) return 'its database is being opened or closed';
   if (record.hold !== 0 && record.finalLsn === null) return `it owns the role under epoch ${record.hold}`;
   if (epoch < record.epoch) return `it knows of epoch ${record.epoch}, later than ${epoch}`;
-  return !isEpochOf(record.role, epoch) ? null : `epoch ${epoch} is not one of the asking server`;
+  if (isEpochOf(record.role, epoch)) return `epoch ${epoch} is not one of the asking server`;
+  // a request that was under way for long: whoever asks has not got what was written here meanwhile
+  if (lineageOf(record) > knownLineage)
+    return `it has owned the role under epoch ${lineageOf(record)} since it was asked`;
+  return record.hold !== 0 && record.finalLsn !== knownFinalLsn ? 'it has served again since it was asked' : null;
 }
 
 /** Effects in flight may still open the database, or have not closed it yet: a consent now could meet a writer. */

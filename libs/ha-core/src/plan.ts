@@ -12,8 +12,15 @@ export function planEffect(kind: EffectKind, { record, peer }: Server): Effect {
     case 'await-data':
       return { kind, epoch, lsn: peer?.finalLsn ?? '0/0' };
     case 'acquire-lease':
-    case 'request-consent':
       return { kind, epoch: record.request?.epoch ?? epoch, nonce: record.request?.nonce ?? '' };
+    case 'request-consent':
+      return {
+        kind,
+        epoch: record.request?.epoch ?? epoch,
+        nonce: record.request?.nonce ?? '',
+        knownLineage: peer?.lineage ?? 0,
+        knownFinalLsn: peer?.finalLsn ?? null,
+      };
     case 'request-hand-over':
     case 'register-with-peer':
       return { kind, epoch, operationId: record.operation?.id ?? '' };

@@ -18,6 +18,9 @@ import {
 } from './states.ts';
 import { RUNNING, SETTINGS } from './testing/views.ts';
 
+/** Whoever asks knows how the other stands. */
+const FRESH = { knownLineage: 100, knownFinalLsn: null };
+
 const ROLES: readonly ServerRole[] = ['primary', 'secondary'];
 
 describe('the rule table', () => {
@@ -409,24 +412,31 @@ describe('decisions', () => {
   it('give consent for an epoch of the peer only, and only when nothing is served', () => {
     const standby = server('secondary', { state: 'secondary-lost-primary', pairId: 'pair', epoch: 3 });
     expect(
-      decide(standby, { type: 'consent-requested', epoch: 5, nonce: 'n', atMs: 1 }).server.record.promised?.epoch,
+      decide(standby, { type: 'consent-requested', epoch: 5, nonce: 'n', ...FRESH, atMs: 1 }).server.record.promised
+        ?.epoch,
     ).toBe(5);
-    expect(decide(standby, { type: 'consent-requested', epoch: 4, nonce: 'n', atMs: 1 }).rule).toBeNull();
-    expect(decide(standby, { type: 'consent-requested', epoch: 1, nonce: 'n', atMs: 1 }).rule).toBeNull();
+    expect(decide(standby, { type: 'consent-requested', epoch: 4, nonce: 'n', ...FRESH, atMs: 1 }).rule).toBeNull();
+    expect(decide(standby, { type: 'consent-requested', epoch: 1, nonce: 'n', ...FRESH, atMs: 1 }).rule).toBeNull();
     const active = server('secondary', { state: 'secondary-active', pairId: 'pair', epoch: 4, hold: 4, opened: true });
-    expect(decide(active, { type: 'consent-requested', epoch: 5, nonce: 'n', atMs: 1 }).rule).toBeNull();
+    expect(decide(active, { type: 'consent-requested', epoch: 5, nonce: 'n', ...FRESH, atMs: 1 }).rule).toBeNull();
   });
 
   it('say why they refuse their consent', () => {
     const base: Partial<ServerRecord> = { state: 'primary-alone', pairId: 'pair', epoch: 7 };
     const refusalOf = (record: Partial<ServerRecord>, epoch = 8) =>
-      decide(server('primary', { ...base, ...record }), { type: 'consent-requested', epoch, nonce: 'n', atMs: 1 })
-        .refusal;
+      decide(server('primary', { ...base, ...record }), {
+        type: 'consent-requested',
+        epoch,
+        nonce: 'n',
+        ...FRESH,
+        atMs: 1,
+      }).refusal;
     expect(refusalOf({})).toBeNull();
     expect(refusalOf({ opened: true })).toBe('it serves');
     expect(refusalOf({ closing: true })).toContain('not known to be closed');
     expect(refusalOf({ hold: 7 })).toBe('it owns the role under epoch 7');
     expect(refusalOf({ epoch: 9 })).toBe('it knows of epoch 9, later than 8');
+    expect(refusalOf({ lineage: 7 })).toBeNull();
     expect(refusalOf({ state: 'ha-not-configured', pairId: null })).toBe('not possible in ha-not-configured');
   });
 
@@ -473,7 +483,9 @@ describe('a server that was interrupted or has failed', () => {
     const rebooted = peer({ state: 'primary-alone', serving: false });
     const heard = decide(waiting, { type: 'peer-heard', status: rebooted, atMs: 10 });
     expect(heard.server.record.state).toBe('secondary-lost-primary');
-    expect(decide(heard.server, { type: 'consent-requested', epoch: 3, nonce: 'n', atMs: 20 }).rule?.id).toBe('S-9');
+    expect(decide(heard.server, { type: 'consent-requested', epoch: 3, nonce: 'n', ...FRESH, atMs: 20 }).rule?.id).toBe(
+      'S-9',
+    );
   });
 
   it('keeps a whole copy when the primary cannot be followed within a registration', () => {
@@ -523,12 +535,14 @@ describe('a server that was interrupted or has failed', () => {
     });
     const failed = { type: 'effect-failed', decisionId: 'd', code: 'stalled', message: '', atMs: 0 } as const;
     const open = decide(closing, { ...failed, effect: 'stop-database' }).server;
-    expect(decide(open, { type: 'consent-requested', epoch: 3, nonce: 'n', atMs: 10 }).rule).toBeNull();
+    expect(decide(open, { type: 'consent-requested', epoch: 3, nonce: 'n', ...FRESH, atMs: 10 }).rule).toBeNull();
     const { server: retried, decisionId, rule } = decide(open, { type: 'tick', unixMs: 0, atMs: 6000 });
     expect(rule?.id).toBe('S-7');
     const results = { finalLsn: '0/1' };
     const closed = decide(retried, { type: 'effects-completed', decisionId: decisionId ?? '', results, atMs: 7000 });
-    expect(decide(closed.server, { type: 'consent-requested', epoch: 3, nonce: 'n', atMs: 8000 }).rule?.id).toBe('S-9');
+    expect(
+      decide(closed.server, { type: 'consent-requested', epoch: 3, nonce: 'n', ...FRESH, atMs: 8000 }).rule?.id,
+    ).toBe('S-9');
   });
 
   it('does not blame its database for the time in which the manager stood still', () => {
@@ -607,6 +621,22 @@ describe('a server that was interrupted or has failed', () => {
     expect(actionRefusal(opening, 'operator-failover', 10)).toContain('owns the role');
   });
 
+  it('refuses a request that was under way while it served', () => {
+    const closed = server('secondary', { state: 'secondary-lost-primary', pairId: 'pair', epoch: 8, lineage: 8 });
+    const request = { type: 'consent-requested', epoch: 11, nonce: 'n', knownFinalLsn: null, atMs: 10 } as const;
+    expect(decide(closed, { ...request, knownLineage: 5 }).refusal).toBe(
+      'it has owned the role under epoch 8 since it was asked',
+    );
+    expect(decide(closed, { ...request, knownLineage: 8 }).rule?.id).toBe('S-9');
+    const record = { state: 'primary-failover', pairId: 'pair', hold: 1, epoch: 1, finalLsn: '0/9' } as const;
+    const stoppedAgain = server('primary', { ...record, cause: 'hand-over' });
+    const handOver = { ...request, epoch: 2, knownLineage: 1 };
+    expect(decide(stoppedAgain, { ...handOver, knownFinalLsn: '0/5' }).refusal).toBe(
+      'it has served again since it was asked',
+    );
+    expect(decide(stoppedAgain, { ...handOver, knownFinalLsn: '0/9' }).refusal).toBeNull();
+  });
+
   it('keeps the lineage of what it owned when it gives its consent', () => {
     const stopped = server('primary', {
       state: 'primary-failover',
@@ -616,9 +646,10 @@ describe('a server that was interrupted or has failed', () => {
       finalLsn: '0/1',
       cause: 'hand-over',
     });
-    expect(decide(stopped, { type: 'consent-requested', epoch: 2, nonce: 'n', atMs: 10 }).server.record.lineage).toBe(
-      1,
-    );
+    expect(
+      decide(stopped, { type: 'consent-requested', epoch: 2, nonce: 'n', ...FRESH, knownFinalLsn: '0/1', atMs: 10 })
+        .server.record.lineage,
+    ).toBe(1);
   });
 });
 

@@ -15,6 +15,9 @@ import {
 } from './server.ts';
 import { RUNNING, SETTINGS } from './testing/views.ts';
 
+/** Whoever asks knows how the other stands. */
+const FRESH = { knownLineage: 100, knownFinalLsn: null };
+
 const SYNCHRONOUS: Settings = { ...SETTINGS, maximumLagBytes: 0, minimumBetweenFailoversMs: 0, replication: 'sync' };
 const WITH_WITNESS: Settings = { ...SYNCHRONOUS, witness: { kind: 'nats', leaseMs: 10_000, fenceMs: 2000 } };
 const IN_FORCE = { epoch: 1, change: 1, inForce: true };
@@ -138,7 +141,7 @@ describe('a standby', () => {
 
   it('that consents may miss what is acknowledged afterwards, whatever it is told late', () => {
     const told = after(lost({ armed: false }), word(IN_FORCE, 0));
-    const consented = after(told, { type: 'consent-requested', epoch: 3, nonce: 'n', atMs: 100 });
+    const consented = after(told, { type: 'consent-requested', epoch: 3, nonce: 'n', ...FRESH, atMs: 100 });
     expect(consented.record.promised).not.toBeNull();
     expect(toldProtection(after(consented, word(IN_FORCE, 50)).record)).toEqual({
       epoch: 3,

@@ -127,7 +127,7 @@ export class Interpreter {
         await database.awaitReceived(context, effect.lsn);
         return;
       case 'request-consent': {
-        const answer = await peer.requestConsent({ epoch: effect.epoch, nonce: effect.nonce }, context.signal);
+        const answer = await peer.requestConsent(effect, context.signal);
         if (!context.signal.aborted) this.report({ type: 'consent-answered', ...answer, atMs: clock.nowMs() });
         return;
       }

@@ -1,4 +1,4 @@
-import type { Decision, Effect, EffectKind, HaEvent, Lsn, ServerRecord } from '@understudy/ha-core';
+import type { ConsentRequest, Decision, Effect, EffectKind, HaEvent, Lsn, ServerRecord } from '@understudy/ha-core';
 
 /** A failure of an effect that the state machine may decide on. */
 export class EffectError extends Error {
@@ -60,7 +60,7 @@ export interface WitnessPort {
 export interface PeerPort {
   /** `reason`: why it refuses. */
   requestConsent(
-    request: { epoch: number; nonce: string },
+    request: ConsentRequest,
     signal: AbortSignal,
   ): Promise<{ granted: boolean; nonce: string; reason?: string }>;
   requestHandOver(request: { operationId: string; epoch: number }, signal: AbortSignal): Promise<void>;

@@ -1,4 +1,4 @@
-import { atStart, doubtedRecord, isEpochOf, newRecord, type ServerRecord } from '@understudy/ha-core';
+import { atStart, doubtedRecord, isEpochOf, lineageOf, newRecord, type ServerRecord } from '@understudy/ha-core';
 import { type Action, MESSAGES_MAX, type OfSide, ofSides } from './action.ts';
 import { JUMPS_MS, nonceOf } from './clock-classes.ts';
 import { consentAnswered, deliver, lose } from './messages.ts';
@@ -155,11 +155,13 @@ function oldAnswer(model: Model, world: World, side: Side): World | null {
 
 /** A request of the peer from long ago arrives: its epoch is older than the one known here. */
 function oldRequest(model: Model, world: World, side: Side): World | null {
-  const { role, epoch, pairId } = world.minds[side].value.record;
+  const { record } = world.minds[side].value;
+  const { role, epoch, pairId, finalLsn } = record;
   if (world.bodies[side].value.power !== 'on' || pairId === null) return null;
   const old = [epoch - 1, epoch - 2].find((candidate) => candidate > 0 && !isEpochOf(role, candidate));
   if (old === undefined) return null;
-  return model.feed(world, side, { type: 'consent-requested', epoch: old, nonce: nonceOf(old) }).world;
+  const known = { knownLineage: lineageOf(record), knownFinalLsn: finalLsn };
+  return model.feed(world, side, { type: 'consent-requested', epoch: old, nonce: nonceOf(old), ...known }).world;
 }
 
 /** The peer refuses its consent, for whatever reason. */

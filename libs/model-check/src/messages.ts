@@ -27,8 +27,9 @@ function receive(model: Model, world: World, to: Side, message: Message): World 
       return model.feed(world, to, { type: 'peer-heard', status: message.status }).world;
     case 'consent-request': {
       if (!isOfPair(world, to, message.pairId)) return world;
-      const { epoch } = message;
-      const heard = model.feed(world, to, { type: 'consent-requested', epoch, nonce: `@${epoch}` });
+      const { epoch, knownLineage, knownFinalLsn } = message;
+      const nonce = `@${epoch}`;
+      const heard = model.feed(world, to, { type: 'consent-requested', epoch, nonce, knownLineage, knownFinalLsn });
       const granted = heard.outcome.decision.rule?.change?.includes('give-consent') ?? false;
       return answer(model, heard.world, { from: to, kind: 'consent-answer', epoch, granted });
     }

@@ -1,4 +1,4 @@
-import { formatLsn, type Lsn, type PeerView, parseLsn, type Server } from '@understudy/ha-core';
+import { type ConsentRequest, formatLsn, type Lsn, type PeerView, parseLsn, type Server } from '@understudy/ha-core';
 import { nonceOf } from './clock-classes.ts';
 import type { Body, Message, Net, Witness } from './world.ts';
 
@@ -60,7 +60,7 @@ export function describeMind({ record, peer, peerPosition, database, witness }: 
       peerPosition?.lineage ?? 0,
       witness?.holder?.epoch ?? 0,
       ...(peer ? epochsOfView(peer) : []),
-      ...effects.map(({ epoch }) => epoch),
+      ...effects.flatMap((effect) => epochsOfRequest(effect)),
     ]),
     lowestLsn: lowest([
       record.finalLsn,
@@ -72,6 +72,7 @@ export function describeMind({ record, peer, peerPosition, database, witness }: 
       ...effects.map((effect) =>
         effect.kind === 'await-data' ? effect.lsn : effect.kind === 'promote-database' ? effect.requiredLsn : null,
       ),
+      ...effects.map((effect) => (effect.kind === 'request-consent' ? effect.knownFinalLsn : null)),
     ]),
   };
 }
@@ -87,16 +88,23 @@ export function describeBody({ log, told, progress }: Body) {
 /** The same of the messages under way. */
 export function describeNet({ messages }: Net) {
   const views = messages.flatMap((message) => (message.kind === 'status' ? [message.status] : []));
-  const asked = messages.flatMap((message) => ('epoch' in message ? [message.epoch] : []));
+  const asked = messages.flatMap((message) => ('epoch' in message ? epochsOfRequest(message) : []));
   return {
     epochs: epochMask([...asked, ...views.flatMap(epochsOfView)]),
-    lowestLsn: lowest(views.flatMap(({ lsn, finalLsn }) => [lsn, finalLsn])),
+    lowestLsn: lowest([
+      ...views.flatMap(({ lsn, finalLsn }) => [lsn, finalLsn]),
+      ...messages.map((message) => (message.kind === 'consent-request' ? message.knownFinalLsn : null)),
+    ]),
   };
 }
 
 /** The same of what the witness has. */
 export function describeWitness({ lease }: Witness) {
   return { epochs: epochMask(lease === null ? [] : [lease.epoch]), lowestLsn: Number.POSITIVE_INFINITY };
+}
+
+function epochsOfRequest(request: { readonly epoch: number; readonly knownLineage?: number }): number[] {
+  return [request.epoch, request.knownLineage ?? 0];
 }
 
 function epochsOfView({ epoch, hold, lineage }: PeerView): number[] {
@@ -144,8 +152,13 @@ export function renameMind(mind: Server, { epoch, shift }: Renaming): Server {
         ...inFlight,
         effects: inFlight.effects.map((effect) => {
           const renamed = { ...effect, epoch: epoch(effect.epoch) };
-          if (renamed.kind === 'request-consent' || renamed.kind === 'acquire-lease')
-            return { ...renamed, nonce: nonceOf(renamed.epoch) };
+          if (renamed.kind === 'acquire-lease') return { ...renamed, nonce: nonceOf(renamed.epoch) };
+          if (renamed.kind === 'request-consent')
+            return {
+              ...renamed,
+              nonce: nonceOf(renamed.epoch),
+              ...renameKnown(renamed, { epoch, shift }),
+            };
           if (renamed.kind === 'await-data') return { ...renamed, lsn: moved(renamed.lsn, shift) };
           if (renamed.kind === 'promote-database')
             return { ...renamed, requiredLsn: moved(renamed.requiredLsn, shift) };
@@ -177,6 +190,13 @@ function renameView(view: PeerView, { epoch, shift }: Renaming): PeerView {
   };
 }
 
+function renameKnown(
+  { knownLineage, knownFinalLsn }: Pick<ConsentRequest, 'knownLineage' | 'knownFinalLsn'>,
+  { epoch, shift }: Renaming,
+) {
+  return { knownLineage: epoch(knownLineage), knownFinalLsn: moved(knownFinalLsn, shift) };
+}
+
 /** What is physically true, under other names; the first `common` entries of the log are in both logs. */
 export function renameBody(body: Body, { epoch, shift }: Renaming, common: number): Body {
   const { progress } = body;
@@ -195,6 +215,8 @@ export function renameNet(net: Net, renaming: Renaming): Net {
     messages: sorted(
       net.messages.map((message): Message => {
         if (message.kind === 'status') return { ...message, status: renameView(message.status, renaming) };
+        if (message.kind === 'consent-request')
+          return { ...message, epoch: renaming.epoch(message.epoch), ...renameKnown(message, renaming) };
         if ('epoch' in message) return { ...message, epoch: renaming.epoch(message.epoch) };
         return message;
       }),

@@ -174,7 +174,10 @@ function stopDatabase(model: Model, world: World, side: Side): World {
 
 function requestOf({ minds }: World, from: Side, effect: Effect): Message | null {
   const { pairId } = minds[from].value.record;
-  if (effect.kind === 'request-consent') return { from, kind: 'consent-request', pairId, epoch: effect.epoch };
+  if (effect.kind === 'request-consent') {
+    const { epoch, knownLineage, knownFinalLsn } = effect;
+    return { from, kind: 'consent-request', pairId, epoch, knownLineage, knownFinalLsn };
+  }
   if (effect.kind === 'request-hand-over')
     return { from, kind: 'hand-over-request', pairId, operationId: effect.operationId };
   return null;

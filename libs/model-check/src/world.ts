@@ -69,7 +69,13 @@ export interface Body {
 
 /** A message under way. Consent messages carry the epoch in place of the nonce: every request has its own. */
 export type Message = { readonly from: Side } & (
-  | { readonly kind: 'consent-request'; readonly pairId: string | null; readonly epoch: number }
+  | {
+      readonly kind: 'consent-request';
+      readonly pairId: string | null;
+      readonly epoch: number;
+      readonly knownLineage: number;
+      readonly knownFinalLsn: string | null;
+    }
   | { readonly kind: 'consent-answer'; readonly epoch: number; readonly granted: boolean }
   | { readonly kind: 'hand-over-request'; readonly pairId: string | null; readonly operationId: string }
   | { readonly kind: 'hand-over-answer'; readonly operationId: string; readonly accepted: boolean }

@@ -1,4 +1,4 @@
-import type { Decision, FailoverType, HaEvent, ServerRecord, Settings } from '@understudy/ha-core';
+import type { ConsentRequest, Decision, FailoverType, HaEvent, ServerRecord, Settings } from '@understudy/ha-core';
 import {
   type DatabasePort,
   type EffectContext,
@@ -209,9 +209,9 @@ export class SimulatedManager implements DatabasePort, ProcessesPort, PeerPort, 
     await this.step('fence', () => this.server.killProcesses());
   }
 
-  async requestConsent({ epoch, nonce }: { epoch: number; nonce: string }, signal: AbortSignal) {
+  async requestConsent({ epoch, nonce, knownLineage, knownFinalLsn }: ConsentRequest, signal: AbortSignal) {
     const pairId = this.host.view.record.pairId ?? '';
-    const request = { type: 'consent-requested', epoch, nonce } as const;
+    const request = { type: 'consent-requested', epoch, nonce, knownLineage, knownFinalLsn } as const;
     const granted = await this.ask(signal, () => this.server.other.requested(pairId, request));
     return { granted, nonce };
   }

@@ -1,4 +1,5 @@
 import {
+  type ConsentRequest,
   closedByOthersFromMs,
   commitsShallWait,
   type Decision,
@@ -74,7 +75,7 @@ export interface Surroundings {
 
 /** A request of the peer. */
 export type PeerRequest =
-  | { readonly type: 'consent-requested'; readonly epoch: number; readonly nonce: string }
+  | ({ readonly type: 'consent-requested' } & ConsentRequest)
   | { readonly type: 'hand-over-requested'; readonly operationId: string };
 
 /** One server of the pair: a machine, its disk, PostgreSQL, the application, heartbeat and manager. */

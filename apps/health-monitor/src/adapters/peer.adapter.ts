@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { AnnounceDissolution, RequestConsent, RequestHandover } from '@understudy/contracts';
-import type { ServerRole } from '@understudy/ha-core';
+import type { ConsentRequest, ServerRole } from '@understudy/ha-core';
 import { EffectError, type PeerPort } from '@understudy/ha-runtime';
 import { type Bus, BusError } from '@understudy/messaging';
 
@@ -16,13 +16,13 @@ export class PeerAdapter implements PeerPort {
   ) {}
 
   async requestConsent(
-    { epoch, nonce }: { epoch: number; nonce: string },
+    { epoch, nonce, knownLineage, knownFinalLsn }: ConsentRequest,
     signal: AbortSignal,
   ): Promise<{ granted: boolean; nonce: string; reason: string }> {
     const answer = await this.ask(signal, () =>
       this.bus.request(
         RequestConsent,
-        { pairId: this.pairId() ?? '', nonce, epoch },
+        { pairId: this.pairId() ?? '', nonce, epoch, knownLineage, knownFinalLsn },
         { timeoutMs: ANSWER_LIMIT_MS, role: this.peerRole },
       ),
     );

@@ -335,9 +335,9 @@ export class HealthMonitorService {
     bus.subscribe(FileSyncObserved, (view) => {
       this.files = { view, atMs: this.env.clock.nowMs() };
     });
-    bus.handle(RequestConsent, async ({ pairId, nonce, epoch }) => {
+    bus.handle(RequestConsent, async ({ pairId, nonce, ...request }) => {
       this.requireOwnPair(pairId);
-      const decision = await this.submit({ type: 'consent-requested', epoch, nonce });
+      const decision = await this.submit({ type: 'consent-requested', nonce, ...request });
       const granted = decision.rule?.change?.includes('give-consent') ?? false;
       return { nonce, granted, reason: granted ? '' : (decision.refusal ?? 'refused'), status: this.ownStatus() };
     });
