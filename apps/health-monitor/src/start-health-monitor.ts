@@ -121,7 +121,7 @@ export async function startHealthMonitor(env: ServiceEnvironment): Promise<Runni
     pairing,
     database,
     (pairId) => new PeerAdapter(bus, configuration.node.role, pairId),
-    makeWitness(env, () => keeper.latest.pairId),
+    makeWitness(env),
     new ServingRight(servingNoteFile(paths.run), env.runId),
     virtualIp,
   );
@@ -167,12 +167,12 @@ function mayServeUntilMs(server: Server): number {
 }
 
 /** The third vote of the configuration, where there is one. */
-function makeWitness({ configuration, clock, logger }: ServiceEnvironment, pairId: () => string | null) {
+function makeWitness({ configuration, clock, logger }: ServiceEnvironment) {
   const { witness, node } = configuration;
   if (witness === undefined) return null;
   if (witness.kind === 'gateway') return new GatewayWatch(new GatewayPing(witness.address));
   const timing = witnessTiming(witness.leaseSeconds);
-  const store = new NatsLeaseStore(witness, () => pairId() ?? 'none', timing.renewMs * 2);
+  const store = new NatsLeaseStore(witness, timing.renewMs * 2);
   return new LeaseKeeper(node.role, store, timing, clock, logger);
 }
 

@@ -9,6 +9,8 @@ export interface LeaseWord {
   readonly epoch: number;
   /** Of its commits; absent: they have never waited for the standby. */
   readonly protection?: ToldProtection;
+  /** Whoever had it has dissolved the pair, and serves on by itself: nobody gets this lease any more. */
+  readonly dissolved?: true;
 }
 
 /** The lease as the witness keeps it. It has no clock: whoever wants the lease waits out the other's by its own. */
@@ -24,6 +26,13 @@ export function renewal(record: ServerRecord): LeaseWord {
   const { role, hold } = record;
   const protection = toldProtection(record);
   return { role, epoch: hold, ...(protection.change === 0 ? {} : { protection }) };
+}
+
+/** What a server says that has dissolved the pair, when the lease was its own. Null: it was not, or that is said already. */
+export function dissolution(role: ServerRole, lease: Lease | null): LeaseWord | null {
+  return lease === null || lease.role !== role || lease.dissolved
+    ? null
+    : { role, epoch: lease.epoch, dissolved: true };
 }
 
 /**
@@ -44,6 +53,11 @@ export class LeaseKnowledge {
     return this.seen?.lease?.revision ?? 0;
   }
 
+  /** Whether the peer has dissolved the pair. */
+  get isDissolved(): boolean {
+    return this.seen?.lease?.dissolved === true;
+  }
+
   /** The witness says that this is the lease now. */
   see(lease: Lease | null, atMs: number): void {
     if (this.seen === null || this.seen.lease?.stamp !== lease?.stamp) this.seen = { lease, atMs };
@@ -51,7 +65,7 @@ export class LeaseKnowledge {
 
   /** Whether a server that owns the role under `epoch` may renew the lease, or get it for the first time. */
   mayRenew(epoch: number, atMs: number): boolean {
-    if (this.seen === null) return false;
+    if (this.seen === null || this.isDissolved) return false;
     const { lease } = this.seen;
     // a witness that knows nothing may be new, or may have forgotten a lease that still runs
     if (lease === null) return this.isHeld(atMs) || this.isOver(atMs);
@@ -80,7 +94,7 @@ export class LeaseKnowledge {
         epoch: lease.epoch,
         ...(lease.protection === undefined ? {} : { protection: lease.protection }),
       },
-      takeableAtMs: this.seen === null ? null : this.seen.atMs + this.leaseMs * CLOCK_MARGIN,
+      takeableAtMs: this.seen === null || this.isDissolved ? null : this.seen.atMs + this.leaseMs * CLOCK_MARGIN,
     };
   }
 

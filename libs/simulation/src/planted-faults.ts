@@ -15,7 +15,7 @@ export const PLANTED_FAULTS: Readonly<Record<string, (pair: SimulatedPair) => vo
     }
   },
   'a lease for everybody': ({ witness }) => {
-    if (witness !== null) witness.replace = (word, known) => ({ ...word, revision: known + 1, stamp: 'planted' });
+    if (witness !== null) witness.replace = (_, word, known) => ({ ...word, revision: known + 1, stamp: 'planted' });
   },
   'what comes late is opened all the same': ({ servers }) => {
     for (const server of servers) Object.defineProperty(server, 'isKeptClosed', { get: () => false });

@@ -105,7 +105,7 @@ const FAULTS: Readonly<Record<string, Deed>> = {
   'witness unreachable': ({ pair, server }) => void pair.witnessReach.delete(server),
   'witness reachable': ({ pair, server }) => void pair.witnessReach.add(server),
   'witness forgets': ({ pair }) => {
-    if (pair.witness !== null && pair.random.chance(0.4)) pair.witness.lease = null;
+    if (pair.witness !== null && pair.random.chance(0.4)) pair.witness.forget();
   },
 };
 

@@ -80,7 +80,9 @@ export class SimulatedManager implements DatabasePort, ProcessesPort, PeerPort, 
               witness: () => around.witness(server),
               messageMs: () => around.witnessMessageMs(),
             },
+            () => this.host.view.record.pairId,
             (view) => this.tell({ type: 'witness-observed', witness: view }),
+            (pairId) => this.tell({ type: 'pair-dissolved', pairId }),
           )
         : null;
     const ports: RuntimePorts = {

@@ -211,6 +211,36 @@ describe('a simulated pair whose operator ends or suspends the protection', () =
   });
 });
 
+describe('the removal of HA by the active server, of which its peer cannot be told', () => {
+  const removeDuringCut = async (reachesWitness: boolean) => {
+    const pair = new SimulatedPair(1, { ...PLAIN_VARIANT, witness: 'nats' });
+    await pair.register('automatic');
+    await pair.run(5);
+    pair.cut();
+    await pair.until(() => pair.states === 'primary-lost-secondary / secondary-lost-primary', 60);
+    if (!reachesWitness) pair.witnessReach.delete(pair.primary);
+    const order = { type: 'operator-remove', operationId: 'rm', confirmed: true, acceptDataLoss: false } as const;
+    expect((await pair.primary.feed(order)).refusal).toBeNull();
+    return pair;
+  };
+
+  it('is told to it by the witness: it does not take over, and belongs to no pair any more', async () => {
+    const pair = await removeDuringCut(true);
+    await pair.until(() => pair.states === 'ha-not-configured / ha-not-configured', 60);
+    expect(pair.secondary.history).not.toContain('secondary-failover');
+    expect(pair.primary.serving).toBe(true);
+  });
+
+  it('is told to the witness as soon as that can be reached again, also by the next manager', async () => {
+    const pair = await removeDuringCut(false);
+    await pair.run(1);
+    pair.primary.restartManager();
+    pair.witnessReach.add(pair.primary);
+    await pair.until(() => pair.states === 'ha-not-configured / ha-not-configured', 60);
+    expect(pair.secondary.history).not.toContain('secondary-failover');
+  });
+});
+
 /** Found by the random runs. */
 describe('what the random runs found', () => {
   it('an active secondary whose PostgreSQL had died before it was closed is no failed standby', async () => {

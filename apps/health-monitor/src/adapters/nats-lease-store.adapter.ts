@@ -16,6 +16,7 @@ const ValueSchema = z.object({
   epoch: z.int().nonnegative(),
   stamp: z.string(),
   protection: z.object({ epoch: z.int(), change: z.int(), inForce: z.boolean() }).optional(),
+  dissolved: z.literal(true).optional(),
 });
 
 /** The lease in a key-value bucket of NATS JetStream: one server or a cluster of three, anywhere else than the pair. */
@@ -28,22 +29,26 @@ export class NatsLeaseStore implements LeaseStore {
   /** @param limitMs how long the witness may take to answer */
   constructor(
     private readonly witness: { readonly servers: readonly string[]; readonly credentialsFile?: string | undefined },
-    private readonly key: () => string,
     private readonly limitMs: number,
   ) {}
 
-  async read(): Promise<Lease | null> {
-    const entry = await this.ask((bucket) => bucket.get(this.key()));
+  async read(pairId: string): Promise<Lease | null> {
+    const entry = await this.ask((bucket) => bucket.get(pairId));
     if (entry === null || entry.operation !== 'PUT') return null;
-    const { protection, ...lease } = ValueSchema.parse(entry.json());
-    return { ...lease, ...(protection === undefined ? {} : { protection }), revision: entry.revision };
+    const { protection, dissolved, ...lease } = ValueSchema.parse(entry.json());
+    return {
+      ...lease,
+      ...(protection === undefined ? {} : { protection }),
+      ...(dissolved === undefined ? {} : { dissolved }),
+      revision: entry.revision,
+    };
   }
 
-  async replace(lease: LeaseWord, revision: number): Promise<Lease | null> {
+  async replace(pairId: string, lease: LeaseWord, revision: number): Promise<Lease | null> {
     const stamped = { ...lease, stamp: crypto.randomUUID() };
     const value = JSON.stringify(stamped);
     const write = (bucket: KV) =>
-      (revision === 0 ? bucket.create(this.key(), value) : bucket.update(this.key(), value, revision)).catch(
+      (revision === 0 ? bucket.create(pairId, value) : bucket.update(pairId, value, revision)).catch(
         (error: unknown) => {
           if (isWrongRevision(error)) return null;
           throw error;

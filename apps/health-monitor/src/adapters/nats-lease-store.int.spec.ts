@@ -17,7 +17,7 @@ beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'witness-'));
   port = await freePort();
   startWitness();
-  store = new NatsLeaseStore({ servers: [`nats://127.0.0.1:${port}`] }, () => 'pair', 1000);
+  store = new NatsLeaseStore({ servers: [`nats://127.0.0.1:${port}`] }, 1000);
 });
 
 afterEach(async () => {
@@ -27,26 +27,29 @@ afterEach(async () => {
 });
 
 it('gives the lease to whoever names its last revision, and to nobody else', async () => {
-  expect(await answered(() => store.read())).toBeNull();
-  const first = await store.replace({ role: 'primary', epoch: 1 }, 0);
+  expect(await answered(() => store.read('pair'))).toBeNull();
+  const first = await store.replace('pair', { role: 'primary', epoch: 1 }, 0);
   expect(first).toMatchObject({ role: 'primary', epoch: 1 });
-  expect(await store.replace({ role: 'secondary', epoch: 2 }, 0)).toBeNull();
-  const second = await store.replace({ role: 'secondary', epoch: 2 }, first?.revision ?? 0);
-  expect(await store.replace({ role: 'primary', epoch: 3 }, first?.revision ?? 0)).toBeNull();
-  expect(await store.read()).toEqual(second);
+  expect(await store.replace('pair', { role: 'secondary', epoch: 2 }, 0)).toBeNull();
+  const second = await store.replace('pair', { role: 'secondary', epoch: 2 }, first?.revision ?? 0);
+  expect(await store.replace('pair', { role: 'primary', epoch: 3 }, first?.revision ?? 0)).toBeNull();
+  expect(await store.read('pair')).toEqual(second);
 });
 
 it('goes on with a witness that comes back with its storage, and with one that has lost it', async () => {
-  const lease = await answered(() => store.replace({ role: 'primary', epoch: 1 }, 0));
+  const lease = await answered(() => store.replace('pair', { role: 'primary', epoch: 1 }, 0));
   await stopWitness();
-  await expect(store.read()).rejects.toThrow();
+  await expect(store.read('pair')).rejects.toThrow();
   startWitness();
-  expect(await answered(() => store.read())).toEqual(lease);
+  expect(await answered(() => store.read('pair'))).toEqual(lease);
   await stopWitness();
   rmSync(directory, { recursive: true, force: true });
   startWitness();
-  expect(await answered(() => store.read())).toBeNull();
-  expect(await store.replace({ role: 'secondary', epoch: 2 }, 0)).toMatchObject({ role: 'secondary', epoch: 2 });
+  expect(await answered(() => store.read('pair'))).toBeNull();
+  expect(await store.replace('pair', { role: 'secondary', epoch: 2 }, 0)).toMatchObject({
+    role: 'secondary',
+    epoch: 2,
+  });
 });
 
 function startWitness(): void {

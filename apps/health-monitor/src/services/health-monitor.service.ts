@@ -175,6 +175,7 @@ export class HealthMonitorService {
         this.noteWitness(witness.reachable);
         return this.submit({ type: 'witness-observed', witness }).catch(() => undefined);
       },
+      (pairId) => void this.submit({ type: 'pair-dissolved', pairId }).catch(() => undefined),
     );
     this.timers = [setInterval(() => this.tick(), TICK_MS), setInterval(() => this.publishWatch(), WATCH_REPEAT_MS)];
   }

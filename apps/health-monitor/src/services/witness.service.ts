@@ -1,4 +1,5 @@
 import {
+  dissolution,
   keepsLease,
   LeaseKnowledge,
   type LeaseWord,
@@ -26,9 +27,14 @@ const GATEWAY_MISSED = 3;
 export interface WitnessService {
   /**
    * Begins to look; `tell` is called several times within the time of a lease. A lease is not renewed before the last that was told is
-   * taken in: who cannot decide any more shall not keep the role from the peer.
+   * taken in: who cannot decide any more shall not keep the role from the peer. `dissolved`: the witness says that the peer has dissolved
+   * that pair.
    */
-  start(record: () => ServerRecord, tell: (witness: WitnessView) => Promise<unknown>): void;
+  start(
+    record: () => ServerRecord,
+    tell: (witness: WitnessView) => Promise<unknown>,
+    dissolved: (pairId: string) => void,
+  ): void;
   close(): Promise<void>;
   readonly port: WitnessPort | null;
 }
@@ -48,6 +54,9 @@ export class LeaseKeeper implements WitnessService, WitnessPort {
   private timer: NodeJS.Timeout | undefined;
   private hasLooked = false;
   private tell: (witness: WitnessView) => Promise<unknown> = () => Promise.resolve();
+  private record: () => ServerRecord | null = () => null;
+  /** The pair of which the witness knows that it is dissolved. */
+  private announced: string | undefined;
 
   constructor(
     private readonly role: ServerRole,
@@ -63,14 +72,23 @@ export class LeaseKeeper implements WitnessService, WitnessPort {
     return this;
   }
 
-  start(record: () => ServerRecord, tell: (witness: WitnessView) => Promise<unknown>): void {
+  start(
+    record: () => ServerRecord,
+    tell: (witness: WitnessView) => Promise<unknown>,
+    dissolved: (pairId: string) => void,
+  ): void {
     this.tell = tell;
+    this.record = record;
     const look = () => {
       // before the first look nothing is known, not even that the witness is away
       if (this.hasLooked) void tell(this.knowledge.view(this.reachable));
-      if (record().pairId === null) return;
-      this.looking ??= this.look(record())
-        .then(() => tell(this.knowledge.view(this.reachable)))
+      const { pairId } = record();
+      this.looking ??= (pairId === null ? this.announceDissolution(record()) : this.look(record(), pairId))
+        .then(() => {
+          if (pairId === null) return;
+          if (this.knowledge.isDissolved) dissolved(pairId);
+          return tell(this.knowledge.view(this.reachable));
+        })
         .finally(() => {
           this.looking = null;
         });
@@ -82,8 +100,11 @@ export class LeaseKeeper implements WitnessService, WitnessPort {
   /** Tries to get the lease under a new epoch. Rejects when the witness cannot be reached. */
   async acquire({ epoch }: { epoch: number }): Promise<boolean> {
     await this.looking;
-    this.knowledge.see(await this.store.read(), this.clock.nowMs());
-    const isGiven = this.knowledge.mayTake(epoch, this.clock.nowMs()) && (await this.take({ role: this.role, epoch }));
+    const pairId = this.record()?.pairId ?? null;
+    if (pairId === null) return false;
+    this.knowledge.see(await this.store.read(pairId), this.clock.nowMs());
+    const mayTake = this.knowledge.mayTake(epoch, this.clock.nowMs());
+    const isGiven = mayTake && (await this.take(pairId, { role: this.role, epoch }));
     // the lease is known before anything is opened under it
     void this.tell(this.knowledge.view(true));
     return isGiven;
@@ -95,11 +116,11 @@ export class LeaseKeeper implements WitnessService, WitnessPort {
   }
 
   /** Looks at the lease, and renews it where it is this server's to renew. Never rejects. */
-  private async look(record: ServerRecord): Promise<void> {
+  private async look(record: ServerRecord, pairId: string): Promise<void> {
     try {
-      this.knowledge.see(await this.store.read(), this.clock.nowMs());
+      this.knowledge.see(await this.store.read(pairId), this.clock.nowMs());
       if (keepsLease(record) && this.knowledge.mayRenew(record.hold, this.clock.nowMs()))
-        await this.take(renewal(record));
+        await this.take(pairId, renewal(record));
       if (!this.reachable) this.logger.info('The witness answers');
       this.reachable = true;
     } catch (error) {
@@ -109,9 +130,26 @@ export class LeaseKeeper implements WitnessService, WitnessPort {
     this.hasLooked = true;
   }
 
-  private async take(wanted: LeaseWord): Promise<boolean> {
+  /**
+   * Who has dissolved the pair while it had the lease serves on, and renews nothing: without a word of it the peer, when it cannot be
+   * told, would take over beside it. Never rejects; repeated until the witness has answered.
+   */
+  private async announceDissolution({ dissolved }: ServerRecord): Promise<void> {
+    const pairId = dissolved.at(-1);
+    if (pairId === undefined || pairId === this.announced) return;
+    try {
+      const lease = await this.store.read(pairId);
+      const word = dissolution(this.role, lease);
+      if (word === null || (await this.store.replace(pairId, word, lease?.revision ?? 0)) !== null)
+        this.announced = pairId;
+    } catch (error) {
+      this.logger.warn('The witness could not be told that the pair is dissolved', { error: String(error) });
+    }
+  }
+
+  private async take(pairId: string, wanted: LeaseWord): Promise<boolean> {
     const askedAtMs = this.clock.nowMs();
-    const lease = await this.store.replace(wanted, this.knowledge.revision);
+    const lease = await this.store.replace(pairId, wanted, this.knowledge.revision);
     if (lease === null) return false;
     this.knowledge.taken(lease, askedAtMs);
     return true;
