@@ -72,7 +72,7 @@ function look(known: Server, event: HaEvent): Server {
     case 'effects-completed': {
       const done = record.inFlight?.effects.map(({ kind }) => kind) ?? [];
       return {
-        ...afterEffects(base, event.atMs),
+        ...afterEffects(base, event),
         applicationSeen: base.applicationSeen || done.includes('start-processes'),
         effectFailedAtMs: null,
         copyFailedAtMs: null,
@@ -96,7 +96,7 @@ function afterStandstill(server: Server, atMs: number): Server {
 const NEVER_SEEN = { lagBytes: null, restartsExhausted: false, commitsConfirmedSince: null } as const;
 
 /** What the effects just ended did to the database, so that no observation from before them is believed. */
-function afterEffects(server: Server, atMs: number): Server {
+function afterEffects(server: Server, { atMs, results }: HaEvent & { type: 'effects-completed' }): Server {
   const kinds = server.record.inFlight?.effects.map(({ kind }) => kind) ?? [];
   const { database } = server;
   if (kinds.includes('follow-peer'))
@@ -106,19 +106,18 @@ function afterEffects(server: Server, atMs: number): Server {
       streamedAtMs: atMs,
       database: { ...(database ?? NEVER_SEEN), running: true, usable: true, streaming: true, lsn: null },
     };
-  if (database === null) return server;
   if (kinds.includes('stop-database') || kinds.includes('fence'))
     // closed on purpose: what could not be kept running before does not count any more
     return {
       ...server,
       database: {
-        ...database,
+        ...(database ?? NEVER_SEEN),
         running: false,
         usable: false,
         streaming: false,
         restartsExhausted: false,
         // it was written to until it was killed: where it ends now is seen by the next observation
-        lsn: kinds.includes('fence') ? null : database.lsn,
+        lsn: kinds.includes('fence') ? null : (results.finalLsn ?? database?.lsn ?? null),
       },
     };
   return server;

@@ -41,6 +41,19 @@ const waited =
   ({ record }, { atMs }) =>
     atMs - record.stateSinceMs >= ms;
 
+/** A part of the last record of a crashed log may have reached the standby, and is no record. Longer ones are rare. */
+const PART_OF_RECORD_BYTES = 1024 ** 2;
+
+/**
+ * The peer has more of what this server itself wrote, under the role that it still owns, than is here: an older copy is in the place of
+ * its database.
+ */
+function isOlderCopy({ record, peer, database }: Server): boolean {
+  if (record.hold === 0 || peer === null || !peer.complete || peer.doubted) return false;
+  if (peer.lineage !== lineageOf(record) || peer.lsn === null || database?.lsn == null) return false;
+  return lsnDistance(database.lsn, peer.lsn) > PART_OF_RECORD_BYTES;
+}
+
 /** The peer's data are newer than ours: a later owner's, or the same owner's and further. */
 function peerIsAhead(server: Server): boolean {
   const { record, peer } = server;
@@ -49,7 +62,8 @@ function peerIsAhead(server: Server): boolean {
   // nobody knows what it has; but who owns the role as the secondary can have lost it to an order only
   if (peer.doubted && !(record.role === 'secondary' && record.hold !== 0)) return true;
   if (peer.lineage !== lineageOf(record)) return peer.lineage > lineageOf(record);
-  if (record.hold !== 0 || !peer.complete) return false; // the owner of a lineage has all of it
+  // the owner of a lineage has all of it, unless an older copy of its database is all that it has
+  if (record.hold !== 0 || !peer.complete) return isOlderCopy(server);
   // unknown is not equal: what is not known to be here may be missing
   const missing = missingBytesNow(server);
   return missing === null || missing > 0;
@@ -203,6 +217,8 @@ export const GUARDS = {
   /** The peer has data of a later owner than we do. */
   'peer-has-later-data': (server, event) =>
     linkUp(server, event) && (server.peer?.lineage ?? 0) > lineageOf(server.record),
+  /** An older copy is in the place of the database that this owner of the role had. */
+  'older-copy': (server) => server.link === 'up' && isOlderCopy(server),
   'peer-not-serving': (server, event) => linkUp(server, event) && server.peer?.serving === false,
   'peer-not-giving-up': (server, event) => !inState('primary-failover')(server, event),
   'peer-without-database': peerCannotTell,

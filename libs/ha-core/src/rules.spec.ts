@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { actionRefusal } from './actions.ts';
 import { CHANGES } from './changes.ts';
-import { decide, RULES } from './decide.ts';
+import { type Decision, decide, RULES } from './decide.ts';
 import { HA_EVENT_TYPES, type HaEvent } from './events.ts';
 import { GUARDS, rightToServeUntilMs } from './guards.ts';
 import { IGNORED } from './ignored.ts';
@@ -459,6 +459,47 @@ describe('decisions', () => {
     };
     expect(asks('pair')).toBe('P-71');
     expect(asks(null)).toBeUndefined();
+  });
+
+  /** An owner after its start, and what its peer without the role says of its data. */
+  function decidesBeside(role: ServerRole, own: string, status: Partial<PeerView>): Decision {
+    const state = role === 'primary' ? 'primary-alone' : 'secondary-failover';
+    const record = { state, cause: 'boot', pairId: 'pair', epoch: 8, hold: 7, lineage: 7, complete: true } as const;
+    const known = { ...server(role, record), database: { ...RUNNING, running: false, usable: false, lsn: own } };
+    const other = role === 'primary' ? 'secondary-lost-primary' : 'primary-alone';
+    const waiting = { state: other, hold: 0, lineage: 7, serving: false, ...status } as const;
+    return decide(known, { type: 'peer-heard', status: peer(waiting), atMs: 1000 });
+  }
+
+  it.each([
+    ['primary', 'P-97', 'P-71'],
+    ['secondary', 'S-64', 'S-60'],
+  ] as const)('let a %s go by %s when an older copy is in the place of its database', (role, gives, goesOn) => {
+    const older = decidesBeside(role, '0/2000000', { lsn: '0/3000000' });
+    expect(older.rule?.id).toBe(gives);
+    expect(older.server.record).toMatchObject({ hold: 0, request: null });
+    // the last record of a crashed log may have reached the other server in part
+    expect(decidesBeside(role, '0/2FF0000', { lsn: '0/3000000' }).rule?.id).toBe(goesOn);
+    expect(decidesBeside(role, '0/3000000', { lsn: '0/2000000' }).rule?.id).toBe(goesOn);
+    // what it had of an earlier owner, or nobody knows of whom, says nothing
+    expect(decidesBeside(role, '0/2000000', { lsn: '0/3000000', lineage: 6 }).rule?.id).toBe(goesOn);
+    expect(decidesBeside(role, '0/2000000', { lsn: '0/3000000', complete: false }).rule?.id).toBe(goesOn);
+  });
+
+  it('know exactly where the data end when the database was stopped', () => {
+    const closing = server('primary', {
+      state: 'primary-alone',
+      pairId: 'pair',
+      inFlight: { decisionId: 'd', effects: [{ kind: 'stop-database', epoch: 7 }] },
+    });
+    const before = { ...closing, database: { ...RUNNING, lsn: '0/2000000' } };
+    const stopped = {
+      type: 'effects-completed',
+      decisionId: 'd',
+      results: { finalLsn: '0/3000000' },
+      atMs: 1,
+    } as const;
+    expect(decide(before, stopped).server.database?.lsn).toBe('0/3000000');
   });
 
   it('do not take a consent that comes too late', () => {

@@ -241,6 +241,45 @@ describe('the removal of HA by the active server, of which its peer cannot be to
   });
 });
 
+describe('a simulated pair in which an older copy is put in the place of the database of the active server', () => {
+  /** So much is written, and on both servers, that a backup from before is no beginning of the last record. */
+  async function writeMuch(pair: SimulatedPair, { database }: SimulatedPair['primary']): Promise<void> {
+    const { wal } = database;
+    if (wal !== null) database.wal = { ...wal, endsAt: wal.endsAt + 2 ** 21 };
+    await pair.run(5);
+    expect(pair.notOnBoth).toBe(0);
+  }
+
+  it.each(['manual', 'automatic'] as const)('the secondary serves what the primary has not (%s)', async (type) => {
+    const pair = await pairInSync(type);
+    const backup = pair.primary.database.backUp();
+    await writeMuch(pair, pair.primary);
+    pair.primary.crash();
+    pair.primary.database.restore(backup);
+    pair.primary.boot();
+    await pair.until(() => pair.isProtected, 60);
+    expect(pair.secondary.serving).toBe(true);
+    expect(pair.primary.rules).toContain('P-97');
+    expect(pair.notOnBoth).toBe(0);
+  });
+
+  it('the primary serves what the active secondary has not', async () => {
+    const pair = await pairInSync('manual');
+    await pair.secondary.feed({ type: 'operator-forced-failover', operationId: 'ff' });
+    await pair.until(() => pair.isProtected && pair.secondary.serving, 60);
+    await pair.run(5);
+    const backup = pair.secondary.database.backUp();
+    await writeMuch(pair, pair.secondary);
+    pair.secondary.crash();
+    pair.secondary.database.restore(backup);
+    pair.secondary.boot();
+    await pair.until(() => pair.isProtected, 60);
+    expect(pair.primary.serving).toBe(true);
+    expect(pair.secondary.rules).toContain('S-64');
+    expect(pair.notOnBoth).toBe(0);
+  });
+});
+
 /** Found by the random runs. */
 describe('what the random runs found', () => {
   it('an active secondary whose PostgreSQL had died before it was closed is no failed standby', async () => {

@@ -631,6 +631,16 @@ const WITHOUT_ROLE: readonly Rule[] = [
     spec: CONSENT,
   },
   {
+    id: 'P-97',
+    from: ['primary-alone'],
+    on: FACTS,
+    when: ['idle', 'not-opened', 'owner', 'peer-of-our-pair', 'peer-without-role', 'older-copy'],
+    to: null,
+    change: ['release-role'],
+    says: 'an older copy is in the place of the database of this server, and the secondary has what is missing: giving the role up',
+    spec: CONSENT,
+  },
+  {
     id: 'P-84',
     from: ['primary-preparing-for-failback', 'primary-syncing', 'primary-database-copy-failed'],
     on: ['peer-lost', 'peer-confirmed-lost'],

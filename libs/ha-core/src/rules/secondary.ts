@@ -461,6 +461,16 @@ const TAKING_OVER: readonly Rule[] = [
     spec: CONSENT,
   },
   {
+    id: 'S-64',
+    from: ['secondary-failover'],
+    on: FACTS,
+    when: ['booting', 'owner', 'idle', 'not-opened', 'peer-of-our-pair', 'peer-without-role', 'older-copy'],
+    to: 'secondary-lost-primary',
+    change: ['release-role', 'clear-cause'],
+    says: 'an older copy is in the place of the database of this server, and the primary has what is missing: giving the role up',
+    spec: CONSENT,
+  },
+  {
     id: 'S-60',
     from: ['secondary-failover'],
     on: FACTS,
