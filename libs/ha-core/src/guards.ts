@@ -125,10 +125,9 @@ export const GUARDS = {
   /** The same for a hand-over, by which nothing is lost. */
   'automatic-hand-over-armed': (server, { atMs }) => automaticFailoverRefusal(server, atMs, 'hand-over') === null,
   /** The failover type is observe, and this server would have taken over by itself now. It says so once. */
-  'would-take-over': (server, { atMs }) =>
-    server.record.failoverType === 'observe' &&
-    server.record.cause !== 'observed' &&
-    takeoverRefusal(server, atMs) === null,
+  'would-take-over': (server, { atMs }) => wouldTakeOver(server, atMs, 'alone'),
+  /** The same for a hand-over. */
+  'would-ask-for-hand-over': (server, { atMs }) => wouldTakeOver(server, atMs, 'hand-over'),
   /** No lease is needed to act alone: there is no witness that keeps one. */
   'no-lease-needed': ({ settings }) => settings.witness?.kind !== 'nats',
   'lease-needed': ({ settings }) => settings.witness?.kind === 'nats',
@@ -452,15 +451,24 @@ export function automaticFailoverRefusal(
   return takeoverRefusal(server, atMs, way);
 }
 
-/** Why a server whose failover type allows it would not take over by itself now; null when it would. */
-function takeoverRefusal(server: Server, atMs: number, way: 'alone' | 'hand-over' = 'alone'): string | null {
+function wouldTakeOver(server: Server, atMs: number, way: 'alone' | 'hand-over'): boolean {
+  const { failoverType, cause } = server.record;
+  return failoverType === 'observe' && cause !== 'observed' && takeoverRefusal(server, atMs, way) === null;
+}
+
+/**
+ * Why a server whose failover type allows it would not take over by itself now; null when it would. By a hand-over nothing is lost, and
+ * who hears the other does not need the witness.
+ */
+function takeoverRefusal(server: Server, atMs: number, way: 'alone' | 'hand-over'): string | null {
   const { record, settings } = server;
   if (record.maintenance !== null)
     return `maintenance is under way for ${record.maintenance.minutes} minutes: ${record.maintenance.reason}`;
   if (!record.complete) return 'the copy of the database is not whole';
   if (record.doubt !== null) return record.doubt;
   const isSync = isSynchronous(server);
-  const exposed = isSync && way === 'alone' ? exposure(server, atMs) : null;
+  const isAlone = way === 'alone';
+  const exposed = isSync && isAlone ? exposure(server, atMs) : null;
   if (exposed !== null) return exposed;
   // with every commit waiting for this server, nothing acknowledged can be missing
   if (record.behind && !isSync)
@@ -471,9 +479,9 @@ function takeoverRefusal(server: Server, atMs: number, way: 'alone' | 'hand-over
   const missing = missingBytes(server);
   if (!isSync && missing !== null && missing > settings.maximumLagBytes)
     return `${missing} bytes are known to be missing, above the limit of ${settings.maximumLagBytes}`;
-  if (settings.witness?.kind === 'gateway' && server.witness?.reachable !== true)
+  if (isAlone && settings.witness?.kind === 'gateway' && server.witness?.reachable !== true)
     return 'the gateway does not answer: this server may be the one that is cut off';
-  if (settings.witness?.kind === 'nats' && server.witness?.reachable !== true)
+  if (isAlone && settings.witness?.kind === 'nats' && server.witness?.reachable !== true)
     return 'the witness cannot be reached, and without its lease this server does not take over by itself';
   const last = record.lastAutomaticFailoverAtMs;
   if (last !== null && atMs - last < settings.minimumBetweenFailoversMs) {

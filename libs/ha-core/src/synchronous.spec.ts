@@ -131,6 +131,17 @@ describe('a standby', () => {
     expect(seen({ role: 'primary', epoch: 1, protection: IN_FORCE })).toBeNull();
   });
 
+  it('asks a primary that has failed for the role whatever it was told: nothing is lost by a hand-over', () => {
+    const standby = after(lost({ state: 'secondary-syncing', failoverType: 'automatic' }), word(EXPOSED, 0));
+    const failed = { ...ownerView(EXPOSED), state: 'primary-uncertain' } as const;
+    const hears = (server: Server) => decide(server, heard(failed, 20)).server;
+    expect(hears(hears(standby)).record).toMatchObject({ state: 'secondary-failover', cause: 'hand-over' });
+    const observing = { ...standby, record: { ...standby.record, failoverType: 'observe' } } as const;
+    const observed = { ...failed, failoverType: 'observe' } as const;
+    const said = decide(decide(observing, heard(observed, 20)).server, heard(observed, 30));
+    expect(said.rule?.id).toBe('S-39');
+  });
+
   it('has its operator accept a loss when it may miss something, and only then', () => {
     const order = { type: 'operator-failover', operationId: 'o', acceptDataLoss: false, atMs: 5000 } as const;
     const told = { ...after(lost({}), word(IN_FORCE, 0)), link: 'confirmed-lost' } as const;

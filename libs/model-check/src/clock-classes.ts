@@ -64,6 +64,7 @@ export const OTHER_CLOCK_GUARDS: readonly GuardName[] = [
   'isolated',
   'not-isolated',
   'would-take-over',
+  'would-ask-for-hand-over',
   'lease-takeable',
   'lease-given',
   // of synchronous replication, which the model does not have: no commit ever waits in it

@@ -241,6 +241,20 @@ describe('the removal of HA by the active server, of which its peer cannot be to
   });
 });
 
+describe('a simulated pair whose primary fails', () => {
+  it.each(['nats', 'gateway'] as const)('hands over although nobody reaches the witness (%s)', async (witness) => {
+    const pair = new SimulatedPair(1, { ...PLAIN_VARIANT, witness });
+    await pair.register('automatic');
+    pair.witnessReach.clear();
+    await pair.run(20);
+    expect(pair.primary.serving).toBe(true);
+    pair.primary.broken = true;
+    pair.primary.processesRunning = false;
+    await pair.until(() => pair.isProtected && pair.secondary.serving, 60);
+    expect(pair.notOnBoth).toBe(0);
+  });
+});
+
 describe('a simulated pair in which an older copy is put in the place of the database of the active server', () => {
   /** So much is written, and on both servers, that a backup from before is no beginning of the last record. */
   async function writeMuch(pair: SimulatedPair, { database }: SimulatedPair['primary']): Promise<void> {
