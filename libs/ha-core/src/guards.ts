@@ -136,13 +136,16 @@ export const GUARDS = {
   'not-isolated': (server, event) => !isIsolated(server, event),
   /** The lease can be had, and no answer given to the peer lets it serve any more. */
   'lease-takeable': (server, { atMs }) => leaseRefusal(server, atMs) === null,
-  /** Nobody has got the lease since this server served under it, or followed its owner: what it has is the newest. */
+  /**
+   * Nobody has got the lease since this server served under it, or followed its owner: what it has is the newest. Not when it has consented
+   * to the peer since: by that the peer serves without the lease, until this one has ended.
+   */
   'lease-still-ours': ({ record, witness }) =>
     witness?.reachable === true &&
     witness.holder !== null &&
     witness.holder.role === record.role &&
     // a later epoch of this server's own: it was granted, and the answer was lost
-    witness.holder.epoch >= lineageOf(record),
+    witness.holder.epoch >= Math.max(lineageOf(record), record.promised?.epoch ?? 0),
   /**
    * Nobody has got the lease since this owner got the role: without its consent the peer has to get it first. The owner itself may not
    * have got it yet, when it served on the answers of its peer, or when its primary was replaced a moment ago.

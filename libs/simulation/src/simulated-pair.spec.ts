@@ -241,6 +241,46 @@ describe('the removal of HA by the active server, of which its peer cannot be to
   });
 });
 
+describe('a simulated pair with a witness whose secondary is lost right after the primary has consented to its takeover', () => {
+  it.each(['async', 'sync'] as const)('does not serve without what was written there (%s)', async (replication) => {
+    const pair = new SimulatedPair(1, { ...PLAIN_VARIANT, witness: 'nats', replication });
+    await pair.register('manual');
+    await pair.run(20);
+    await pair.secondary.feed({ type: 'operator-forced-failover', operationId: 'ff' });
+    await pair.until(() => pair.secondary.serving, 60);
+    pair.cut();
+    pair.witnessReach.delete(pair.secondary);
+    await pair.run(90);
+    expect(pair.missingOn(pair.primary)).toBeGreaterThan(0);
+    expect(pair.states).toBe('primary-alone / secondary-lost-primary');
+    const { refusal } = await pair.primary.feed({
+      type: 'operator-activate-alone',
+      operationId: 'aa',
+      acceptDataLoss: true,
+    });
+    expect(refusal).toBeNull();
+    await pair.until(() => pair.primary.serving, 30);
+  });
+
+  it('settles without loss when it comes back', async () => {
+    const pair = new SimulatedPair(1, { ...PLAIN_VARIANT, witness: 'nats' });
+    await pair.register('manual');
+    await pair.run(20);
+    await pair.secondary.feed({ type: 'operator-forced-failover', operationId: 'ff' });
+    await pair.until(() => pair.secondary.serving, 60);
+    pair.secondary.crash();
+    for (let start = 0; start < 2; start++) {
+      await pair.run(60);
+      expect(pair.primary.serving).toBe(false);
+      pair.primary.crash();
+      pair.primary.boot();
+    }
+    pair.secondary.boot();
+    await pair.until(() => pair.isProtected, 60);
+    expect(pair.servers.map((server) => pair.missingOn(server))).toEqual([0, 0]);
+  });
+});
+
 describe('a simulated pair whose primary fails', () => {
   it.each(['nats', 'gateway'] as const)('hands over although nobody reaches the witness (%s)', async (witness) => {
     const pair = new SimulatedPair(1, { ...PLAIN_VARIANT, witness });
