@@ -228,6 +228,8 @@ export function dataLoss(server: Server, atMs: number): string | null {
   const other = record.role === 'primary' ? 'secondary' : 'primary';
   if (record.doubt !== null) return `${record.doubt}; ${word}`;
   if (peer?.doubted) return `the ${other} has lost its record: what it has more than this server is not known; ${word}`;
+  if (record.hold === 0 && (record.promised?.epoch ?? 0) > lineageOf(record))
+    return `this server has consented to the ${other}, which may have served since: data may be missing here; ${word}`;
   if (isSynchronous(server) && record.hold === 0) {
     const exposed = exposure(server, atMs);
     return exposed === null ? null : `${exposed}; ${word}`;

@@ -185,6 +185,21 @@ describe('a simulated pair whose operator ends or suspends the protection', () =
     await pair.until(() => pair.primary.serving && pair.primary.record.operation === null, 60);
   });
 
+  it('TKO-1: asks for the operator’s word that data may be lost when the secondary may have served by the consent of the primary', async () => {
+    const pair = await pairInSync('manual');
+    await pair.secondary.feed({ type: 'operator-forced-failover', operationId: 'ff' });
+    await pair.until(() => pair.secondary.serving, 60);
+    pair.cut();
+    await pair.run(10);
+    pair.secondary.crash();
+    await pair.run(20);
+    expect(pair.missingOn(pair.primary)).toBeGreaterThan(0);
+    const activate = (acceptDataLoss: boolean) =>
+      pair.primary.feed({ type: 'operator-activate-alone', operationId: 'aa', acceptDataLoss });
+    expect((await activate(false)).refusal).toContain('has consented');
+    expect((await activate(true)).refusal).toBeNull();
+  });
+
   it('SUN-2: a failed active secondary gives the role back without loss while it streams, and with accepted loss when it does not', async () => {
     const pair = await pairInSync('manual');
     const failback = (force: boolean, acceptDataLoss: boolean) =>
