@@ -153,9 +153,9 @@ export class SimulatedPair {
   loseMachineOfPrimary(): void {
     const { primary, secondary } = this;
     // what a secondary has that was dissolved is protected by nobody any more
+    const copy = secondary.record.pairId === null ? null : secondary.database.wal;
     for (const [timeline, { from, to, ofPairTo }] of this.acknowledged) {
-      const kept = reachOn(secondary.database.wal, timeline) ?? secondary.database.setAside.get(timeline) ?? from;
-      const end = Math.max(from, kept);
+      const end = Math.max(from, reachOn(copy, timeline) ?? secondary.database.setAside.get(timeline) ?? from);
       this.acknowledged.set(timeline, { from, to: Math.min(to, end), ofPairTo: Math.min(ofPairTo, end) });
     }
     this.seen.epochs.primary = 0;
