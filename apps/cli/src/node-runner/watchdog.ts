@@ -1,16 +1,8 @@
 import { connect } from 'node:net';
 import { healthQueryOf, type ServiceName } from '@understudy/contracts';
 import { type Bus, BusError } from '@understudy/messaging';
+import { Patience, type WatchTiming } from './patience.ts';
 import type { SupervisedChild } from './supervised-child.ts';
-
-/** How long silence is borne. */
-export interface WatchTiming {
-  /** From one question to the next; the answer may take as long. */
-  readonly roundMs: number;
-  readonly missedLimit: number;
-  /** A process that was just started is not asked: it may not be listening yet. */
-  readonly graceMs: number;
-}
 
 /** For the services: their main thread may be busy for a while. */
 export const SERVICE_TIMING: WatchTiming = { roundMs: 5000, missedLimit: 3, graceMs: 20_000 };
@@ -36,7 +28,7 @@ export class Watchdog {
 
   start(): void {
     this.timers = this.watched.map((part) => {
-      const state = { missed: 0, pid: null as number | null, asking: false };
+      const state = { patience: new Patience(part.timing), asking: false };
       return setInterval(() => void this.check(part, state), part.timing.roundMs);
     });
   }
@@ -45,19 +37,14 @@ export class Watchdog {
     for (const timer of this.timers) clearInterval(timer);
   }
 
-  private async check(part: Watched, state: { missed: number; pid: number | null; asking: boolean }): Promise<void> {
+  private async check(part: Watched, state: { readonly patience: Patience; asking: boolean }): Promise<void> {
     const { name, child, timing, ask } = part;
-    if (state.asking) return;
-    if (child.pid !== state.pid) state.missed = 0;
-    state.pid = child.pid;
-    if (child.upMs < timing.graceMs) return;
+    const { pid } = child;
+    if (state.asking || !state.patience.asks(pid, child.upMs)) return;
     state.asking = true;
     const answered = await ask(timing.roundMs * 0.9);
     state.asking = false;
-    if (answered === null || child.pid !== state.pid) return;
-    state.missed = answered ? 0 : state.missed + 1;
-    if (state.missed < timing.missedLimit) return;
-    state.missed = 0;
+    if (answered === null || child.pid !== pid || !state.patience.isOver(answered)) return;
     child.replace(`${name} has not answered ${timing.missedLimit} times in a row`, 'SIGKILL');
   }
 }

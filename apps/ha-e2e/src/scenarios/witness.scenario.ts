@@ -59,6 +59,29 @@ scenariosOnRealPair(
       },
     );
 
+    // Decision: docs/decisions/0010-removal.md.
+    scenario(
+      'when HA is removed on a primary that cannot reach its secondary, the witness tells that one, and the primary alone serves',
+      { failoverType: 'automatic' },
+      async ({ pair, primary, secondary }) => {
+        const { inner } = await readyForTheCut(pair);
+        await pair.mark();
+        for (const { host } of pair.servers) host.isolate(true);
+        await secondary.reaches('Secondary Lost Primary', { withinMs: 30_000 });
+        const order = { confirm: secondary.host.name };
+        await primary.perform('/ha/configuration', order, { method: 'DELETE', withinMs: 30_000 });
+        await secondary.reaches('HA Not Configured', { withinMs: 30_000 });
+        expect(secondary.history.sinceMark()).toEqual(['Secondary Lost Primary', 'HA Not Configured']);
+        await inner.isWriting({ withinMs: 10_000 });
+        expect(pair.application.runsOn(secondary.host)).toBe(false);
+
+        for (const { host } of pair.servers) host.isolate(false);
+        await secondary.canBePaired({ withinMs: 60_000 });
+        await pair.register('automatic');
+        await pair.inSync({ withinMs: 60_000 });
+      },
+    );
+
     scenario(
       'when the health monitor of a cut-off primary hangs, its runner closes the server before the secondary takes over',
       { failoverType: 'automatic' },
