@@ -75,6 +75,7 @@ export class Site {
       method,
       headers,
       rejectUnauthorized: false,
+      agent: false, // a connection that is kept may end with the gateway that is killed
       timeout: ANSWER_MS,
     };
     return new Promise((resolve, reject) => {

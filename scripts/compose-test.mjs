@@ -6,7 +6,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { availableParallelism, tmpdir } from 'node:os';
+import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -215,7 +215,7 @@ function report() {
     '# The pair in containers: the last full run',
     '',
     `\`npm run test:compose -- --report docs/compose-report.md\` on ${new Date().toISOString().slice(0, 10)}, with Docker ${versions} and`,
-    `Compose ${compose(['version', '--short']).trim()}; ${availableParallelism()} processors for both sites. A beat every second, three may be missed, 4 s of grace.`,
+    `Compose ${compose(['version', '--short']).trim()}; ${availableParallelism()} processors for both sites, load average ${loadavg()[2].toFixed()}. A beat every second, three may be missed, 4 s of grace.`,
     'What was written before the kills, before the takeover and while beta was active was there after the takeover, the failback, and `down`',
     'and `up`; the sample application, in a container of its own, was served by whoever was active. What is done, and within which limits:',
     'scripts/compose-test.mjs.',
