@@ -1,5 +1,6 @@
 /**
- * `npm run docs:generate`: writes docs/generated from the rules of the built @understudy/ha-core and the metrics of @understudy/telemetry. With `-- --check` it writes nothing
+ * `npm run docs:generate`: writes docs/generated from the rules of the built @understudy/ha-core and the metrics of @understudy/telemetry, and the dashboards of
+ * infra/grafana from the latter. With `-- --check` it writes nothing
  * and fails when a file there is not what the rules say.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -10,6 +11,8 @@ import { ROOT } from './bootstrap.mjs';
 const FOLDER = 'docs/generated';
 const BUILT = 'libs/ha-core/dist/index.js';
 const BUILT_METRICS = 'libs/telemetry/dist/metrics.js';
+const BUILT_DASHBOARDS = 'libs/telemetry/dist/dashboards.js';
+const DASHBOARD_FOLDER = 'infra/grafana/dashboards';
 
 /** The phases of the diagrams' colours, with the states of each. */
 const PHASES = [
@@ -277,27 +280,37 @@ const code = (name) => `\`${name}\``;
 const mermaidId = (state) => state.replaceAll('-', '_');
 
 async function main() {
-  for (const built of [BUILT, BUILT_METRICS]) {
+  for (const built of [BUILT, BUILT_METRICS, BUILT_DASHBOARDS]) {
     if (existsSync(join(ROOT, built))) continue;
     console.error(`${built} is missing: run "npm run build" first.`);
     return 2;
   }
   const [core, telemetry] = await Promise.all([import(join(ROOT, BUILT)), import(join(ROOT, BUILT_METRICS))]);
   const wanted = generatedFiles(core, readFileSync(join(ROOT, 'libs/ha-core/src/timing.ts'), 'utf8'), telemetry);
-  const folder = join(ROOT, FOLDER);
+  const { DASHBOARDS } = await import(join(ROOT, BUILT_DASHBOARDS));
+  const dashboards = Object.fromEntries(
+    Object.entries(DASHBOARDS).map(([name, content]) => [`${name}.json`, `${JSON.stringify(content, null, 2)}\n`]),
+  );
+  const statuses = [bringUpToDate(FOLDER, wanted), bringUpToDate(DASHBOARD_FOLDER, dashboards)];
+  return Math.max(...statuses);
+}
+
+/** Writes what a folder of generated files should hold; with --check only says what is not so. Returns the exit code. */
+function bringUpToDate(place, wanted) {
+  const folder = join(ROOT, place);
   mkdirSync(folder, { recursive: true });
   const names = [...new Set([...readdirSync(folder), ...Object.keys(wanted)])].sort();
   const present = (name) => (existsSync(join(folder, name)) ? readFileSync(join(folder, name), 'utf8') : undefined);
   const outdated = names.filter((name) => present(name) !== wanted[name]);
   if (process.argv.includes('--check')) {
-    for (const name of outdated) console.error(`${FOLDER}/${name} is not what the rules say.`);
+    for (const name of outdated) console.error(`${place}/${name} is not what its source says.`);
     if (outdated.length > 0) console.error('Run "npm run docs:generate" and keep what it writes.');
     return outdated.length === 0 ? 0 : 1;
   }
   for (const name of outdated) {
     if (wanted[name] === undefined) rmSync(join(folder, name));
     else writeFileSync(join(folder, name), wanted[name]);
-    console.log(`${FOLDER}/${name}`);
+    console.log(`${place}/${name}`);
   }
   return 0;
 }

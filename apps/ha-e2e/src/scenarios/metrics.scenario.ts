@@ -1,6 +1,9 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect } from '@jest/globals';
 import { METRICS, type MetricName, prometheusName } from '@understudy/telemetry';
 import { until } from '../real-pair/deadline.ts';
+import { REPOSITORY } from '../real-pair/node-scripts.ts';
 import { Prometheus } from '../real-pair/prometheus.ts';
 import { scenariosOnRealPair } from './scenario.ts';
 
@@ -11,9 +14,22 @@ const ABSENT: readonly MetricName[] = [
   'understudy.file_sync.errors',
 ];
 
+/** Every query of every panel that asks Prometheus, for all pairs. */
+function queriesOfDashboards(): { title: string; expression: string }[] {
+  const folder = join(REPOSITORY, 'infra/grafana/dashboards');
+  const queries = readdirSync(folder).flatMap((name) => {
+    const { panels } = JSON.parse(readFileSync(join(folder, name), 'utf8')) as {
+      panels: { title: string; targets: { expr?: string }[] }[];
+    };
+    return panels.flatMap(({ title, targets }) => targets.flatMap(({ expr }) => (expr ? [{ title, expr }] : [])));
+  });
+  expect(queries.length).toBeGreaterThan(20);
+  return queries.map(({ title, expr }) => ({ title, expression: expr.replaceAll('$pair', '.*') }));
+}
+
 scenariosOnRealPair('metrics', { layout: 'composed' }, (scenario) => {
   scenario(
-    'Prometheus scrapes every metric of the pair, and its alerts tell that the roles are swapped',
+    'Prometheus scrapes every metric of the pair, every panel of the dashboards has data, and an alert tells that the roles are swapped',
     { failoverType: 'manual' },
     async ({ pair, primary, secondary }) => {
       const prometheus = new Prometheus(pair.stage.n3, pair.servers);
@@ -49,6 +65,11 @@ scenariosOnRealPair('metrics', { layout: 'composed' }, (scenario) => {
       });
       const effects = await prometheus.query('understudy_effect_duration_seconds_count{effect="promote-database"}');
       expect(effects).toMatchObject([{ labels: { outcome: 'completed', instance: active }, value: 1 }]);
+      for (const { title, expression } of queriesOfDashboards())
+        await until(`the panel "${title}" has data by ${expression}`, { withinMs: 20_000 }, async () => {
+          const found = await prometheus.query(expression);
+          return found.length > 0 && found.every(({ value }) => !Number.isNaN(value));
+        });
       await until('the alert waits for its time', { withinMs: 20_000 }, async () => {
         const alerts = await prometheus.query('ALERTS{alertname="UnderstudySwapped"}');
         return alerts.some(({ labels }) => labels.instance === active && labels.pair === 'alpha-beta');
