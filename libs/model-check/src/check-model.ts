@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
-import { BEGINNINGS, type Beginning, beginning, GROUPS } from './beginnings.ts';
+import { type Beginning, beginning, GROUPS } from './beginnings.ts';
+import { values } from './check-options.ts';
 import { checkPlant } from './check-plant.ts';
 import { Exploration, type Found, type Violation } from './explore.ts';
 import type { Machine } from './mind.ts';
@@ -12,38 +12,9 @@ import { replay, type Scenario, table } from './trace.ts';
 /** How the states are shared out. */
 const STATES = { 'no witness': 500_000, 'a witness with a lease': 450_000, 'a gateway': 100_000 } as const;
 
-const HELP = `npm run check:model -- [options]
-
-  --depth N        faults and orders in a run at most (default 2)
-  --states N       stop at so many distinct states, in each part (without a witness 500000, with a lease 450000, with a
-                   gateway 100000)
-  --grain G        coarse (default) or fine
-  --writes N       1 (default) or 2 writes that may be lacking
-  --settle N       follow every N-th state to its end when faults stop (default 20)
-  --from NAME      only this beginning: ${BEGINNINGS.join(', ')}
-  --trace-to FILE  write the run that breaks a law as a scenario
-  --replay FILE    run a scenario again and print it
-  --plant NAME     check with this planted fault; "all": every one must be caught; "list": their names`;
-
-const { values } = parseArgs({
-  options: {
-    depth: { type: 'string', default: '2' },
-    states: { type: 'string' },
-    grain: { type: 'string', default: 'coarse' },
-    writes: { type: 'string', default: '1' },
-    settle: { type: 'string', default: '20' },
-    from: { type: 'string' },
-    'trace-to': { type: 'string' },
-    replay: { type: 'string' },
-    plant: { type: 'string' },
-    help: { type: 'boolean', default: false },
-  },
-});
-
 const writes = values.writes === '2' ? 2 : 1;
 
-if (values.help) console.log(HELP);
-else if (values.replay !== undefined) replayFile(values.replay);
+if (values.replay !== undefined) replayFile(values.replay);
 else if (values.plant === 'list') console.log(PLANTED_FAULTS.map(({ name }) => name).join('\n'));
 else if (values.plant === 'all') checkAllPlants(PLANTED_FAULTS);
 else explore();

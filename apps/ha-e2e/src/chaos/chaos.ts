@@ -9,27 +9,11 @@ import { REPOSITORY } from '../real-pair/node-scripts.ts';
 import { toMarkdown } from './chaos-report.ts';
 import { ChaosRun } from './chaos-run.ts';
 import { describeGroup, faultGroups } from './schedule.ts';
-import { type ChaosSettings, HELP, readSettings, UsageError } from './settings.ts';
+import type { ChaosSettings } from './settings.ts';
+import { fail, settings } from './settings-or-exit.ts';
 
 const PROGRAMS = ['nats-server', 'redis-server', 'ip', 'tc', 'mount', 'fallocate'] as const;
 const GROUPS_SHOWN = 100;
-
-function fail(message: string): never {
-  process.stderr.write(`chaos: ${message}\n`);
-  process.exit(2);
-}
-
-function settingsOrExit(): ChaosSettings {
-  try {
-    const settings = readSettings(process.argv.slice(2));
-    if (settings) return settings;
-    process.stdout.write(HELP);
-    process.exit(0);
-  } catch (error) {
-    if (error instanceof UsageError) fail(error.message);
-    throw error;
-  }
-}
 
 /** Ends with exit code 2 where this machine cannot do it. */
 function requireMachine({ reportFile, jsonFile }: ChaosSettings): void {
@@ -56,7 +40,6 @@ function progress(text: string): void {
   process.stderr.write(`${new Date().toISOString().slice(11, 19)} ${text}\n`);
 }
 
-const settings = settingsOrExit();
 if (settings.onlySchedule) {
   printSchedule(settings);
   process.exit(0);
