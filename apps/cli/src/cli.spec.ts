@@ -137,7 +137,7 @@ describe('an order', () => {
   it('that is not possible is refused with the reason, without asking for a confirmation', async () => {
     const unavailableActions = [{ action: 'failover', reason: 'the state is Secondary Syncing' }];
     answers = { 'GET /ha/status': [{ ...STATUS, unavailableActions }] };
-    expect(await run('ha', 'failover')).toEqual({ code: 1, out: '', err: 'the state is Secondary Syncing\n' });
+    expect(await run('ha', 'failover')).toEqual({ code: 1, out: '', err: 'beta: the state is Secondary Syncing\n' });
     expect(asked.map(({ what }) => what)).toEqual(['GET /ha/status']);
   });
 });
@@ -215,7 +215,7 @@ describe('long work', () => {
       'GET /ha/status': [STATUS],
       'POST /ha/failback': [{ status: 409, code: 'not-allowed', detail: 'this server is not active' }],
     };
-    expect(await run('ha', 'failback', '--yes')).toMatchObject({ code: 1, err: 'this server is not active\n' });
+    expect(await run('ha', 'failback', '--yes')).toMatchObject({ code: 1, err: 'beta: this server is not active\n' });
   });
 
   it('names its own options where the server names fields, and tells a refusal as JSON too', async () => {
@@ -226,6 +226,18 @@ describe('long work', () => {
     expect(await run(...words)).toEqual({ code: 2, out: '', err: `${said}\n` });
     const { out } = await run(...words, '--json');
     expect(JSON.parse(out)).toEqual({ error: { code: 'invalid-input', message: said } });
+  });
+
+  it('says what is wrong with a key file, and how to mend it', async () => {
+    answers = { 'GET /ha/status': [STATUS] };
+    const register = (file: string) => run('ha', 'register', '--secondary', 'x', '--authentication-key-file', file);
+    const short = join(directory, 'short.key');
+    writeFileSync(short, 'abcde\n');
+    expect((await register(short)).err).toContain('the key in it has 5 characters, that of a server at least 8');
+    expect((await register('/nope')).err).toContain('there is no such file; check the path');
+    const detail = 'Invalid input: /emailAddresses/0 is not an e-mail address: notmail.';
+    answers = { ...answers, 'PUT /ha/configuration': [{ status: 422, code: 'invalid-input', detail }] };
+    expect((await register(keyFile)).err).toBe('Invalid input: --email is not an e-mail address: notmail.\n');
   });
 
   it('asks for --yes where nobody can be asked', async () => {
@@ -351,7 +363,7 @@ it('the failover type is changed, and the running operation cancelled, by a comm
   expect((await run('ha', 'failover-type', 'observe')).out).toContain('observe');
   expect(asked.at(-1)?.body).toEqual({ failoverType: 'observe' });
   expect((await run('ha', 'failover-type', 'sometimes')).code).toBe(2);
-  expect((await run('ha', 'cancel')).out).toContain('failback');
+  expect((await run('ha', 'cancel', '--yes')).out).toContain('failback');
   expect((await run('ha', 'cancel')).code).toBe(1);
 });
 

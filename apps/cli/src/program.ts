@@ -48,6 +48,7 @@ function explain(error: unknown, asJson: boolean): number {
   if (error instanceof CliError) {
     if (error.message === '') return error.exitCode; // it has been said
     let message = error.message;
+    message = message.replace(/\/emailAddresses\/\d+/g, '--email');
     for (const [word, option] of Object.entries(WORDS_OF_REST)) message = message.replaceAll(word, option);
     process.stderr.write(`${message}\n`);
     const code = 'code' in error && error.code !== '' ? { code: error.code } : {};
@@ -131,24 +132,20 @@ function addHa(program: Command): void {
     .option('--confirm <name>', 'name of the peer, where it cannot be reached and may serve')
     .option('--accept-data-loss', 'although the peer is known to have served later, or further')
     .action(async (_, command) => (await load()).remove(all(command)));
-  ha.command('cancel')
-    .description('cancel the running operation, while it can still be undone')
-    .action(async (_, command) => (await load()).cancel(all(command)));
-  ha.command('failover-type')
-    .description('change who decides about a takeover; on the primary')
+  action(ha, 'cancel', 'cancel the running operation, while it can still be undone').action(async (_, command) =>
+    (await load()).cancel(all(command)),
+  );
+  action(ha, 'failover-type', 'change who decides about a takeover; on the primary')
     .addArgument(new Argument('<type>').choices(['manual', 'automatic', 'observe']))
     .action(async (type, _, command) => (await load()).changeFailoverType(all(command), type));
   const maintenance = ha.command('maintenance').description('planned work: no automatic failover meanwhile');
-  maintenance
-    .command('start')
-    .description('begin it, on both servers')
+  action(maintenance, 'start', 'begin it, on both servers')
     .requiredOption('--minutes <minutes>', 'it ends by itself after so many, 1 to 1440')
     .requiredOption('--reason <text>', 'what is done, for the event list')
     .action(async (_, command) => (await load()).startMaintenance(all(command)));
-  maintenance
-    .command('end')
-    .description('end it before its time')
-    .action(async (_, command) => (await load()).endMaintenance(all(command)));
+  action(maintenance, 'end', 'end it before its time').action(async (_, command) =>
+    (await load()).endMaintenance(all(command)),
+  );
   ha.command('events')
     .description('the event list')
     .option('--follow', 'go on with what comes')

@@ -37,13 +37,16 @@ export function actionRefusal(server: Server, action: OperatorEventType, atMs: n
   const label = (name: HaState) => HA_STATE_LABELS[name];
   const inOneOf = (...states: HaState[]) =>
     states.includes(record.state) ? null : `the state is ${state}, not ${states.map(label).join(' or ')}`;
+  /** With what to do about it. */
+  const inOnly = (required: HaState, remedy: string) => inOneOf(required) && `${inOneOf(required)}: ${remedy}`;
   const noOperation = record.operation === null ? null : `the operation ${record.operation.kind} is running`;
   const peerReachable = link === 'up' ? null : 'the peer is not reachable';
   const streaming =
     database?.streaming || (link === 'up' && peer?.streaming)
       ? null
       : 'the databases are not in sync: replication is not streaming';
-  const onlyOn = (role: 'primary' | 'secondary') => (record.role === role ? null : `only possible on the ${role}`);
+  const onlyOn = (role: 'primary' | 'secondary') =>
+    record.role === role ? null : `only possible on the ${role}: give the order there`;
   /** The lease is asked for when nothing else is going on. */
   const notForLease =
     server.settings.witness?.kind !== 'nats'
@@ -68,7 +71,10 @@ export function actionRefusal(server: Server, action: OperatorEventType, atMs: n
     case 'operator-register':
       return (
         onlyOn('primary') ??
-        inOneOf('ha-not-configured') ??
+        inOnly(
+          'ha-not-configured',
+          'this server is in a pair already; to register anew, remove HA first (ha remove)',
+        ) ??
         noOperation ??
         (record.opened ? null : 'the database and the processes are not running yet') ??
         (record.inFlight === null ? null : 'an earlier registration is being cleaned up') ??
@@ -85,7 +91,10 @@ export function actionRefusal(server: Server, action: OperatorEventType, atMs: n
         : link === 'up'
           ? inOneOf('secondary-lost-primary', 'secondary-alone')
           : inOneOf('secondary-lost-primary', 'secondary-alone', 'secondary-uncertain', 'secondary-post-failback');
-      if (possible !== null) return possible;
+      if (possible !== null)
+        return record.state === 'secondary-syncing' && link === 'up'
+          ? `${possible}: the primary is not lost; to take over all the same: ha force-failover`
+          : possible;
       if (record.hold !== 0) return 'this server owns the active role';
       if (link === 'unknown') return 'the primary is still being looked for';
       if (!peerFailed && link === 'up') {
@@ -106,7 +115,10 @@ export function actionRefusal(server: Server, action: OperatorEventType, atMs: n
       return (
         onlyOn('secondary') ??
         noOperation ??
-        inOneOf('secondary-syncing') ??
+        inOnly(
+          'secondary-syncing',
+          'it takes over from a primary that serves and is in sync; a lost one: ha failover',
+        ) ??
         peerReachable ??
         (peer?.state === 'primary-active'
           ? null
@@ -141,7 +153,9 @@ export function actionRefusal(server: Server, action: OperatorEventType, atMs: n
         onlyOn('primary') ??
         noOperation ??
         replaced ??
-        (peerHasNothing ? inOneOf('primary-alone', 'primary-preparing-for-failback') : inOneOf('primary-alone')) ??
+        (peerHasNothing
+          ? inOneOf('primary-alone', 'primary-preparing-for-failback')
+          : inOnly('primary-alone', 'it is for a primary that serves nobody because the secondary is lost')) ??
         (record.opened ? 'this server serves already' : null) ??
         (peerHasNothing
           ? null

@@ -177,7 +177,12 @@ function inFlightOf(server: Server, kinds: readonly EffectKind[], decision: Deci
 function endedOperation(rule: Rule, { record }: Server, event: HaEvent): Decision['operationEnded'] {
   const succeeded = rule.change?.includes('end-operation') === true;
   if (record.operation === null || !(succeeded || rule.change?.includes('fail-operation'))) return null;
-  const detail = event.type === 'effect-failed' ? `: ${event.message}` : '';
+  const detail =
+    event.type === 'effect-failed'
+      ? `: ${event.message}`
+      : event.type === 'operator-cancel'
+        ? ': cancelled by an operator'
+        : '';
   return { ...record.operation, succeeded, reason: `${rule.says}${detail}` };
 }
 

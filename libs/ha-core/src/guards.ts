@@ -6,7 +6,7 @@ import { lsnDistance } from './lsn.ts';
 import { exposure, isExposureKnown, isSynchronous, type Protection, protectionOf } from './protection.ts';
 import { replacementRefusal } from './replacement.ts';
 import { isEpochOf, isReplaced, isServing, keepsLease, lineageOf, type Server } from './server.ts';
-import type { HaState } from './states.ts';
+import type { HaState, ServerRole } from './states.ts';
 import { CLOCK_MARGIN, TIMING } from './timing.ts';
 
 /** A named condition on what is known when an event arrives. Pure. */
@@ -390,7 +390,8 @@ function peerMayNotServe({ settings: { witness }, answeredAtMs }: Server, atMs: 
 export function leaseRefusal(server: Server, atMs: number): string | null {
   const { settings, witness, record } = server;
   if (settings.witness?.kind !== 'nats') return null;
-  if (witness === null || !witness.reachable) return 'the witness cannot be reached';
+  if (witness === null || !witness.reachable)
+    return 'the witness cannot be reached, and only its lease tells that the other server does not serve: mend the way to the witness, or take the witness out of both configurations and restart both servers';
   // who owned the role before a restart has consented to nobody, and nobody else had the lease
   const isStillOwner = record.hold !== 0 && witness.holder?.role === record.role;
   if (record.maintenance !== null && !isStillOwner)
@@ -399,9 +400,15 @@ export function leaseRefusal(server: Server, atMs: number): string | null {
     if (witness.holder !== null && witness.holder.epoch > lineageOf(record))
       return 'the witness knows of a later owner than the one whose data this server has';
     if (witness.takeableAtMs === null || atMs < witness.takeableAtMs)
-      return `the lease of the peer has not ended${witness.takeableAtMs === null ? '' : `: another ${Math.ceil((witness.takeableAtMs - atMs) / 100) / 10} s`}`;
+      return leaseOfOther(record.role === 'primary' ? 'secondary' : 'primary', witness.takeableAtMs, atMs);
   }
   return peerMayNotServe(server, atMs) ? null : 'an answer given to the peer lets it serve for another moment';
+}
+
+/** It runs for so long when it is not renewed any more; whether it is, only time tells. */
+function leaseOfOther(other: ServerRole, takeableAtMs: number | null, atMs: number): string {
+  const rest = takeableAtMs === null ? '' : ` for another ${Math.ceil((takeableAtMs - atMs) / 100) / 10} s`;
+  return `the ${other} has the lease of the witness${rest}, and renews it as long as it runs: it probably serves. Waiting helps only when it is down; otherwise mend the link, or stop the ${other} first`;
 }
 
 /** Why a consent cannot be given whatever the state, in one sentence; null when it can. `epoch`: the one that is asked for. */

@@ -17,7 +17,9 @@ const AddressWithPort = Address.or(
   return port === undefined || (/^\d{1,5}$/.test(port) && Number(port) >= 1 && Number(port) <= 65_535);
 }, 'has a port that is not one of 1 to 65535');
 const AuthenticationKey = z.string().min(1, 'must not be empty').max(200, 'is longer than 200 characters');
-const EmailAddresses = z.array(z.email('is not an e-mail address')).max(50, 'are more than 50');
+const EmailAddresses = z
+  .array(z.email({ error: ({ input }) => `is not an e-mail address: ${input}` }))
+  .max(50, 'are more than 50');
 
 /** Body of POST /auth/login: the authentication key, or a user's name and password. */
 export const LoginInput = z

@@ -107,12 +107,20 @@ export function serviceSilent(service: string, reason: string): ProblemError {
   return new ProblemError(503, 'unavailable', detail, { headers: { 'retry-after': '1' } });
 }
 
-const SILENT_CODES = new Set(['deadline-exceeded', 'no-responder', 'bus-disconnected', 'overloaded']);
+/** Why a service is silent, for people: what the bus says names subjects. */
+const SILENCES: Readonly<Record<string, string>> = {
+  'deadline-exceeded': 'no answer in time',
+  'no-responder': 'it is starting',
+  'bus-disconnected': 'the bus of this server is starting',
+  overloaded: 'too much is asked at once',
+};
 
 /** What the client is told of an error that a request to a service has ended with, whatever it is. */
 export function problemOfRequest(service: string, error: unknown): ProblemError {
   const { code, message, retryable, fields } = error as Partial<BusErrorBody>;
-  if (typeof code !== 'string' || SILENT_CODES.has(code)) return serviceSilent(service, message ?? String(error));
+  if (typeof code !== 'string') return serviceSilent(service, message ?? String(error));
+  const silence = SILENCES[code];
+  if (silence !== undefined) return serviceSilent(service, silence);
   return problemOfBusError({
     code,
     message: message ?? code,

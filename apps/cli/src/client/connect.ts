@@ -84,11 +84,18 @@ function readOwn(file: string, whenMissing: string): string {
   }
 }
 
+const UNREADABLE: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file; check the path, or copy the file here first',
+  EACCES: 'this user may not; run this as the user of the server (root)',
+  EISDIR: 'it is a directory; name the file in it',
+};
+
 /** Reads a file the user named. */
 export function readGiven(file: string, option: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
-    throw new CliError(EXIT.usage, `${option} ${file} cannot be read (${(error as NodeJS.ErrnoException).code}).`);
+    const { code = '' } = error as NodeJS.ErrnoException;
+    throw new CliError(EXIT.usage, `${option} ${file} cannot be read: ${UNREADABLE[code] ?? code}.`);
   }
 }

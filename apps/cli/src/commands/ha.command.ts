@@ -17,11 +17,18 @@ export interface RegisterOptions extends ActionOptions {
   readonly replacePrimary?: boolean;
 }
 
+/** No server starts with a shorter one. */
+const KEY_LENGTH_MIN = 8;
+
 /** `ha register`: registers the pair, on the primary; or takes the place of the lost primary of an active secondary. */
 export async function register(options: RegisterOptions): Promise<void> {
   const authenticationKey = readGiven(options.authenticationKeyFile, '--authentication-key-file').trim();
   if (authenticationKey === '') {
     throw new CliError(EXIT.usage, `--authentication-key-file ${options.authenticationKeyFile} is empty.`);
+  }
+  if (authenticationKey.length < KEY_LENGTH_MIN) {
+    const found = `the key in it has ${authenticationKey.length} characters, that of a server at least ${KEY_LENGTH_MIN}`;
+    throw new CliError(EXIT.usage, `--authentication-key-file ${options.authenticationKeyFile}: ${found}.`);
   }
   const { virtualIp: ipv4, virtualIp6: ipv6 } = options;
   await performAction(options, {

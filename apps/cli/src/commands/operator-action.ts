@@ -3,7 +3,7 @@ import { CliError, EXIT } from '../cli-error.ts';
 import { ask } from '../client/ask.ts';
 import type { GlobalOptions } from '../client/connect.ts';
 import { waitForOperation } from '../client/operation.ts';
-import type { RestClient } from '../client/rest-client.ts';
+import { RefusedError, type RestClient } from '../client/rest-client.ts';
 import { haStatusLine } from '../rendering/ha-status.ts';
 import { progressPrinter, say, sayJson } from '../rendering/output.ts';
 import { withClient } from './with-client.ts';
@@ -41,14 +41,18 @@ export function performAction(options: ActionOptions, action: Action): Promise<v
     if (action.consequence && (needsName ? confirm === undefined : !options.yes)) {
       const refused = before.unavailableActions.find(({ action: name }) => name === action.name);
       // nobody needs to confirm what is not possible
-      if (refused !== undefined) throw new CliError(EXIT.refused, refused.reason);
+      if (refused !== undefined) throw new CliError(EXIT.refused, `${before.node.name}: ${refused.reason}`);
       const consequence = action.consequence(before);
       if (needsName) confirm = await askForName(before, consequence);
       else await askToGoOn(before, consequence);
     }
     const body = action.body(before, confirm);
     await action.before?.(client);
-    const { operationId } = await client.ask<{ operationId: string }>(action.method, action.path, body);
+    const { operationId } = await client
+      .ask<{ operationId: string }>(action.method, action.path, body)
+      .catch((error: unknown) => {
+        throw saidBy(before.node.name, error);
+      });
     if (options.wait === false) {
       if (options.json) sayJson({ operationId });
       else say(`Started: operation ${operationId}`);
@@ -56,6 +60,12 @@ export function performAction(options: ActionOptions, action: Action): Promise<v
     }
     await follow(client, operationId, options);
   });
+}
+
+/** A refusal is about the state of one server: which one, when both have a terminal open. */
+function saidBy(server: string, error: unknown): unknown {
+  if (!(error instanceof RefusedError) || error.status !== 409) return error;
+  return new RefusedError(`${server}: ${error.message}`, error.status, error.code);
 }
 
 async function follow(client: RestClient, operationId: string, options: ActionOptions): Promise<void> {

@@ -16,7 +16,13 @@ export async function haStatus(options: GlobalOptions): Promise<void> {
 export async function status(options: GlobalOptions): Promise<void> {
   const read = await readStatus(options).catch((error: unknown) => {
     const isSilent = error instanceof CliError && error.exitCode === EXIT.unreachable;
-    if (isSilent && !options.json) say('Health Monitor Server is not running.');
+    if (isSilent && !options.json) {
+      say('Health Monitor Server is not running.');
+      if (options.url === undefined)
+        process.stderr.write(
+          '"understudy node status" tells whether the server is started; starting takes some seconds.\n',
+        );
+    }
     throw error;
   });
   if (options.json) sayJson(read);

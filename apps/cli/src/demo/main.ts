@@ -24,7 +24,7 @@ async function main(args: readonly string[]): Promise<number> {
     const started = demo.start();
     started.catch(() => undefined);
     if ((await Promise.race([started, asked])) !== 'asked') {
-      if (process.stdin.isTTY) await listenToConsole(demo, log);
+      await listenToConsole(demo, log);
       await asked;
     }
     return EXIT.done;
@@ -40,7 +40,7 @@ async function main(args: readonly string[]): Promise<number> {
 
 async function listenToConsole(demo: Demo, log: (line: string) => void): Promise<void> {
   const { createInterface } = await import('node:readline');
-  log(CONSOLE_HELP);
+  if (process.stdin.isTTY) log(CONSOLE_HELP);
   // Without `output`: the terminal itself turns Ctrl-C into a signal.
   createInterface({ input: process.stdin, terminal: false }).on('line', (line) => {
     if (line.trim() === '') return;

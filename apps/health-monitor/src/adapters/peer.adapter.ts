@@ -59,7 +59,7 @@ export class PeerAdapter implements PeerPort {
       } catch (error) {
         if (!(error instanceof BusError)) throw error;
         if (signal.aborted || attempt === ATTEMPTS)
-          throw new EffectError('peer-unreachable', `the peer's health-monitor did not answer: ${error.message}`);
+          throw new EffectError('peer-unreachable', 'the other server does not answer');
         await delay(200);
       }
     }

@@ -1,5 +1,6 @@
 import type { EventView } from '@understudy/contracts';
 import { type ChangeName, type Decision, HA_STATE_LABELS, type HaEvent, type HaState } from '@understudy/ha-core';
+import { stepText } from './step-text.ts';
 
 /** What is said of something that happened; the event list adds id, time and server. */
 export type NewEvent = Omit<EventView, 'id' | 'at' | 'server'>;
@@ -26,7 +27,7 @@ export function eventOf(decision: Decision, cause: HaEvent): NewEvent | null {
   } = decision;
   if (rule === null) return null;
   const detail = detailOf(cause);
-  const failure = cause.type === 'effect-failed' ? ` (${cause.effect}: ${cause.message})` : '';
+  const failure = cause.type === 'effect-failed' ? ` (${stepText(cause.effect)}: ${cause.message})` : '';
   const changed = record.state !== previousState;
   const from = HA_STATE_LABELS[previousState];
   const to = HA_STATE_LABELS[record.state];
@@ -54,6 +55,7 @@ function detailOf(cause: HaEvent): string {
   if (cause.type === 'operator-maintenance')
     return ` (${cause.reason}; for ${cause.minutes} minutes, until ${new Date(cause.unixMs + cause.minutes * 60_000).toISOString()})`;
   if (cause.type === 'consent-answered' && !cause.granted && cause.reason) return ` (${cause.reason})`;
+  if (cause.type === 'operator-cancel') return ' (cancelled by an operator)';
   if (cause.type === 'operator-failover-type') return ` (${cause.failoverType})`;
   return '';
 }

@@ -20,11 +20,11 @@ import {
   type PeerView,
   protectionOf,
   type Server,
-  type ServerRecord,
   toldOfRecord,
 } from '@understudy/ha-core';
 import type { EffectProgress } from '@understudy/ha-runtime';
 import { fileSyncView } from './file-sync-view.ts';
+import { stepText } from './step-text.ts';
 
 /** What the views are made of besides the state machine. */
 export interface ViewContext {
@@ -133,7 +133,7 @@ export function statusView(server: Server, context: ViewContext): StatusView {
       version: context.node.version,
     },
     state: HA_STATE_LABELS[record.state],
-    stateReason: reasonOf(record, journalSilentMs),
+    stateReason: reasonOf(server, journalSilentMs),
     currentRole: serving ? 'active' : facts?.role === 'standby' ? 'standby' : 'none',
     configurationMode: configurationMode(record, link === 'up' ? (peer?.state ?? null) : null),
     failoverType: record.failoverType,
@@ -169,18 +169,24 @@ export function statusView(server: Server, context: ViewContext): StatusView {
     maintenance: maintenanceView(server, context),
     witness: witnessView(server, nowMs),
     record: { lost: record.doubt, silentSeconds: journalSilentMs === null ? null : Math.round(journalSilentMs / 1000) },
-    activity: progress && { step: progress.step, progressPercent: progress.percent },
+    activity: progress && { step: stepText(progress.step), progressPercent: progress.percent },
     operation: record.operation && {
       id: record.operation.id,
       kind: record.operation.kind,
-      step: progress?.step ?? 'waiting',
+      step: progress ? stepText(progress.step) : 'waiting',
       progressPercent: progress?.percent ?? null,
     },
   };
 }
 
 /** Why the server is in its state, and what it cannot know or keep. */
-function reasonOf({ reason, doubt }: ServerRecord, journalSilentMs: number | null): string {
+function reasonOf({ record, link }: Server, journalSilentMs: number | null): string {
+  const { doubt } = record;
+  // what it knew when it came into the state may be long past
+  const isCutOff = record.state === 'primary-alone' && (link === 'lost' || link === 'confirmed-lost');
+  const reason = isCutOff
+    ? `${record.reason}; the secondary cannot be reached and may serve: waiting for it, or for ha activate-alone`
+    : record.reason;
   if (journalSilentMs !== null)
     return `${reason}; the journal of decisions has not answered for ${Math.round(journalSilentMs / 1000)} s: nothing can be decided`;
   return doubt === null ? reason : `${reason} (record lost: ${doubt})`;
@@ -207,9 +213,10 @@ export function maintenanceView({ record }: Server, { nowMs, unixMs }: Pick<View
 }
 
 /** The third vote, as this server sees it. */
-function witnessView({ settings, witness }: Server, nowMs: number): StatusView['witness'] {
+function witnessView({ settings, witness, record }: Server, nowMs: number): StatusView['witness'] {
   if (settings.witness === null) return null;
-  const leaseUntilMs = witness?.leaseUntilMs ?? null;
+  const isOwn = witness?.holder?.role === record.role;
+  const leaseUntilMs = (isOwn && witness?.leaseUntilMs) || null;
   return {
     kind: settings.witness.kind,
     reachable: witness?.reachable ?? false,

@@ -30,4 +30,8 @@ describe('which two servers can be a pair', () => {
     expect(incompatibility(primary, other)?.code ?? null).toBe(code);
     expect(incompatibility(other, primary)?.code ?? null).toBe(code);
   });
+
+  it('says it when a server is to be paired with itself', () => {
+    expect(incompatibility(primary, primary)?.message).toContain('that is alpha itself');
+  });
 });

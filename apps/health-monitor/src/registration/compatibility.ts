@@ -15,6 +15,9 @@ export interface ServerFacts {
  * Why these two servers cannot be a pair; null when they can. Both sides ask, each about the other, so that both name the same reason.
  */
 export function incompatibility(self: ServerFacts, other: ServerFacts): RegistrationRefusal | null {
+  if (self.role === other.role && self.name === other.name && self.fingerprint === other.fingerprint) {
+    return refuse('wrong-role', `that is ${self.name} itself: give the address of the other server`).refusal;
+  }
   if (self.role === other.role) {
     return refuse('wrong-role', `both servers (${self.name} and ${other.name}) were installed as ${self.role}`).refusal;
   }

@@ -102,11 +102,14 @@ function connectionFailure(where: string, error: NodeJS.ErrnoException) {
       return refuse('unreachable', `nothing listens at ${where}: is the other server running?`);
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
-      return refuse('unreachable', `the name of ${where} is not known`);
+      return refuse('unreachable', `the name of ${where} is not known: check it, or give the IP address`);
     case 'EHOSTUNREACH':
     case 'ENETUNREACH':
     case 'ETIMEDOUT':
-      return refuse('unreachable', `there is no way to ${where} (${error.code})`);
+      return refuse(
+        'unreachable',
+        `there is no way to ${where} (${error.code}): check the address, and that the server is on and no firewall is between`,
+      );
     case 'ECONNRESET':
     case 'EPIPE':
       return refuse('unreachable', `${where} closed the connection`);

@@ -124,7 +124,10 @@ export class RegistrationResponder {
     if (reason) return reason;
     if (!equalInConstantTime(proofOf('primary', key.verifier, transcript), input.proof)) {
       this.limiter.wrong(source, atMs);
-      return refuse('wrong-key', `the authentication key is not the one of ${transcript.challenge.name}`);
+      return refuse(
+        'wrong-key',
+        `the authentication key is not the one of ${transcript.challenge.name}: take the one in the file that its node.authenticationKeyFile names`,
+      );
     }
     this.limiter.right(source);
     if (this.accepting) return refuse('already-paired', 'another registration is being completed at this moment');

@@ -2,6 +2,7 @@ import type { OperationView } from '@understudy/contracts';
 import type { Decision } from '@understudy/ha-core';
 import type { EffectProgress } from '@understudy/ha-runtime';
 import type { Clock } from '@understudy/platform';
+import { stepText } from '../domain/step-text.ts';
 
 const KEPT = 100;
 
@@ -25,15 +26,17 @@ export class Operations {
     );
   }
 
-  /** All operations, newest first; the running one with its present step. */
+  /** All operations, newest first; the running one with its present step, between two steps with the last. */
   list(progress: EffectProgress | null): OperationView[] {
-    return [...this.known.values()]
-      .reverse()
-      .map((operation) =>
-        operation.state === 'running' && progress !== null
-          ? { ...operation, step: progress.step, progressPercent: progress.percent }
-          : operation,
-      );
+    if (progress !== null)
+      for (const operation of this.known.values())
+        if (operation.state === 'running')
+          this.known.set(operation.id, {
+            ...operation,
+            step: stepText(progress.step),
+            progressPercent: progress.percent,
+          });
+    return [...this.known.values()].reverse();
   }
 
   private begin(id: string, kind: string): void {

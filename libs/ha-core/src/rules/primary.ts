@@ -62,7 +62,7 @@ const REGISTRATION: readonly Rule[] = [
     to: 'ha-not-configured',
     change: ['forget-pair', 'fail-operation'],
     effects: ['retire-pairing'],
-    says: 'registration failed',
+    says: 'the pair does not come about',
     spec: REGISTER_FAILS,
   },
   {
@@ -73,7 +73,7 @@ const REGISTRATION: readonly Rule[] = [
     to: 'ha-not-configured',
     change: ['forget-pair', 'fail-operation'],
     effects: ['retire-pairing'],
-    says: 'registration was cancelled',
+    says: 'the registration is undone',
     spec: REGISTER_FAILS,
   },
   {
@@ -329,7 +329,7 @@ const GIVING_UP: readonly Rule[] = [
     when: ['not-owner', 'idle', 'peer-without-role', 'peer-not-taking-over', 'own-promise-expired'],
     to: 'primary-alone',
     change: ['fail-operation', 'forget-final'],
-    says: 'nobody owns the role: asking for consent',
+    says: 'the secondary has not taken the role: asking for its consent',
     spec: CONSENT,
   },
   {

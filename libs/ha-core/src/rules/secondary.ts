@@ -88,7 +88,7 @@ const REGISTRATION: readonly Rule[] = [
     to: 'ha-not-configured',
     change: ['forget-pair', 'fail-operation', 'start-incomplete'],
     effects: ['stop-database', 'retire-pairing'],
-    says: 'registration failed',
+    says: 'the pair does not come about',
     spec: REGISTER_FAILS,
   },
   {
@@ -804,7 +804,7 @@ const FAILING_BACK: readonly Rule[] = [
     when: [],
     to: 'secondary-active',
     change: ['fail-operation'],
-    says: 'the failback was cancelled',
+    says: 'the failback is undone',
     spec: FAILBACK,
   },
   {
@@ -875,7 +875,7 @@ const FAILING_BACK: readonly Rule[] = [
     to: 'secondary-failover',
     change: ['take-role', 'fail-operation', 'clear-cause'],
     effects: ['open-database', 'start-processes'],
-    says: 'the primary gave the failback up: serving again',
+    says: 'the primary gave the failback up, its event list says why: serving again',
     spec: FAILBACK,
   },
   {
