@@ -1,3 +1,5 @@
+import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+
 /** What travels for a batch of files: for each its beginning, its bytes in pieces, and its end or why there is none. */
 export type Frame =
   | { readonly kind: 'begin'; readonly index: number }
@@ -7,15 +9,23 @@ export type Frame =
 
 /** Of what stands before the payload of every frame. */
 export const HEAD_BYTES = 5;
-const KINDS = ['begin', 'data', 'end', 'failed'] as const;
+/** `packed`: frames, compressed by zstd. */
+const KINDS = ['begin', 'data', 'end', 'failed', 'packed'] as const;
 /** Of everything but data. */
 const PAYLOAD_BYTES_MAX = 4096;
+/** Of packed frames, before and behind it. */
+const PACKED_BYTES_MAX = 1024 * 1024;
+/** Whether it pays is seen on so many bytes; they, and the whole, must shrink to this part. */
+const SAMPLE_BYTES = 8192;
+const PAYS_BELOW = 0.8;
+/** The quickest that zstd has; a link is slower than it. */
+const QUICK = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
 
 /** What was received is not what a peer of ours sends. */
 export class ProtocolError extends Error {}
 
 /** One byte for the kind, four for the length of what follows. */
-export function encodeHead(kind: Frame['kind'], length: number): Buffer {
+export function encodeHead(kind: (typeof KINDS)[number], length: number): Buffer {
   const head = Buffer.allocUnsafe(HEAD_BYTES);
   head.writeUInt8(KINDS.indexOf(kind), 0);
   head.writeUInt32BE(length, 1);
@@ -31,10 +41,36 @@ export function encodeFrame(frame: Frame): Buffer {
   return Buffer.concat([encodeHead(frame.kind, payload.length), payload]);
 }
 
+/** Whole frames as one packed frame; null when that does not pay. */
+export function pack(frames: Uint8Array): Buffer | null {
+  if (frames.length < SAMPLE_BYTES || frames.length > PACKED_BYTES_MAX) return null;
+  const middle = Math.floor((frames.length - SAMPLE_BYTES) / 2);
+  const sample = zstdCompressSync(frames.subarray(middle, middle + SAMPLE_BYTES), QUICK);
+  if (sample.length > SAMPLE_BYTES * PAYS_BELOW) return null;
+  const packed = zstdCompressSync(frames, QUICK);
+  if (packed.length > frames.length * PAYS_BELOW) return null;
+  return Buffer.concat([encodeHead('packed', packed.length), packed]);
+}
+
+function* unpack(packed: Uint8Array): Generator<Frame> {
+  let frames: Buffer;
+  try {
+    frames = zstdDecompressSync(packed, { maxOutputLength: PACKED_BYTES_MAX });
+  } catch {
+    throw new ProtocolError('packed frames that cannot be unpacked');
+  }
+  const reader = new FrameReader(false);
+  yield* reader.read(frames);
+  reader.end();
+}
+
 /** Takes frames out of a stream of bytes. Data come in the pieces in which they arrive: nothing large is held back. */
 export class FrameReader {
   private rest: Buffer = Buffer.alloc(0);
   private dataLeft = 0;
+
+  /** @param mayBePacked false for what was packed itself */
+  constructor(private readonly mayBePacked = true) {}
 
   /** The frames in what was received so far. Throws `ProtocolError`. */
   *read(chunk: Uint8Array): Generator<Frame> {
@@ -60,11 +96,15 @@ export class FrameReader {
         bytes = bytes.subarray(HEAD_BYTES);
         continue;
       }
-      if (length > PAYLOAD_BYTES_MAX) throw new ProtocolError('a frame that is too long');
+      const isPacked = kind === 'packed';
+      if (isPacked && !this.mayBePacked) throw new ProtocolError('packed frames within packed frames');
+      if (length > (isPacked ? PACKED_BYTES_MAX : PAYLOAD_BYTES_MAX))
+        throw new ProtocolError('a frame that is too long');
       if (bytes.length < HEAD_BYTES + length) break;
-      const payload = bytes.subarray(HEAD_BYTES, HEAD_BYTES + length).toString();
+      const payload = bytes.subarray(HEAD_BYTES, HEAD_BYTES + length);
       bytes = bytes.subarray(HEAD_BYTES + length);
-      yield frameOf(kind, payload);
+      if (isPacked) yield* unpack(payload);
+      else yield frameOf(kind, payload.toString());
     }
     this.rest = Buffer.from(bytes);
   }

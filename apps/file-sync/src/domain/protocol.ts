@@ -55,3 +55,5 @@ export type Refusal = z.infer<typeof RefusalSchema>;
 /** Headers of every request: the pair it is meant for, and the highest epoch that the standby knows of. */
 export const PAIR_HEADER = 'understudy-pair';
 export const EPOCH_HEADER = 'understudy-epoch';
+/** `accept-encoding` of a standby that takes packed frames. */
+export const PACKED = 'understudy-packed';

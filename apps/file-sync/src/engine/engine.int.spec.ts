@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { join } from 'node:path';
@@ -110,6 +111,29 @@ describe('two servers', () => {
     writeFileSync(join(alpha.files, 'a'), 'back');
     await beta.engine.fetch('set');
     expect(readFileSync(join(beta.files, 'a'), 'utf8')).toBe('back');
+  });
+});
+
+describe('content', () => {
+  it('that shrinks arrives as it was, and so does what does not shrink, one file after the other', async () => {
+    pair.direct('alpha');
+    for (const [index, size] of [10, 70_000, 3_000_000].entries()) {
+      writeFileSync(join(alpha.files, `text-${index}`), 'a line of a configuration file\n'.repeat(size / 30));
+      writeFileSync(join(alpha.files, `random-${index}`), randomBytes(size));
+    }
+    await until('all is there', same);
+    expect([...alpha.incidents, ...beta.incidents]).toEqual([]);
+  });
+
+  it('is sent no faster than the set allows', async () => {
+    await pair.close();
+    pair = await PairOfEngines.open({ maxMibPerSecond: 1 });
+    ({ alpha, beta } = pair);
+    writeFileSync(join(alpha.files, 'a'), randomBytes(2 * 1024 * 1024));
+    const begunAtMs = performance.now();
+    pair.direct('alpha');
+    await until('it is there', same);
+    expect(performance.now() - begunAtMs).toBeGreaterThan(1500);
   });
 });
 

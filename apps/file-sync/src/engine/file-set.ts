@@ -2,10 +2,13 @@ import { randomUUID } from 'node:crypto';
 import type { FileSetConfiguration } from '@understudy/platform';
 import { contentOf, type RelativePath } from '../domain/entry.ts';
 import { type Selection, selectionOf } from '../domain/selection.ts';
+import { Throttle } from '../domain/throttle.ts';
 import type { FileCalls } from '../ports/file-calls.ts';
 import { Inventory } from './inventory.ts';
 import { Scanner, type ScanResult } from './scanner.ts';
 import { Tree } from './tree.ts';
+
+const MIB = 1024 * 1024;
 
 /** One file set on this server: what is in it, and one piece of work on it at a time. */
 export class FileSet {
@@ -13,6 +16,8 @@ export class FileSet {
   /** What both servers are known to have had in common last: content by path. */
   readonly agreed = new Map<RelativePath, string>();
   readonly selection: Selection;
+  /** Of what is sent of the set; null: as fast as the link takes it. */
+  readonly throttle: Throttle | null;
   private readonly run = randomUUID();
   private opened: Tree | null = null;
   private work: Promise<unknown> = Promise.resolve();
@@ -23,6 +28,8 @@ export class FileSet {
     readonly pause: () => Promise<void>,
   ) {
     this.selection = selectionOf(configuration.include, configuration.exclude);
+    const { maxMibPerSecond } = configuration;
+    this.throttle = maxMibPerSecond === undefined ? null : new Throttle(maxMibPerSecond * MIB);
   }
 
   get name(): string {

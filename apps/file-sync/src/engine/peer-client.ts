@@ -12,6 +12,7 @@ import {
   type ManifestHead,
   ManifestHeadSchema,
   ManifestLineSchema,
+  PACKED,
   PAIR_HEADER,
   RefusalSchema,
   type Want,
@@ -136,7 +137,7 @@ export class PeerClient {
         path,
         signal,
         timeout: silenceMs,
-        headers: { [PAIR_HEADER]: this.peer.pairId, [EPOCH_HEADER]: String(epoch) },
+        headers: { [PAIR_HEADER]: this.peer.pairId, [EPOCH_HEADER]: String(epoch), 'accept-encoding': PACKED },
       });
       outgoing.on('timeout', () => outgoing.destroy(new Error(`the peer was silent for ${silenceMs / 1000} s`)));
       outgoing.on('error', reject);

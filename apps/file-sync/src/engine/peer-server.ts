@@ -1,21 +1,24 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { TLSSocket } from 'node:tls';
 import type { PeerIdentity } from '@understudy/contracts';
 import { fingerprintOn } from '@understudy/platform';
 import { encodeChunk } from '../domain/chunks.ts';
 import type { Direction } from '../domain/direction.ts';
-import { encodeFrame, encodeHead, HEAD_BYTES } from '../domain/frames.ts';
+import { encodeFrame, encodeHead, HEAD_BYTES, pack } from '../domain/frames.ts';
 import {
   AppliedSchema,
   ChunksWantSchema,
   EPOCH_HEADER,
+  PACKED,
   PAIR_HEADER,
   type Refusal,
   WANTS_MAX,
   type Want,
   WantsSchema,
 } from '../domain/protocol.ts';
+import type { Throttle } from '../domain/throttle.ts';
 import { chunksOf } from './file-chunks.ts';
 import type { FileSet } from './file-set.ts';
 import { reasonOf } from './scanner.ts';
@@ -179,7 +182,8 @@ export class PeerServer {
     const parsed = WantsSchema.safeParse(parsedJson(await bodyOf(request)));
     if (!parsed.success) throw refused(422, 'invalid', 'the list of files is not one');
     response.writeHead(200, { 'content-type': 'application/octet-stream' });
-    const out = new Gathered(response);
+    const isPacked = request.headers['accept-encoding'] === PACKED;
+    const out = new Gathered(response, { isPacked, throttle: set.throttle });
     const { epoch } = this.source.direction();
     for (const [index, want] of parsed.data.wants.entries()) {
       this.requireActive(epoch);
@@ -249,7 +253,14 @@ class Gathered {
   private buffer = Buffer.allocUnsafeSlow(GATHERED_BYTES);
   private length = 0;
 
-  constructor(private readonly response: ServerResponse) {}
+  /** `isPacked`: what is gathered is frames, which the peer takes packed. */
+  constructor(
+    private readonly response: ServerResponse,
+    private readonly options: { readonly isPacked: boolean; readonly throttle: Throttle | null } = {
+      isPacked: false,
+      throttle: null,
+    },
+  ) {}
 
   /** Where more can be put; `take` tells how much that was. */
   get room(): Buffer {
@@ -276,8 +287,11 @@ class Gathered {
     const whole = this.buffer.subarray(0, this.length);
     this.buffer = Buffer.allocUnsafeSlow(GATHERED_BYTES);
     this.length = 0;
+    const sent = (this.options.isPacked && pack(whole)) || whole;
+    const waitMs = this.options.throttle?.waitMs(sent.length, performance.now()) ?? 0;
+    if (waitMs > 0) await delay(waitMs);
     if (this.response.destroyed) throw new Error('the peer has gone');
-    if (this.response.write(whole)) return;
+    if (this.response.write(sent)) return;
     await new Promise<void>((resolve, reject) => {
       const onClose = () => reject(new Error('the peer has gone'));
       this.response.once('close', onClose);

@@ -102,6 +102,14 @@ export const FileSetSchema = z.strictObject({
   class: z.enum(['realtime', 'batch']).describe('realtime (every 11 s) or batch (every 500 s)'),
   include: z.array(FileSetPattern).min(1).default(['**']).describe('a list of patterns of files to take'),
   exclude: z.array(FileSetPattern).default([]).describe('a list of patterns of files to leave'),
+  maxMibPerSecond: z
+    .number()
+    .min(0.5)
+    .max(100_000)
+    .optional()
+    .describe(
+      'MiB of content that are sent each second at most, 0.5 to 100000; without it as fast as the link takes them',
+    ),
 });
 
 /** One file set as configured, defaults filled in. */
