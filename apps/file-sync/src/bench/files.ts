@@ -56,7 +56,7 @@ class Course {
     await syncFileSystem(this.directory);
     const pair = await MeasuredPair.open(join(this.directory, 'pair'), this.source);
     const { seconds, cpuSeconds } = await pair.first();
-    process.stderr.write(`${what}: ${cpuSeconds.toFixed(2)} s of processor on both servers\n`);
+    process.stderr.write(`${what}: ${cpuSeconds.toFixed(2)} s of processor on the busier server\n`);
     await syncFileSystem(this.directory);
     return { row: { what, unit: 's', own: seconds, rsync, rsyncDurable, limit: { of: 'ratio', value: limit } }, pair };
   }
@@ -79,7 +79,13 @@ async function smallFiles({ kinds, files, directory }: BenchOptions, told: (row:
     const what = `nothing changed among ${files} files`;
     told({ what, unit: 's', own: seconds, rsync, limit: { of: 'ratio', value: 0.5 } });
     const unit = 'CPU s';
-    told({ what: `${what}, both servers`, unit, own: cpuSeconds, rsync: null, limit: { of: 'own', value: 1 } });
+    told({
+      what: `${what}, processor of the busier server`,
+      unit,
+      own: cpuSeconds,
+      rsync: null,
+      limit: { of: 'own', value: 1 },
+    });
   }
   await pair.close();
   await course.close();

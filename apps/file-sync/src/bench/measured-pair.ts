@@ -7,7 +7,7 @@ import { CountingRelay, freePort } from './relay.ts';
 /** What a measured piece of work has cost. */
 export interface Cost {
   readonly seconds: number;
-  /** Of both servers together. */
+  /** Of the server that took more of it. */
   readonly cpuSeconds: number;
 }
 
@@ -66,12 +66,13 @@ export class MeasuredPair {
   private async costOf(work: () => Promise<unknown>): Promise<Cost> {
     const cpu = async () => {
       const used = await Promise.all([this.active, this.standby].map((side) => side.ask({ type: 'status' })));
-      return used.reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0);
+      return used.map(({ cpuSeconds }) => cpuSeconds);
     };
-    const cpuBefore = await cpu();
+    const before = await cpu();
     const begunAtMs = performance.now();
     await work();
     const seconds = (performance.now() - begunAtMs) / 1000;
-    return { seconds, cpuSeconds: (await cpu()) - cpuBefore };
+    const used = (await cpu()).map((after, index) => after - (before[index] ?? 0));
+    return { seconds, cpuSeconds: Math.max(...used) };
   }
 }

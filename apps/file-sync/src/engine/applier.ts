@@ -1,6 +1,7 @@
 import type { Stats } from 'node:fs';
 import {
   contentOf,
+  DIRECTORY_CONTENT,
   type DirectoryEntry,
   type Entry,
   type LinkEntry,
@@ -203,6 +204,13 @@ export class Applier {
     const content = await this.contentAt(path, stats);
     if (content !== null && (content === agreed.get(path) || content === replacement)) return;
     aside.keep(tree, path);
+  }
+
+  /** What is at a path now; null: nothing. What cannot be read is no content that anything has. */
+  async contentOf(path: RelativePath): Promise<string | null> {
+    const stats = this.parts.tree.stat(path);
+    if (stats === null) return null;
+    return stats.isDirectory() ? DIRECTORY_CONTENT : ((await this.contentAt(path, stats)) ?? '');
   }
 
   /** What is at a path now; null when it cannot be told. */

@@ -5,6 +5,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { FILE_CALLS, type FileCalls } from '../ports/file-calls.ts';
 import { TwoTrees, treeOf } from '../testing/trees.ts';
+import type { OpenContent } from './fetcher.ts';
 
 /** Few names, so that operations meet. */
 const NAMES = ['a', 'b', 'c', 'd/a', 'd/b', 'd/e/a', 'f/a', 'd', 'f', 'g\n\u00ff'] as const;
@@ -156,6 +157,106 @@ describe('a standby that is killed between any two system calls', () => {
       trees.remove();
     }
   }, 120_000);
+});
+
+describe('an atomic set', () => {
+  const Round = fc.record({
+    here: fc.array(Operation, { minLength: 1, maxLength: 8 }),
+    crashes: fc.array(fc.nat(150), { maxLength: 3 }),
+    keeps: fc.boolean(),
+  });
+
+  it('is the old or the new generation as a whole once the service has started again, without the peer', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(Round, { minLength: 1, maxLength: 4 }), async (rounds) => {
+        const trees = new TwoTrees({ atomic: true });
+        try {
+          for (const { here, crashes, keeps } of rounds) {
+            for (const operation of here) operate(trees.active, operation);
+            const wanted = JSON.stringify(sorted(treeOf(trees.active)));
+            for (const count of crashes) {
+              const before = JSON.stringify(sorted(treeOf(trees.standby)));
+              trees.restartSink(callsUntilCrash(count), { keeps });
+              await trees.run().catch((error: unknown) => {
+                if (!(error instanceof Crash)) throw error;
+              });
+              // and once more while it is completed
+              trees.restartSink(callsUntilCrash(Math.floor(count / 2)), { keeps });
+              await trees.completeStep().catch((error: unknown) => {
+                if (!(error instanceof Crash)) throw error;
+              });
+              trees.restartSink(FILE_CALLS, { keeps });
+              await trees.completeStep();
+              const now = JSON.stringify(sorted(treeOf(trees.standby)));
+              if (now !== before && now !== wanted) throw new Error(`${now}\nis neither\n${before}\nnor\n${wanted}`);
+            }
+            trees.restartSink(FILE_CALLS, { keeps });
+            const { problems } = await trees.run();
+            if (problems.length > 0) throw new Error(JSON.stringify(problems));
+            expect(JSON.stringify(sorted(treeOf(trees.standby)))).toBe(wanted);
+          }
+        } finally {
+          trees.remove();
+        }
+      }),
+      { numRuns: Number(process.env.UNDERSTUDY_FILE_RUNS ?? 50) },
+    );
+  }, 300_000);
+
+  it('stays as it was when one file of the new generation cannot be had', async () => {
+    const trees = new TwoTrees({ atomic: true });
+    try {
+      for (const name of ['a', 'b']) writeFileSync(join(trees.active, name), 'old');
+      await trees.run();
+      for (const name of ['a', 'b', 'c']) writeFileSync(join(trees.active, name), `new ${name}`);
+      const before = treeOf(trees.standby);
+      const content = trees.content();
+      const openContent: OpenContent = async function* (wants) {
+        for await (const frame of content(wants.slice(0, -1))) yield frame;
+        yield { kind: 'begin', index: wants.length - 1 };
+        yield { kind: 'failed', reason: 'it has changed since' };
+      };
+      expect((await trees.run({ openContent })).problems).toHaveLength(1);
+      expect(treeOf(trees.standby)).toEqual(before);
+      expect((await trees.run()).problems).toEqual([]);
+      expect(treeOf(trees.standby)).toEqual(treeOf(trees.active));
+    } finally {
+      trees.remove();
+    }
+  });
+
+  it('that was left half way keeps what its application has changed since', async () => {
+    const trees = new TwoTrees({ atomic: true });
+    try {
+      for (const name of ['a', 'b', 'c', 'd']) writeFileSync(join(trees.active, name), 'old');
+      await trees.run();
+      for (const name of ['a', 'b', 'c']) writeFileSync(join(trees.active, name), `new ${name}`);
+      rmSync(join(trees.active, 'd'));
+      // the first name is given, and then the process ends
+      let renames = 0;
+      const calls = new Proxy(FILE_CALLS, {
+        get: (real, name) => {
+          if (name === 'renameSync' && ++renames === 3) throw new Crash('renameSync');
+          return real[name as keyof FileCalls];
+        },
+      });
+      trees.restartSink(calls, { keeps: true });
+      await expect(trees.run()).rejects.toThrow(Crash);
+      trees.restartSink(FILE_CALLS, { keeps: true });
+      writeFileSync(join(trees.standby, 'b'), 'of the application');
+      writeFileSync(join(trees.standby, 'd'), 'of the application too');
+      expect(await trees.completeStep()).toEqual([]);
+      expect(treeOf(trees.standby)).toEqual({
+        a: 'file 644 new a',
+        b: 'file 644 of the application',
+        c: 'file 644 new c',
+        d: 'file 644 of the application too',
+      });
+      expect(await trees.completeStep()).toBeNull();
+    } finally {
+      trees.remove();
+    }
+  });
 });
 
 function sorted(tree: Record<string, string>): [string, string][] {

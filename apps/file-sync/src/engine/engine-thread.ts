@@ -3,7 +3,7 @@ import type { FileDifferences, FilesView, PeerIdentity } from '@understudy/contr
 import type { Logger } from '@understudy/platform';
 import type { Direction } from '../domain/direction.ts';
 import type { EngineSettings } from './engine.ts';
-import type { Incident } from './set-sync.ts';
+import type { Incident } from './set-report.ts';
 import type { FromThread, ThreadStart, ToThread } from './thread-messages.ts';
 
 const START_AGAIN_MS = 1000;

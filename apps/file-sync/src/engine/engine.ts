@@ -8,7 +8,8 @@ import { makePause } from './pace.ts';
 import { PeerClient } from './peer-client.ts';
 import { type OwnSide, PeerServer } from './peer-server.ts';
 import { reasonOf } from './scanner.ts';
-import { type Incident, SetSync } from './set-sync.ts';
+import type { Incident } from './set-report.ts';
+import { SetSync } from './set-sync.ts';
 import { type SyncFileSystem, syncFileSystem } from './staging.ts';
 import { StateFile } from './state-file.ts';
 

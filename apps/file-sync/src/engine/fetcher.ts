@@ -155,6 +155,30 @@ export class Fetcher {
     return null;
   }
 
+  /** Stages content once more that is staged already, for another name. */
+  again({ name: from }: Staged, entry: FileEntry): Staged {
+    const name = this.staging.newName();
+    const source = this.staging.openFile(from);
+    try {
+      const fd = this.staging.createFile(name);
+      try {
+        const buffer = Buffer.allocUnsafe(COPY_BYTES);
+        for (let position = 0; ; ) {
+          const count = this.calls.readSync(source, buffer, 0, COPY_BYTES, position);
+          if (count === 0) break;
+          writeWhole(this.calls, fd, buffer.subarray(0, count), position);
+          position += count;
+        }
+        this.staging.giveMetadata(fd, entry);
+        return { name, entry };
+      } finally {
+        this.calls.closeSync(fd);
+      }
+    } finally {
+      this.calls.closeSync(source);
+    }
+  }
+
   /** How much of a file an earlier run has received. */
   private beginning(hash: string, size: number): number {
     const name = partName(hash);

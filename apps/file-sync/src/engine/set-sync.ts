@@ -7,29 +7,23 @@ import { INTERVAL_SECONDS } from '../domain/schedule.ts';
 import { DirectionLost } from './applier.ts';
 import { ChangeWatch } from './change-watch.ts';
 import type { FileSet } from './file-set.ts';
+import { completeStep } from './generation.ts';
 import { sameEntry } from './inventory.ts';
 import type { PeerClient } from './peer-client.ts';
-import { type Problem, reasonOf, type ScanResult } from './scanner.ts';
+import { reasonOf } from './scanner.ts';
+import { type Incident, isComplete, SetReport } from './set-report.ts';
 import { SinceWhen } from './since-when.ts';
 import type { SyncFileSystem } from './staging.ts';
 import type { StateFile } from './state-file.ts';
 import { type RunResult, syncRun } from './sync-run.ts';
+import { isAbsence } from './tree.ts';
 
 const RETRY_FIRST_MS = 1000;
 const HAND_OVER_LOOK_MS = 10;
 const SAVE_EVERY_MS = 10_000;
-const ERRORS_SHOWN = 100;
-const PATHS_SHOWN = 5;
 
 /** Both servers have what they had. */
 const NOTHING_DONE: RunResult = { awaiting: null, problems: [], changed: 0, receivedBytes: 0, kept: null };
-
-/** What an operator should read. */
-export interface Incident {
-  readonly severity: 'info' | 'warning' | 'critical';
-  readonly code: string;
-  readonly message: string;
-}
 
 /** What keeping one set the same needs to know of the rest. */
 export interface SetSurroundings {
@@ -70,29 +64,28 @@ export class SetSync {
   private savedAtMs = 0;
   private isUnsaved = false;
   private acknowledged = 0;
-  private view: Omit<FileSetView, 'name' | 'path' | 'class' | 'direction' | 'files' | 'bytes'> = {
-    reason: '',
-    lastRunAt: null,
-    lastCompleteAt: null,
-    pendingFiles: 0,
-    pendingBytes: 0,
-    bytesPerSecond: null,
-    errors: [],
-    errorCount: 0,
-    awaitingDeletion: null,
-  };
-  private lastProblems = new Set<string>();
   private readonly since = new SinceWhen();
+  private readonly report: SetReport;
 
   constructor(
     readonly set: FileSet,
     private readonly state: StateFile,
     private readonly around: SetSurroundings,
-  ) {}
+  ) {
+    this.report = new SetReport(set.name, around.tell);
+  }
 
   /** Reads what is known from earlier runs. */
   load(): Promise<void> {
-    return this.set.exclusively(() => this.state.load(this.set));
+    return this.set.exclusively(async () => {
+      await this.state.load(this.set);
+      try {
+        await completeStep(this.set, this.around);
+      } catch (error) {
+        // there may be no root yet; the next run tries it again
+        if (!isAbsence(error)) this.report.change({ reason: reasonOf(error) });
+      }
+    });
   }
 
   status(): FileSetView {
@@ -104,8 +97,8 @@ export class SetSync {
       class: kind,
       direction: way,
       ...this.set.inventory.totals(),
-      ...this.view,
-      reason: this.view.reason || reason,
+      ...this.report.view,
+      reason: this.report.view.reason || reason,
     };
   }
 
@@ -118,11 +111,11 @@ export class SetSync {
         ...entries.map(({ path }) => ({ path, what: 'changed' as const })),
         ...removed.map((path) => ({ path, what: 'removed' as const })),
       ];
-      return this.since.told(unconfirmed, { direction: way, asOf: this.view.lastCompleteAt });
+      return this.since.told(unconfirmed, { direction: way, asOf: this.report.view.lastCompleteAt });
     }
     if (this.wanted === null) return this.since.told([], { direction: way, asOf: null });
     const differing = differencesOf(this.wanted, set.inventory.entries, this.around.withOwner);
-    return this.since.told(differing, { direction: way, asOf: this.view.lastRunAt });
+    return this.since.told(differing, { direction: way, asOf: this.report.view.lastRunAt });
   }
 
   /** The direction may have changed. */
@@ -133,15 +126,7 @@ export class SetSync {
     if (before === 'sends') void this.endSending();
     if (before === 'fetches') this.clearTimer();
     this.base = null;
-    this.view = {
-      ...this.view,
-      reason: '',
-      pendingFiles: 0,
-      pendingBytes: 0,
-      errors: [],
-      errorCount: 0,
-      awaitingDeletion: null,
-    };
+    this.report.turned();
     if (way === 'sends') void this.beginSending();
     if (way === 'fetches') this.fetchSoon(0);
   }
@@ -153,7 +138,7 @@ export class SetSync {
 
   /** An operator has confirmed the deletions that wait. Null: none do. */
   confirm(): number | null {
-    const { awaitingDeletion } = this.view;
+    const { awaitingDeletion } = this.report.view;
     if (awaitingDeletion === null) return null;
     this.confirmed = awaitingDeletion.deletions;
     void this.fetch(true);
@@ -165,15 +150,15 @@ export class SetSync {
     if (generation <= this.acknowledged) return;
     this.acknowledged = Math.min(generation, this.set.inventory.generation);
     this.isUnsaved = true;
-    this.view = { ...this.view, lastCompleteAt: new Date().toISOString() };
+    this.report.change({ lastCompleteAt: new Date().toISOString() });
   }
 
   /** Looks at all files of this server, for the peer that asks. Throws when the root cannot be read. */
   async scanAll(): Promise<void> {
     await this.openWatch();
     await this.set.exclusively(async () => {
-      this.tellProblems(await this.set.scanAll());
-      this.view = { ...this.view, lastRunAt: new Date().toISOString() };
+      this.report.looked(await this.set.scanAll());
+      this.report.change({ lastRunAt: new Date().toISOString() });
       await this.save(false);
     });
   }
@@ -257,7 +242,7 @@ export class SetSync {
       this.base = null;
       this.failures += 1;
       const reason = reasonOf(error);
-      this.view = { ...this.view, reason };
+      this.report.change({ reason });
       // the peer may be starting, or changing its role
       if (this.failures === 4)
         this.around.tell({
@@ -266,7 +251,7 @@ export class SetSync {
           message: `${this.set.name}: files are not synchronised: ${reason}`,
         });
     } finally {
-      this.view = { ...this.view, lastRunAt: new Date().toISOString() };
+      this.report.change({ lastRunAt: new Date().toISOString() });
       this.around.observed();
     }
   }
@@ -315,7 +300,7 @@ export class SetSync {
     this.isUnsaved ||= result.changed > 0;
     this.completeIn = isComplete(result) ? set.inventory.generation : null;
     if (isComplete(result)) this.since.note([], new Date());
-    this.report(result, performance.now() - begunAtMs);
+    this.report.ran(result, performance.now() - begunAtMs);
     await this.save(false);
     if (!isComplete(result) || this.told === manifest.generation) return;
     // it matters only when the roles change: whoever was active knows then what the other has not got
@@ -324,7 +309,7 @@ export class SetSync {
   }
 
   private async lookHere(): Promise<void> {
-    this.tellProblems(await this.set.scanAll());
+    this.report.looked(await this.set.scanAll());
   }
 
   /** Makes the files what is wanted. */
@@ -346,7 +331,7 @@ export class SetSync {
       confirmedDeletions: this.confirmed,
       onPlan: (plan) => this.since.note(pathsOf(plan), new Date()),
       onPending: (pendingFiles, pendingBytes) => {
-        this.view = { ...this.view, pendingFiles, pendingBytes };
+        this.report.change({ pendingFiles, pendingBytes });
       },
     });
   }
@@ -355,58 +340,6 @@ export class SetSync {
   private makeRoot(): void {
     const { calls, configuration, agreed } = this.set;
     if (agreed.size === 0) calls.mkdirSync(configuration.path, { recursive: true, mode: 0o755 });
-  }
-
-  private report(result: RunResult, durationMs: number): void {
-    const { awaiting, problems, receivedBytes, kept } = result;
-    const { name } = this.set;
-    const { tell } = this.around;
-    if (awaiting !== null && this.view.awaitingDeletion === null)
-      tell({
-        severity: 'critical',
-        code: 'deletion-to-confirm',
-        message: `${name}: ${awaiting.deletions} of ${awaiting.files} files have gone at once. Nothing is changed until it is confirmed: mount the disk that is missing, or "understudy files confirm-deletion ${name}"`,
-      });
-    if (kept !== null) {
-      const shown = kept.paths.slice(0, PATHS_SHOWN).map((path) => Buffer.from(path, 'latin1').toString());
-      const more = kept.paths.length > PATHS_SHOWN ? ` and ${kept.paths.length - PATHS_SHOWN} more` : '';
-      tell({
-        severity: 'warning',
-        code: 'file-set-aside',
-        message: `${name}: ${shown.map((path) => JSON.stringify(path)).join(', ')}${more} here were not those of the active server and were replaced; they are kept in ${kept.folder}`,
-      });
-    }
-    this.view = {
-      ...this.view,
-      reason: awaiting === null ? '' : 'waits for the confirmation of a deletion',
-      ...(isComplete(result) ? { lastCompleteAt: new Date().toISOString(), pendingFiles: 0, pendingBytes: 0 } : {}),
-      ...(receivedBytes > 0 ? { bytesPerSecond: Math.round((receivedBytes / Math.max(1, durationMs)) * 1000) } : {}),
-      awaitingDeletion: awaiting,
-      errors: problems.slice(0, ERRORS_SHOWN).map(({ path, message }) => ({ path, message })),
-      errorCount: problems.length,
-    };
-    for (const { path, message } of problems) this.tellOnce(path, message, 'warning', 'file-not-synchronised');
-  }
-
-  private tellProblems({ problems }: ScanResult): void {
-    const serious = problems.filter(({ isSkipped }) => !isSkipped);
-    this.view = { ...this.view, errors: serious.slice(0, ERRORS_SHOWN), errorCount: serious.length };
-    const before = this.lastProblems;
-    this.lastProblems = new Set([...before].filter((key) => problems.some((problem) => keyOf(problem) === key)));
-    for (const { path, message, isSkipped } of problems)
-      this.tellOnce(
-        path,
-        message,
-        isSkipped ? 'info' : 'warning',
-        isSkipped ? 'file-skipped' : 'file-not-synchronised',
-      );
-  }
-
-  private tellOnce(path: string, message: string, severity: Incident['severity'], code: string): void {
-    const key = keyOf({ path, message });
-    if (this.lastProblems.has(key) || this.lastProblems.size > 1000) return;
-    this.lastProblems.add(key);
-    this.around.tell({ severity, code, message: `${this.set.name}: ${path}: ${message}` });
   }
 
   private async beginSending(): Promise<void> {
@@ -423,7 +356,7 @@ export class SetSync {
       else await watch.close();
     } catch (error) {
       const message = `changes are found by the schedule only: ${reasonOf(error)}`;
-      this.tellOnce(path, message, 'warning', 'file-watch-failed');
+      this.report.once(path, message, 'warning', 'file-watch-failed');
     }
   }
 
@@ -446,12 +379,12 @@ export class SetSync {
       await this.set.exclusively(async () => {
         const before = this.set.generation;
         const found = await (paths === null ? this.set.scanAll() : this.set.scan(paths));
-        if (paths === null) this.tellProblems(found);
+        if (paths === null) this.report.looked(found);
         if (this.set.generation !== before && this.way === 'sends') this.around.announce(this.set.name);
       });
-      this.view = { ...this.view, reason: '' };
+      this.report.change({ reason: '' });
     } catch (error) {
-      this.view = { ...this.view, reason: reasonOf(error) };
+      this.report.change({ reason: reasonOf(error) });
     }
   }
 
@@ -462,7 +395,7 @@ export class SetSync {
     this.isUnsaved = false;
     await this.state.save(this.set).catch((error: unknown) => {
       this.isUnsaved = true;
-      this.view = { ...this.view, reason: `what is known of the set cannot be kept: ${reasonOf(error)}` };
+      this.report.change({ reason: `what is known of the set cannot be kept: ${reasonOf(error)}` });
     });
   }
 
@@ -470,12 +403,4 @@ export class SetSync {
     if (this.timer) clearTimeout(this.timer);
     this.timer = null;
   }
-}
-
-function isComplete({ awaiting, problems }: RunResult): boolean {
-  return awaiting === null && problems.length === 0;
-}
-
-function keyOf({ path, message }: Pick<Problem, 'path' | 'message'>): string {
-  return `${path}\n${message}`;
 }

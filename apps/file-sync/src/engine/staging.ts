@@ -40,7 +40,7 @@ export class Staging {
   static open(
     calls: FileCalls,
     tree: Tree,
-    options: { sync: SyncFileSystem; withOwner: boolean; kept: ReadonlySet<string> },
+    options: { sync: SyncFileSystem; withOwner: boolean; kept: ReadonlySet<string> | 'all' },
   ): Staging {
     try {
       calls.mkdirSync(tree.place(STAGING), { mode: 0o700 });
@@ -55,7 +55,7 @@ export class Staging {
     const fd = calls.openSync(tree.place(STAGING), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     const staging = new Staging(calls, tree, options.sync, options.withOwner, fd);
     for (const name of calls.readdirSync(`/proc/self/fd/${fd}`, { encoding: 'latin1' }))
-      if (options.kept.has(name)) staging.left.add(name);
+      if (options.kept === 'all' || options.kept.has(name)) staging.left.add(name);
       else staging.discard(name);
     return staging;
   }
@@ -74,6 +74,16 @@ export class Staging {
   /** Whether an earlier run has left it. */
   isLeft(name: string): boolean {
     return this.left.has(name);
+  }
+
+  /** Whether it is there now. */
+  has(name: string): boolean {
+    return this.calls.lstatSync(this.place(name), { throwIfNoEntry: false }) !== undefined;
+  }
+
+  /** Makes the names in this directory durable. */
+  syncOwnDirectory(): void {
+    this.calls.fsyncSync(this.fd);
   }
 
   close(): void {

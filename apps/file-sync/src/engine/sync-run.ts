@@ -1,27 +1,16 @@
 import { join } from 'node:path';
 import { mayDelete } from '../domain/deletion-guard.ts';
-import { difference, type Plan, withoutDirectory } from '../domain/difference.ts';
-import {
-  contentOf,
-  DIRECTORY_CONTENT,
-  type Entry,
-  type FileEntry,
-  type RelativePath,
-  shownPath,
-} from '../domain/entry.ts';
+import { difference, type Plan, pathsOf, withoutDirectory } from '../domain/difference.ts';
+import { contentOf, DIRECTORY_CONTENT, type Entry, type RelativePath, shownPath } from '../domain/entry.ts';
 import { Applier } from './applier.ts';
 import { Aside } from './aside.ts';
-import { batchesOf, Fetcher, type OpenContent, partName } from './fetcher.ts';
+import { Fetcher, type OpenContent, partName } from './fetcher.ts';
 import type { FileSet } from './file-set.ts';
+import { completeStep, contentsBefore, type GenerationStep, makeStep, noteStep } from './generation.ts';
 import { type AskChunks, Patcher } from './patcher.ts';
+import { receiveAll, receiveForOneStep } from './receiving.ts';
 import type { Problem } from './scanner.ts';
-import { type Staged, Staging, type SyncFileSystem } from './staging.ts';
-
-/** Batches that are received at the same time. */
-const LANES = 3;
-/** So many files, or so many bytes, are made durable and get their names together: one sync of the file system costs as much for few. */
-const GROUP_FILES = 16_384;
-const GROUP_BYTES = 512 * 1024 * 1024;
+import { Staging, type SyncFileSystem } from './staging.ts';
 
 /** What a run needs besides the set. */
 export interface RunParts {
@@ -61,6 +50,7 @@ export async function syncRun(
   parts: RunParts,
 ): Promise<RunResult> {
   const { inventory, agreed, calls } = set;
+  await completeStep(set, parts);
   const misplaced = new Set(withoutDirectory(wanted));
   const selected = new Map([...wanted].filter(([path, entry]) => isMeant(set, path, entry) && !misplaced.has(path)));
   const plan = difference(selected, inventory.entries, parts.withOwner);
@@ -85,17 +75,38 @@ export async function syncRun(
     kept: new Set(plan.files.map(({ hash }) => partName(hash))),
   });
   const aside = new Aside(calls, join(parts.setAside, set.name, new Date().toISOString().replaceAll(':', '')));
-  const { mayChange, pause } = parts;
+  const { pause } = parts;
+  let isBegun = false;
+  // a step from one generation to the next that has begun is finished
+  const mayChange = () => {
+    if (!isBegun) parts.mayChange();
+  };
   const applier = new Applier({ calls, tree: set.tree(), staging, aside, inventory, agreed, mayChange, pause });
   const fetcher = new Fetcher(calls, staging, parts.openContent);
   const { openContent, askChunks } = parts;
   const patcher = new Patcher({ calls, tree: set.tree(), inventory, staging, openContent, askChunks, pause });
+  const tools = { applier, fetcher, patcher };
   try {
-    await applier.makeDirectories(plan.directories);
-    await applier.commit(await applier.stageLinks(plan.links, parts.withOwner));
-    await receiveAll(set, plan, { applier, fetcher, patcher }, parts);
-    await applier.remove(plan.removals);
-    await applier.giveMetadata(plan.metadata);
+    if (set.configuration.atomic) {
+      const links = await applier.stageLinks(plan.links, parts.withOwner);
+      const files = await receiveForOneStep(set, plan.files, tools, parts);
+      // all of it or nothing
+      if (applier.problems.length + fetcher.problems.length === 0) {
+        mayChange();
+        const before = contentsBefore(set, pathsOf(plan));
+        const { directories, removals, metadata } = plan;
+        const step = { directories, removals, metadata, staged: [...links, ...files], before } as GenerationStep;
+        await noteStep(set, staging, step);
+        isBegun = true;
+        await makeStep(applier, staging, step);
+      }
+    } else {
+      await applier.makeDirectories(plan.directories);
+      await applier.commit(await applier.stageLinks(plan.links, parts.withOwner));
+      await receiveAll(set, plan, tools, parts);
+      await applier.remove(plan.removals);
+      await applier.giveMetadata(plan.metadata);
+    }
   } finally {
     inventory.closeGeneration();
     staging.close();
@@ -127,86 +138,4 @@ function lostFiles(set: FileSet, { removals, files }: Plan): number {
 
 function isMeant(set: FileSet, path: RelativePath, { kind }: Entry): boolean {
   return kind === 'directory' ? !set.selection.prunes(path) : set.selection.takes(path);
-}
-
-async function receiveAll(
-  set: FileSet,
-  plan: Plan,
-  { applier, fetcher, patcher }: { applier: Applier; fetcher: Fetcher; patcher: Patcher },
-  { onPending, mayChange }: RunParts,
-): Promise<void> {
-  const toReceive: FileEntry[] = [];
-  const again: FileEntry[] = [];
-  const contents = new Set<string>();
-  const rest = await reuseAll(set, plan.files, new Set(plan.removals), applier, fetcher);
-  for (const file of rest) (contents.has(file.hash) ? again : toReceive).push(contents.add(file.hash) && file);
-  const changed = toReceive.filter((file) => patcher.isMeant(file));
-  const batches = [...changed.map((file) => [file]), ...batchesOf(toReceive.filter((file) => !patcher.isMeant(file)))];
-  let pendingFiles = rest.length;
-  let pendingBytes = rest.reduce((sum, { size }) => sum + size, 0);
-  onPending(pendingFiles, pendingBytes);
-  let staged: Staged[] = [];
-  let stagedBytes = 0;
-  const commit = () => {
-    const group = staged;
-    staged = [];
-    stagedBytes = 0;
-    return applier.commit(group);
-  };
-  const lane = async () => {
-    for (let batch = batches.shift(); batch !== undefined; batch = batches.shift()) {
-      mayChange();
-      const bytes = batch.reduce((sum, { size }) => sum + size, 0);
-      const [first] = batch;
-      const patched = first !== undefined && patcher.isMeant(first) ? await patcher.patch(first) : null;
-      staged.push(...(patched === null ? await fetcher.receive(batch) : [patched]));
-      stagedBytes += bytes;
-      pendingFiles -= batch.length;
-      pendingBytes -= bytes;
-      onPending(pendingFiles, pendingBytes);
-      if (staged.length >= GROUP_FILES || stagedBytes >= GROUP_BYTES) await commit();
-    }
-  };
-  const lanes = await Promise.allSettled(Array.from({ length: LANES }, lane));
-  // what is complete gets its name even when the connection has broken
-  await commit();
-  for (const outcome of lanes) if (outcome.status === 'rejected') throw outcome.reason;
-  // of content that came under another name just now
-  const missing = await reuseAll(set, again, new Set(), applier, fetcher);
-  for (const batch of batchesOf(missing).flatMap((files) => files.map((file) => [file])))
-    await applier.commit(await fetcher.receive(batch));
-  onPending(0, 0);
-}
-
-/** Takes what is here already under another name. Returns the files whose content is not here. */
-async function reuseAll(
-  set: FileSet,
-  files: readonly FileEntry[],
-  going: ReadonlySet<RelativePath>,
-  applier: Applier,
-  fetcher: Fetcher,
-): Promise<FileEntry[]> {
-  if (files.length === 0) return [];
-  const wanted = new Set(files.map(({ hash }) => hash));
-  const places = new Map<string, RelativePath>();
-  for (const { entry } of set.inventory.entries.values()) {
-    if (entry.kind !== 'file' || !wanted.has(entry.hash)) continue;
-    // one that goes is better: it need not be copied
-    if (!places.has(entry.hash) || going.has(entry.path)) places.set(entry.hash, entry.path);
-  }
-  const rest: FileEntry[] = [];
-  const staged = [];
-  for (const file of files) {
-    const from = places.get(file.hash);
-    const isGoing = from !== undefined && going.has(from) && !applier.moved.has(from);
-    const found =
-      from === undefined ? null : applier.reusing(() => fetcher.reuse(set.tree(), set.inventory, from, file, isGoing));
-    if (found === null) rest.push(file);
-    else {
-      staged.push(found);
-      if (isGoing && from !== undefined) applier.moved.set(from, file.path);
-    }
-  }
-  await applier.commit(staged);
-  return rest;
 }

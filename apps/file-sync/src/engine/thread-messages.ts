@@ -1,7 +1,7 @@
 import type { FilesView, PeerIdentity } from '@understudy/contracts';
 import type { Direction } from '../domain/direction.ts';
 import type { EngineSettings } from './engine.ts';
-import type { Incident } from './set-sync.ts';
+import type { Incident } from './set-report.ts';
 
 /** What the engine's thread is started with. */
 export interface ThreadStart {

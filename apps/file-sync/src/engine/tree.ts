@@ -29,6 +29,8 @@ export class Tree {
   /** Device of the root: another one inside is another file system. */
   readonly device: number;
   private readonly open = new Map<RelativePath, number>();
+  /** The one that was used last: the newest of `open`. */
+  private last: { readonly path: RelativePath; readonly fd: number } | null = null;
 
   private constructor(
     private readonly calls: FileCalls,
@@ -66,8 +68,11 @@ export class Tree {
   /** An opened directory, which stays this tree's to close. */
   directory(path: RelativePath): number {
     if (path === '') return this.rootFd;
+    // one file after the other of the same directory
+    if (path === this.last?.path) return this.last.fd;
     const known = this.open.get(path);
     if (known !== undefined) {
+      this.last = { path, fd: known };
       // the last used stay open longest
       this.open.delete(path);
       this.open.set(path, known);
@@ -81,6 +86,7 @@ export class Tree {
     }
     if (this.open.size >= OPEN_DIRECTORIES_MAX) this.closeOldest();
     this.open.set(path, fd);
+    this.last = { path, fd };
     return fd;
   }
 
@@ -106,6 +112,7 @@ export class Tree {
 
   /** Directories at and below a path have gone, or may be others now. */
   forget(path: RelativePath): void {
+    this.last = null;
     for (const [known, fd] of this.open) {
       if (known !== path && !known.startsWith(`${path}/`)) continue;
       this.calls.closeSync(fd);
@@ -114,6 +121,7 @@ export class Tree {
   }
 
   close(): void {
+    this.last = null;
     for (const fd of this.open.values()) this.calls.closeSync(fd);
     this.open.clear();
     this.calls.closeSync(this.rootFd);
@@ -122,6 +130,7 @@ export class Tree {
   private closeOldest(): void {
     const [oldest] = this.open;
     if (oldest === undefined) return;
+    this.last = null;
     this.calls.closeSync(oldest[1]);
     this.open.delete(oldest[0]);
   }

@@ -7,7 +7,7 @@ import type { PeerIdentity } from '@understudy/contracts';
 import { ensureOwnIdentity, type FileSetConfiguration, NodePaths, type OwnIdentity } from '@understudy/platform';
 import type { Direction } from '../domain/direction.ts';
 import { FileSyncEngine } from '../engine/engine.ts';
-import type { Incident } from '../engine/set-sync.ts';
+import type { Incident } from '../engine/set-report.ts';
 
 const ADDRESS = '127.0.0.1';
 

@@ -7,6 +7,8 @@ import type { Frame } from '../domain/frames.ts';
 import type { OpenContent } from '../engine/fetcher.ts';
 import { chunksOf } from '../engine/file-chunks.ts';
 import { FileSet } from '../engine/file-set.ts';
+import { completeStep } from '../engine/generation.ts';
+import type { Problem } from '../engine/scanner.ts';
 import type { RunParts, RunResult } from '../engine/sync-run.ts';
 import { syncRun } from '../engine/sync-run.ts';
 import { FILE_CALLS, type FileCalls } from '../ports/file-calls.ts';
@@ -41,7 +43,7 @@ export class TwoTrees {
   readonly source: FileSet;
   sink: FileSet;
 
-  constructor(private readonly patterns: { include?: string[]; exclude?: string[] } = {}) {
+  constructor(private readonly settings: { include?: string[]; exclude?: string[]; atomic?: boolean } = {}) {
     mkdirSync(this.active);
     mkdirSync(this.standby);
     this.source = this.setAt(this.active);
@@ -54,6 +56,16 @@ export class TwoTrees {
     before.close();
     this.sink = this.setAt(this.standby, calls);
     if (keeps) for (const [path, content] of before.agreed) this.sink.agreed.set(path, content);
+  }
+
+  /** What the standby's service does when it starts, before it knows of anybody. */
+  completeStep(): Promise<readonly Problem[] | null> {
+    return completeStep(this.sink, {
+      sync: async () => undefined,
+      pause: async () => undefined,
+      setAside: this.aside,
+      withOwner: process.getuid?.() === 0,
+    });
   }
 
   /** One run from the active to the standby. */
@@ -109,7 +121,8 @@ export class TwoTrees {
   }
 
   private setAt(path: string, calls: FileCalls = FILE_CALLS): FileSet {
-    const { include = ['**'], exclude = [] } = this.patterns;
-    return new FileSet({ name: 'set', path, class: 'realtime', include, exclude }, calls, async () => undefined);
+    const { include = ['**'], exclude = [], atomic = false } = this.settings;
+    const configuration = { name: 'set', path, class: 'realtime', include, exclude, atomic } as const;
+    return new FileSet(configuration, calls, async () => undefined);
   }
 }

@@ -1,4 +1,5 @@
 import {
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -21,6 +22,7 @@ const sections = {
     { name: 'settings', path: `/tmp/${FOLDER}`, class: 'realtime', exclude: ['*.tmp'] },
     // every 500 s: what is there sooner was sent because the role moved
     { name: 'licenses', path: '/tmp/licenses', class: 'batch' },
+    { name: 'keys', path: '/tmp/keys', class: 'realtime', atomic: true },
   ],
 };
 const SOON = { withinMs: 8000, everyMs: 50 };
@@ -86,7 +88,8 @@ scenariosOnRealPair('files', { layout: 'separate', sections }, (scenario) => {
     { failoverType: 'manual' },
     async ({ pair, primary, secondary }) => {
       const license = ({ host }: UnderstudyServer) => join(host.directory, 'tmp', 'licenses', 'license');
-      for (const { host } of pair.servers) mkdirSync(join(host.directory, 'tmp', 'licenses'), { recursive: true });
+      for (const { host } of pair.servers)
+        for (const name of ['licenses', 'keys']) mkdirSync(join(host.directory, 'tmp', name), { recursive: true });
       for (const server of pair.servers) folderOf(server);
       writeFileSync(license(primary), 'written just before the failover');
       await secondary.perform('/ha/forced-failover', {}, { withinMs: 30_000 });
@@ -150,6 +153,28 @@ scenariosOnRealPair('files', { layout: 'separate', sections }, (scenario) => {
         expect(seen === before || seen === large(letter)).toBe(true);
         await until('the new one is there', { withinMs: 40_000 }, async () => contentOf(target) === large(letter));
       }
+    },
+  );
+
+  scenario(
+    'when file-sync is killed while the files of an atomic set appear, they all appear',
+    { failoverType: 'manual' },
+    async ({ pair, primary, secondary }) => {
+      const folder = ({ host }: UnderstudyServer) => join(host.directory, 'tmp', 'keys');
+      for (const { host } of pair.servers) mkdirSync(join(host.directory, 'tmp', 'keys'), { recursive: true });
+      const names = Array.from({ length: 200 }, (_, index) => `key-${index}`);
+      const write = (text: string) => {
+        for (const name of names) writeFileSync(join(folder(primary), name), text);
+      };
+      const hasAll = (text: string) => names.every((name) => contentOf(join(folder(secondary), name)) === text);
+      write('one');
+      await until('the first are there', { withinMs: 20_000 }, async () => hasAll('one'));
+      write('two');
+      const journal = join(folder(secondary), '.understudy', 'journal');
+      await until('they appear', { withinMs: 20_000, everyMs: 1 }, async () => existsSync(journal) || hasAll('two'));
+      secondary.host.kill(secondary.servicePid('file-sync'));
+      await until('all are there', { withinMs: 40_000 }, async () => hasAll('two'));
+      await until('the step is over', { withinMs: 20_000 }, async () => !existsSync(journal));
     },
   );
 

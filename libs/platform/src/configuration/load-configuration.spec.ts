@@ -151,14 +151,25 @@ describe('a file', () => {
   });
 
   it('refuses what is no file set, with a remedy for each mistake', () => {
-    const set = { name: 'No Name', path: 'etc', class: 'sometimes', include: ['/absolute', '!not'], atomic: true };
+    const patterns = { include: ['/absolute', '!not'] };
+    const set = {
+      name: 'No Name',
+      path: 'etc',
+      class: 'sometimes',
+      ...patterns,
+      atomic: 'yes',
+      maxMibPerSecond: 0,
+      hourly: true,
+    };
     expect(refused(`${MINIMAL}fileSets: ${JSON.stringify([set])}`)).toEqual([
       expect.stringMatching(/^fileSets\.0\.name "No Name" is not made of/),
       expect.stringMatching(/^fileSets\.0\.path "etc" is not an absolute path/),
       expect.stringMatching(/^fileSets\.0\.class .* Set it to realtime/),
       expect.stringMatching(/^fileSets\.0\.include\.0 "\/absolute" begins with/),
       expect.stringMatching(/^fileSets\.0\.include\.1 "!not" begins with/),
-      expect.stringMatching(/^fileSets\.0\.atomic is not a known key/),
+      expect.stringMatching(/^fileSets\.0\.atomic /),
+      expect.stringMatching(/^fileSets\.0\.maxMibPerSecond /),
+      expect.stringMatching(/^fileSets\.0\.hourly is not a known key/),
     ]);
   });
 

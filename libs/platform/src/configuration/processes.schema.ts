@@ -102,6 +102,10 @@ export const FileSetSchema = z.strictObject({
   class: z.enum(['realtime', 'batch']).describe('realtime (every 11 s) or batch (every 500 s)'),
   include: z.array(FileSetPattern).min(1).default(['**']).describe('a list of patterns of files to take'),
   exclude: z.array(FileSetPattern).default([]).describe('a list of patterns of files to leave'),
+  atomic: z
+    .boolean()
+    .optional()
+    .describe('true: all changes that belong together appear together on the other server; false without it'),
   maxMibPerSecond: z
     .number()
     .min(0.5)
