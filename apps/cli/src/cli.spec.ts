@@ -437,7 +437,6 @@ describe('usage', () => {
     [['ha', 'register'], 2],
     [['ha', '?'], 0],
     [['--help'], 0],
-    [['ha', 'authkey', 'x'], 1],
     [['cert', 'forget', '10.77.0.1_8082'], 1],
     [['config', 'check'], 0],
     [['config', 'check', '--config', '/nowhere/node.yaml'], 2],

@@ -33,6 +33,7 @@ const WORDS_OF_REST: Readonly<Record<string, string>> = {
   '/virtualIp/ipv6': '--virtual-ip6',
   '/failoverType': '--failover-type',
   '/authenticationKey': 'the authentication key',
+  '/newAuthenticationKey': 'the new key',
   '/confirm': '--confirm',
   '/minutes': '--minutes',
   '/reason': '--reason',
@@ -160,7 +161,10 @@ function addHa(program: Command): void {
       'before registration: file with the authentication key of the secondary',
     )
     .action(async (_, command) => (await import('./commands/readiness.command.ts')).checkReadiness(all(command)));
-  toCome(ha, 'authkey <newKey>', 'change the authentication key');
+  ha.command('authkey')
+    .description('change the authentication key, on both servers or on neither; on the primary')
+    .argument('<newKey>', 'the new key')
+    .action(async (newKey, _, command) => (await load()).changeAuthenticationKey(all(command), newKey));
   ha.command('?', { hidden: true }).action(() => ha.outputHelp());
 }
 

@@ -3,6 +3,7 @@ import { ORDERS, OrdersController } from './controllers/orders.controller.ts';
 import { QUERIES, QueriesController } from './controllers/queries.controller.ts';
 import { REGISTRATION, RegistrationController } from './controllers/registration.controller.ts';
 import { AuthenticationKeyStore, RegistrationResponder } from './registration/index.ts';
+import { AuthenticationKeyChange } from './services/authentication-key-change.ts';
 import { HealthMonitorService } from './services/health-monitor.service.ts';
 import { MaintenanceService } from './services/maintenance.ts';
 import { Pairing } from './services/pairing.ts';
@@ -13,6 +14,7 @@ export interface HealthMonitorParts {
   readonly monitor: HealthMonitorService;
   readonly pairing: Pairing;
   readonly keys: AuthenticationKeyStore;
+  readonly keyChange: AuthenticationKeyChange;
   readonly responder: RegistrationResponder;
   readonly maintenance: MaintenanceService;
   readonly requirements: VirtualIpRequirements;
@@ -24,7 +26,15 @@ export const ANSWERED = [...ORDERS, ...QUERIES, ...REGISTRATION];
 /** The health-monitor service. */
 @Module({})
 export class AppModule {
-  static of({ monitor, pairing, keys, responder, maintenance, requirements }: HealthMonitorParts): DynamicModule {
+  static of({
+    monitor,
+    pairing,
+    keys,
+    keyChange,
+    responder,
+    maintenance,
+    requirements,
+  }: HealthMonitorParts): DynamicModule {
     return {
       module: AppModule,
       controllers: [OrdersController, QueriesController, RegistrationController],
@@ -32,6 +42,7 @@ export class AppModule {
         { provide: HealthMonitorService, useValue: monitor },
         { provide: Pairing, useValue: pairing },
         { provide: AuthenticationKeyStore, useValue: keys },
+        { provide: AuthenticationKeyChange, useValue: keyChange },
         { provide: RegistrationResponder, useValue: responder },
         { provide: MaintenanceService, useValue: maintenance },
         { provide: VirtualIpRequirements, useValue: requirements },

@@ -30,6 +30,7 @@ import {
   RegistrationClient,
   RegistrationResponder,
 } from './registration/index.ts';
+import { AuthenticationKeyChange } from './services/authentication-key-change.ts';
 import { EventLog } from './services/event-log.ts';
 import { HealthMonitorService } from './services/health-monitor.service.ts';
 import { MaintenanceService } from './services/maintenance.ts';
@@ -128,8 +129,22 @@ export async function startHealthMonitor(env: ServiceEnvironment): Promise<Runni
   pairing.onChange = () => monitor.publishWatch();
   const responder = new RegistrationResponder(registrationGate(monitor, pairing, keys, requirements), clock);
   const maintenance = new MaintenanceService(monitor, bus, clock);
+  const keyChange = new AuthenticationKeyChange(
+    {
+      name: configuration.node.name,
+      role: configuration.node.role,
+      file: paths.authenticationKeyChange,
+      peer: () => pairing.peer,
+      isPeerReachable: () => monitor.view.link === 'up',
+      tell: (severity, message) => events.note({ severity, code: 'authentication-key', message }),
+    },
+    keys,
+    new HttpsRegistrationTransport(),
+    clock,
+    logger,
+  );
   const application = await createBusApplication(
-    AppModule.of({ monitor, pairing, keys, responder, maintenance, requirements }),
+    AppModule.of({ monitor, pairing, keys, keyChange, responder, maintenance, requirements }),
     {
       bus,
       definitions: ANSWERED,
@@ -144,11 +159,13 @@ export async function startHealthMonitor(env: ServiceEnvironment): Promise<Runni
   );
   await monitor.start();
   await storage.start();
+  await keyChange.start();
   processes.startStandbyProcesses();
 
   return {
     close: async ({ reason }) => {
       storage.stop();
+      await keyChange.stop();
       await monitor.close(reason);
       await application.close();
       await journal.close();

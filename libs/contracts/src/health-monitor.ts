@@ -211,6 +211,16 @@ export const VerifyAuthenticationKey = command(
   z.object({ configured: z.boolean(), valid: z.boolean() }),
 );
 
+/**
+ * Changes the authentication key, on both servers of a pair or on neither; `servers`: the names of those that have it now. Refused with
+ * `invalid-input` (too weak), `wrong-server`, `operation-running`, `no-key`, `wrong-key`, `peer-unreachable`.
+ */
+export const ChangeAuthenticationKey = command(
+  'change-authentication-key',
+  z.object({ newAuthenticationKey: z.string() }),
+  z.object({ servers: z.array(z.string()) }),
+);
+
 /** What this server says to one that asks as a member of that pair. Goes through the state machine: one that is stuck gives no answer. */
 export const PairStandingQuery = query(
   'pair-standing',
@@ -318,4 +328,22 @@ export const RegistrationAbandonCommand = command(
   'registration-abandon',
   z.object({ pairId: z.string(), proof: z.string() }),
   z.object({}),
+);
+
+/**
+ * The primary's offer of a new authentication key, over HTTPS: salt and verifier, sealed by the present key. `mark`: HMAC by the new key, by
+ * which whoever has it already knows so. Binary values are base64url.
+ */
+export const AuthenticationKeyOfferSchema = z.object({
+  pairId: z.string().max(100),
+  nonce: z.string().max(100),
+  sealed: z.string().max(500),
+  mark: z.string().max(100),
+});
+export type AuthenticationKeyOffer = z.infer<typeof AuthenticationKeyOfferSchema>;
+/** `proof`: HMAC by the new key. Refused with `wrong-key`, `no-key`, `expired` (not of that pair), `too-many-attempts`. */
+export const AdoptAuthenticationKeyCommand = command(
+  'adopt-authentication-key',
+  AuthenticationKeyOfferSchema,
+  z.object({ proof: z.string() }),
 );

@@ -31,6 +31,16 @@ export class NodePaths {
     return join(this.identity, 'peer.json');
   }
 
+  /** The verifier of the authentication key, with its salt; absent until one is set. */
+  get authenticationKey(): string {
+    return join(this.identity, 'authentication-key.json');
+  }
+
+  /** A change of the authentication key that is under way. */
+  get authenticationKeyChange(): string {
+    return join(this.identity, 'authentication-key-change.json');
+  }
+
   /** Sockets, process ids and credentials of this server's own parts; made anew when missing. */
   get run(): string {
     return join(this.dataDirectory, 'run');

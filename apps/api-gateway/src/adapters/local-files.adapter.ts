@@ -2,7 +2,10 @@ import { readFile, stat } from 'node:fs/promises';
 import { Injectable } from '@nestjs/common';
 import { type PeerIdentity, PeerIdentitySchema } from '@understudy/contracts';
 import { type NodePaths, PeerIdentityFile } from '@understudy/platform';
+import { z } from 'zod';
 import { LocalFiles } from '../ports/local-files.port.ts';
+
+const KeySchema = z.object({ salt: z.string() });
 
 /** Reads the files where the runner and the health-monitor leave them. */
 @Injectable()
@@ -27,6 +30,15 @@ export class LocalFilesAdapter extends LocalFiles {
       return this.cached.token;
     } catch {
       return null;
+    }
+  }
+
+  async authenticationKeyId(): Promise<string | null> {
+    try {
+      return KeySchema.parse(JSON.parse(await readFile(this.paths.authenticationKey, 'utf8'))).salt;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+      throw error;
     }
   }
 

@@ -5,7 +5,11 @@ import { LIMITS } from '../config.ts';
 import { type Session, SessionStore } from '../ports/session-store.port.ts';
 
 const PREFIX = 'understudy:api-gateway:session:';
-const SessionSchema = z.object({ scope: z.string(), expiresAtMs: z.number() });
+const SessionSchema = z.object({
+  scope: z.string(),
+  keyId: z.string().nullable().default(null),
+  expiresAtMs: z.number(),
+});
 
 /**
  * Sessions in the node store, so that they outlive this process, and in memory, so that they outlive the store. `store` gives the

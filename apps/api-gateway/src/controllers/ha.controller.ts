@@ -2,6 +2,7 @@ import { Controller, Res } from '@nestjs/common';
 import {
   ActivateAlone,
   BeginMaintenance,
+  ChangeAuthenticationKey,
   ChangeConfiguration,
   ConfigurationQuery,
   EndMaintenance,
@@ -52,6 +53,13 @@ export class HaController {
   @Serves(ROUTES.changeConfiguration)
   changeConfiguration(@Checked(ROUTES.changeConfiguration) body: z.output<typeof inputs.ChangeConfigurationInput>) {
     return this.healthMonitor.ask(ChangeConfiguration, body);
+  }
+
+  @Serves(ROUTES.changeAuthenticationKey)
+  changeAuthenticationKey(
+    @Checked(ROUTES.changeAuthenticationKey) body: z.output<typeof inputs.AuthenticationKeyInput>,
+  ) {
+    return this.healthMonitor.ask(ChangeAuthenticationKey, body);
   }
 
   @Serves(ROUTES.remove)

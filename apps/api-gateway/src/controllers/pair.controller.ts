@@ -1,5 +1,6 @@
 import { Controller, Req } from '@nestjs/common';
 import {
+  AdoptAuthenticationKeyCommand,
   RegistrationAbandonCommand,
   type RegistrationHello,
   RegistrationHelloCommand,
@@ -14,7 +15,7 @@ import { Checked } from './input.pipe.ts';
 import { sourceOf } from './request-facts.ts';
 import { Serves } from './served-route.ts';
 
-/** The steps of registration that the primary sends to the secondary before either trusts the other: passed on, limited in number. */
+/** What one server sends to the other over HTTPS, and only the authentication key proves: passed on, limited in number. */
 @Controller()
 export class PairController {
   constructor(
@@ -32,6 +33,15 @@ export class PairController {
   prove(@Checked(ROUTES.prove) body: z.output<typeof RegistrationProveCommand.data>, @Req() request: Request) {
     this.gate.enter(sourceOf(request));
     return this.healthMonitor.ask(RegistrationProveCommand, body);
+  }
+
+  @Serves(ROUTES.adoptAuthenticationKey)
+  adoptKey(
+    @Checked(ROUTES.adoptAuthenticationKey) body: z.output<typeof AdoptAuthenticationKeyCommand.data>,
+    @Req() request: Request,
+  ) {
+    this.gate.enter(sourceOf(request));
+    return this.healthMonitor.ask(AdoptAuthenticationKeyCommand, body);
   }
 
   @Serves(ROUTES.abandon)

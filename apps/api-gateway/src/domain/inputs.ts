@@ -95,6 +95,9 @@ export const MaintenanceInput = z.strictObject({
   reason: z.string().trim().min(1, 'must not be empty').max(500, 'is longer than 500 characters'),
 });
 
+/** Body of PUT /ha/authentication-key; how strong it has to be the health-monitor says. */
+export const AuthenticationKeyInput = z.strictObject({ newAuthenticationKey: AuthenticationKey });
+
 /** Body of what takes no input. */
 export const NoInput = z.strictObject({});
 

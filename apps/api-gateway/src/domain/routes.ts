@@ -1,5 +1,7 @@
 import {
+  AdoptAuthenticationKeyCommand,
   BeginMaintenance,
+  ChangeAuthenticationKey,
   ConfirmDeletion,
   EndMaintenance,
   EventViewSchema,
@@ -302,6 +304,25 @@ export const ROUTES = {
     status: 200,
     reply: named('Certificates', z.object({ certificates: z.array(CertificateSchema) })),
   },
+  changeAuthenticationKey: {
+    ...session,
+    method: 'PUT',
+    path: `${API}/ha/authentication-key`,
+    tag: 'HA configuration',
+    summary: 'Change the authentication key, on both servers or on neither; every session ends',
+    status: 200,
+    body: named('NewAuthenticationKey', inputs.AuthenticationKeyInput),
+    reply: named('AuthenticationKeyChanged', ChangeAuthenticationKey.reply),
+    problems: [403, 409, 422, 503],
+  },
+  adoptAuthenticationKey: {
+    ...pair,
+    path: `${API}/pair/authentication-key`,
+    summary: 'The primary’s offer of a new authentication key, sealed by the present one',
+    body: named('AuthenticationKeyOffer', AdoptAuthenticationKeyCommand.data),
+    reply: named('AuthenticationKeyAdopted', AdoptAuthenticationKeyCommand.reply),
+    problems: [403, 409, 410, 422, 429],
+  },
   hello: {
     ...pair,
     path: `${API}/pair/hello`,
@@ -347,7 +368,6 @@ export const ROUTES = {
 
 /** Routes of the contract that answer 501 until the work behind them is there: method, path, and what they are for. */
 export const ROUTES_TO_COME: readonly (Pick<Route, 'method' | 'path'> & { readonly what: string })[] = [
-  { method: 'PUT', path: `${API}/ha/authentication-key`, what: 'Changing the authentication key' },
   { method: 'GET', path: `${API}/logging`, what: 'Log levels' },
   { method: 'PUT', path: `${API}/logging`, what: 'Log levels' },
   { method: 'GET', path: `${API}/logging/archive`, what: 'The log archive' },

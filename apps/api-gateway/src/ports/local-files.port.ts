@@ -4,6 +4,8 @@ import type { PeerIdentity } from '@understudy/contracts';
 export abstract class LocalFiles {
   /** The token that lets the command line of this server in, null when there is none. */
   abstract cliToken(): Promise<string | null>;
+  /** Which authentication key is in force: its salt, different for each; null when none is set. */
+  abstract authenticationKeyId(): Promise<string | null>;
   /** The pinned peer, null when not paired. */
   abstract peer(): Promise<PeerIdentity | null>;
 }

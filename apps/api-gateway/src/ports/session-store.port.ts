@@ -1,6 +1,8 @@
-/** Who is signed in, and until when (Unix milliseconds). */
+/** Who is signed in, and until when (Unix milliseconds). It ends sooner when the authentication key is another one. */
 export interface Session {
   readonly scope: string;
+  /** Of the key in force when it began. */
+  readonly keyId: string | null;
   readonly expiresAtMs: number;
 }
 

@@ -5,6 +5,7 @@ import { LIMITS } from '../config.ts';
 import { FailedAttempts } from '../domain/attempts.ts';
 import { ProblemError } from '../domain/problem.ts';
 import { Clock } from '../ports/clock.port.ts';
+import { LocalFiles } from '../ports/local-files.port.ts';
 import { HealthMonitorService } from './health-monitor.service.ts';
 import { SessionService } from './session.service.ts';
 
@@ -16,6 +17,8 @@ const HELD_MS_MAX = 8000;
 const ACCOUNT_WAIT_MS_MAX = 4_000;
 const WAITING_PER_SOURCE_MAX = 3;
 const WAITING_MAX = 100;
+/** How often it is asked again when the key changes meanwhile. */
+const KEY_LOOKS = 3;
 
 /** Signs in by the authentication key. Each wrong one makes the next attempt wait longer, per source and per account. */
 @Injectable()
@@ -28,32 +31,39 @@ export class LoginService {
   constructor(
     private readonly healthMonitor: HealthMonitorService,
     private readonly sessions: SessionService,
+    private readonly files: LocalFiles,
     private readonly clock: Clock,
   ) {}
 
   /** A new session; 401 when the key is wrong, 429 when too many attempts of this source wait already. */
   async signIn(authenticationKey: string, source: string, signal?: AbortSignal) {
-    await this.inTurn(source, async () => {
+    const keyId = await this.inTurn(source, async () => {
       await this.serveWait(source, signal);
-      const { configured, valid } = await this.healthMonitor.ask(
-        VerifyAuthenticationKey,
-        { authenticationKey },
-        LIMITS.verifyKeyMs,
-      );
+      const { configured, valid, id } = await this.verify(authenticationKey);
       if (valid) {
         this.sources.succeeded(source);
         this.accounts.succeeded(KEY_ACCOUNT);
-        return;
+        return id;
       }
       this.sources.failed(source, this.clock.nowMs());
       this.accounts.failed(KEY_ACCOUNT, this.clock.nowMs());
       throw wrongKey(configured);
     });
-    return this.sessions.begin('administrator');
+    return this.sessions.begin('administrator', keyId);
+  }
+
+  /** Also says which key it was: a file that was read just now may have brought another one. */
+  private async verify(authenticationKey: string) {
+    for (let left = KEY_LOOKS; ; left--) {
+      const before = await this.files.authenticationKeyId();
+      const verified = await this.healthMonitor.ask(VerifyAuthenticationKey, { authenticationKey }, LIMITS.verifyKeyMs);
+      const id = await this.files.authenticationKeyId();
+      if (id === before || left <= 1) return { ...verified, id: before };
+    }
   }
 
   /** One attempt of a source after the other: many at once are no quicker than one by one. */
-  private async inTurn(source: string, attempt: () => Promise<void>): Promise<void> {
+  private async inTurn<T>(source: string, attempt: () => Promise<T>): Promise<T> {
     const queue = this.queues.get(source) ?? { waiting: 0, last: Promise.resolve() };
     if (queue.waiting >= WAITING_PER_SOURCE_MAX || this.waiting >= WAITING_MAX) throw tooMany();
     this.queues.set(source, queue);
@@ -62,7 +72,7 @@ export class LoginService {
     const mine = queue.last.then(attempt);
     queue.last = mine.catch(() => undefined);
     try {
-      await mine;
+      return await mine;
     } finally {
       queue.waiting -= 1;
       this.waiting -= 1;

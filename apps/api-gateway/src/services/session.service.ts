@@ -19,11 +19,11 @@ export class SessionService {
     private readonly clock: Clock,
   ) {}
 
-  /** Starts a session; the token is given out once and kept nowhere. */
-  async begin(scope: string): Promise<{ token: string; expiresAt: string; scope: string }> {
+  /** Starts a session under that key; the token is given out once and kept nowhere. */
+  async begin(scope: string, keyId: string | null): Promise<{ token: string; expiresAt: string; scope: string }> {
     const token = randomBytes(32).toString('base64url');
     const expiresAtMs = this.clock.unixMs() + LIMITS.sessionMs;
-    await this.store.save(digest(token), { scope, expiresAtMs });
+    await this.store.save(digest(token), { scope, keyId, expiresAtMs });
     return { token, expiresAt: new Date(expiresAtMs).toISOString(), scope };
   }
 
@@ -35,7 +35,8 @@ export class SessionService {
       if (cliToken !== null && isSame(cliToken, token)) return { scope: 'administrator' };
     }
     const session = await this.store.find(digest(token));
-    return session ? { scope: session.scope } : null;
+    // a new key ends the sessions of the old one, whoever was away when it came
+    return session && session.keyId === (await this.files.authenticationKeyId()) ? { scope: session.scope } : null;
   }
 
   async end(token: string): Promise<void> {

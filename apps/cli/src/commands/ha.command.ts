@@ -139,6 +139,16 @@ export function changeFailoverType(options: GlobalOptions, failoverType: string)
   });
 }
 
+/** `ha authkey`: another authentication key, on both servers or on neither. */
+export function changeAuthenticationKey(options: GlobalOptions, newAuthenticationKey: string): Promise<void> {
+  return withClient(options, async (client) => {
+    const path = '/ha/authentication-key';
+    const answer = await client.ask<{ servers: readonly string[] }>('PUT', path, { newAuthenticationKey });
+    if (options.json) sayJson(answer);
+    else say(`The authentication key is changed on ${answer.servers.join(' and ')}. Sessions have ended.`);
+  });
+}
+
 /** `ha cancel`: the running operation, while it is before its point of no return. */
 export function cancel(options: GlobalOptions): Promise<void> {
   return withClient(options, async (client) => {

@@ -145,7 +145,8 @@ function isFree(port: number, address: string): Promise<boolean> {
 function inventKey(): string {
   const words = ['Curtain', 'Spotlight', 'Prompter', 'Balcony', 'Encore', 'Overture', 'Backdrop', 'Rehearsal'];
   const pick = () => words[randomInt(words.length)] as string;
-  return `${pick()}-${randomInt(100, 1000)}-${pick()}-${randomInt(100_000, 1_000_000)}`;
+  const number = () => randomInt(100, 1000);
+  return [pick(), number(), pick(), number(), pick(), number()].join('-');
 }
 
 function isOpenToOthers(directory: string): boolean {

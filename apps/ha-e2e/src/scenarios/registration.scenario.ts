@@ -1,7 +1,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { HostAgent } from '../real-pair/host-agent.ts';
 import { namespacesAreAvailable } from '../real-pair/namespaces.ts';
+import { AUTHENTICATION_KEY } from '../real-pair/node-configuration.ts';
 import { REPOSITORY } from '../real-pair/node-scripts.ts';
 import { RealPair, TEST_TIMES } from '../real-pair/real-pair.ts';
 import { UnderstudyServer } from '../real-pair/understudy-server.ts';
@@ -118,4 +120,44 @@ describeOnStage('registration (needs root, ip and network namespaces)', () => {
     expect(pair.primary.history.sinceMark()).toEqual(['Primary Active']);
     expect(pair.secondary.history.sinceMark()).toEqual(['Secondary Syncing']);
   });
+
+  // Spec: "Reset the HA Authentication Key".
+  scenario(
+    'another authentication key is in force on both, sessions of the old one end, and the pair does not notice',
+    async () => {
+      await pair.mark();
+      const client = new HostAgent(pair.stage.n3);
+      const urlOf = ({ host }: UnderstudyServer) => `https://${host.address}:8082/api/v1`;
+      const signIn = async (server: UnderstudyServer, authenticationKey: string) =>
+        client.http('POST', `${urlOf(server)}/auth/login`, { body: { authenticationKey }, timeoutMs: 10_000 });
+      const sessions = [];
+      for (const server of pair.servers) {
+        const { json } = await signIn(server, AUTHENTICATION_KEY);
+        sessions.push({ server, token: (json as { token: string }).token });
+      }
+      const statuses = async () => {
+        const answers = sessions.map(({ server, token }) =>
+          client.http('GET', `${urlOf(server)}/ha/status`, { token }),
+        );
+        return (await Promise.all(answers)).map(({ status }) => status);
+      };
+      expect(await statuses()).toEqual([200, 200]);
+
+      const weak = await pair.primary.command('ha', 'authkey', 'understudy');
+      expect(weak.code).toBe(2);
+      expect(weak.output).toContain('it needs 3');
+      expect(await statuses()).toEqual([200, 200]);
+      const { code, output } = await pair.primary.command('ha', 'authkey', 'Another-Horse-9-Battery');
+      expect([code, output]).toEqual([0, expect.stringContaining('is changed on alpha and beta')]);
+      expect(await statuses()).toEqual([401, 401]);
+      for (const server of pair.servers) {
+        expect((await signIn(server, AUTHENTICATION_KEY)).status).toBe(401);
+        expect((await signIn(server, 'Another-Horse-9-Battery')).status).toBe(200);
+      }
+      await pair.inSync({ withinMs: 10_000 });
+      expect(pair.primary.history.sinceMark()).toEqual(['Primary Active']);
+      expect(pair.secondary.history.sinceMark()).toEqual(['Secondary Syncing']);
+      client.close();
+    },
+  );
 });

@@ -1,14 +1,24 @@
 import { Controller } from '@nestjs/common';
 import { MessagePattern, Payload } from '@nestjs/microservices';
-import { RegistrationAbandonCommand, RegistrationHelloCommand, RegistrationProveCommand } from '@understudy/contracts';
+import {
+  AdoptAuthenticationKeyCommand,
+  ChangeAuthenticationKey,
+  RegistrationAbandonCommand,
+  RegistrationHelloCommand,
+  RegistrationProveCommand,
+} from '@understudy/contracts';
 import { BusError } from '@understudy/messaging';
 import type { z } from 'zod';
 import { type Refusable, RegistrationResponder } from '../registration/index.ts';
+import { AuthenticationKeyChange } from '../services/authentication-key-change.ts';
 
-/** The secondary's side of registration: three steps that its gateway passes on. */
+/** The secondary's side of registration: three steps that its gateway passes on; and the changes of the key that was proven in it. */
 @Controller()
 export class RegistrationController {
-  constructor(private readonly responder: RegistrationResponder) {}
+  constructor(
+    private readonly responder: RegistrationResponder,
+    private readonly keyChange: AuthenticationKeyChange,
+  ) {}
 
   @MessagePattern(RegistrationHelloCommand.subject)
   async hello(@Payload() hello: z.output<typeof RegistrationHelloCommand.data>) {
@@ -24,10 +34,26 @@ export class RegistrationController {
   async abandon(@Payload() step: z.output<typeof RegistrationAbandonCommand.data>) {
     return orRefusal(await this.responder.abandon(step));
   }
+
+  @MessagePattern(ChangeAuthenticationKey.subject)
+  async changeKey(@Payload() { newAuthenticationKey }: z.output<typeof ChangeAuthenticationKey.data>) {
+    return { servers: await this.keyChange.change(newAuthenticationKey) };
+  }
+
+  @MessagePattern(AdoptAuthenticationKeyCommand.subject)
+  async adoptKey(@Payload() offer: z.output<typeof AdoptAuthenticationKeyCommand.data>) {
+    return orRefusal(await this.keyChange.adopt(offer));
+  }
 }
 
 /** What this controller answers. */
-export const REGISTRATION = [RegistrationHelloCommand, RegistrationProveCommand, RegistrationAbandonCommand];
+export const REGISTRATION = [
+  RegistrationHelloCommand,
+  RegistrationProveCommand,
+  RegistrationAbandonCommand,
+  ChangeAuthenticationKey,
+  AdoptAuthenticationKeyCommand,
+];
 
 function orRefusal<T>(result: Refusable<T>): T {
   if (!result.ok) throw new BusError(result.refusal.code, result.refusal.message);

@@ -18,36 +18,36 @@ describe('the authentication key', () => {
   const primary = () => new AuthenticationKeyStore(new NodePaths(directory), null, false);
 
   it('is taken from the file, kept as a verifier only, and not stretched anew at the next start', async () => {
-    await writeFile(keyFile, '  correct horse\n');
+    await writeFile(keyFile, '  Correct horse 7\n');
     const store = secondary();
-    expect(await store.verify('correct horse')).toEqual({ configured: true, valid: true });
-    expect(await store.verify('correct horsf')).toEqual({ configured: true, valid: false });
+    expect(await store.verify('Correct horse 7')).toEqual({ configured: true, valid: true });
+    expect(await store.verify('Correct horse 8')).toEqual({ configured: true, valid: false });
     const kept = await readFile(store.file, 'utf8');
-    expect(kept).not.toContain('correct');
+    expect(kept).not.toContain('orrect');
     expect((await stat(store.file)).mode & 0o777).toBe(0o600);
     await secondary().read();
     expect(await readFile(store.file, 'utf8')).toBe(kept);
   });
 
   it('follows the file: another content is another key, the same content keeps its salt', async () => {
-    await writeFile(keyFile, 'first key');
+    await writeFile(keyFile, 'First key 1');
     const store = secondary();
     const first = await store.read();
-    await writeFile(keyFile, 'first key\n');
+    await writeFile(keyFile, 'First key 1\n');
     expect((await store.read())?.salt).toEqual(first?.salt);
-    await writeFile(keyFile, 'second key');
-    expect((await store.verify('second key')).valid).toBe(true);
-    expect((await store.verify('first key')).valid).toBe(false);
+    await writeFile(keyFile, 'Second key 2');
+    expect((await store.verify('Second key 2')).valid).toBe(true);
+    expect((await store.verify('First key 1')).valid).toBe(false);
   });
 
   it('survives the removal of the file, but asks for it at installation', async () => {
     await expect(secondary().read()).rejects.toThrow(/cannot read .*auth\.key \(ENOENT\)/);
     await writeFile(keyFile, 'short');
     await expect(secondary().read()).rejects.toThrow(/has 5 characters; it needs at least 8/);
-    await writeFile(keyFile, 'long enough');
+    await writeFile(keyFile, 'Long enough 3');
     await secondary().read();
     await unlink(keyFile);
-    expect((await secondary().verify('long enough')).valid).toBe(true);
+    expect((await secondary().verify('Long enough 3')).valid).toBe(true);
   });
 
   it('is set by registration on the primary', async () => {

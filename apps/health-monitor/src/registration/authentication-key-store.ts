@@ -1,12 +1,10 @@
 import { timingSafeEqual } from 'node:crypto';
 import { mkdir, readFile, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { type NodePaths, writeFileAtomically } from '@understudy/platform';
 import { z } from 'zod';
-import { newSalt, type StretchedKey, stretchKey } from './stretched-key.ts';
-
-/** Shortest authentication key. */
-export const AUTHENTICATION_KEY_LENGTH_MIN = 8;
+import { weaknessOf } from './key-standard.ts';
+import { type StretchedKey, stretchKey, stretchNewKey } from './stretched-key.ts';
 
 const StoredSchema = z.object({
   version: z.literal(1),
@@ -45,7 +43,7 @@ export class AuthenticationKeyStore {
 
   /** Where the verifier is kept. */
   get file(): string {
-    return join(this.paths.identity, 'authentication-key.json');
+    return this.paths.authenticationKey;
   }
 
   /** The verifier in force; null when no key was ever set. Throws `AuthenticationKeyError` when the key file is of no use. */
@@ -82,8 +80,10 @@ export class AuthenticationKeyStore {
     if (unchanged) {
       await this.write(known, source);
     } else {
-      const salt = newSalt();
-      await this.write({ salt, verifier: await stretchKey(key, salt) }, source);
+      const weakness = weaknessOf(key);
+      if (weakness !== null)
+        throw new AuthenticationKeyError(`node.authenticationKeyFile: the key in ${this.keyFile} ${weakness}`);
+      await this.write(await stretchNewKey(key), source);
     }
     return this.current;
   }
@@ -134,18 +134,11 @@ export class AuthenticationKeyStore {
 }
 
 async function readKeyFile(file: string): Promise<string> {
-  let text: string;
   try {
-    text = (await readFile(file, 'utf8')).trim();
+    return (await readFile(file, 'utf8')).trim();
   } catch (error) {
     throw new AuthenticationKeyError(
       `node.authenticationKeyFile: cannot read ${file} (${(error as NodeJS.ErrnoException).code})`,
     );
   }
-  if (text.length < AUTHENTICATION_KEY_LENGTH_MIN) {
-    throw new AuthenticationKeyError(
-      `node.authenticationKeyFile: the key in ${file} has ${text.length} characters; it needs at least ${AUTHENTICATION_KEY_LENGTH_MIN}`,
-    );
-  }
-  return text;
 }

@@ -1,15 +1,27 @@
-export {
-  AUTHENTICATION_KEY_LENGTH_MIN,
-  AuthenticationKeyError,
-  AuthenticationKeyStore,
-} from './authentication-key-store.ts';
+export { AttemptLimiter } from './attempt-limiter.ts';
+export { AuthenticationKeyError, AuthenticationKeyStore } from './authentication-key-store.ts';
 export { HttpsRegistrationTransport } from './https-registration-transport.adapter.ts';
-export { type OwnHello, type Registered, RegistrationClient, type RegistrationTarget } from './registration-client.ts';
-export type { Refusable, RegistrationRefusal, RegistrationRefusalCode } from './registration-refusal.ts';
+export { weaknessOf } from './key-standard.ts';
+export {
+  type OwnHello,
+  type Registered,
+  RegistrationClient,
+  type RegistrationTarget,
+  type RegistrationTransport,
+} from './registration-client.ts';
+export { equalInConstantTime } from './registration-proof.ts';
+export {
+  accept,
+  type Refusable,
+  type RegistrationRefusal,
+  type RegistrationRefusalCode,
+  refuse,
+} from './registration-refusal.ts';
 export {
   type AcceptedRegistration,
   type OwnRegistrationFacts,
   RegistrationResponder,
   type RegistrationResponderPort,
 } from './registration-responder.ts';
-export { KeyCheckBusyError, type StretchedKey } from './stretched-key.ts';
+export { isOfferOf, proofOfKey, sealKey, unsealKey } from './sealed-key.ts';
+export { KeyCheckBusyError, type StretchedKey, stretchNewKey } from './stretched-key.ts';

@@ -29,6 +29,12 @@ export function newSalt(): Buffer {
   return randomBytes(SALT_BYTES);
 }
 
+/** A new key, with a salt of its own. */
+export async function stretchNewKey(key: string): Promise<StretchedKey> {
+  const salt = newSalt();
+  return { salt, verifier: await stretchKey(key, salt) };
+}
+
 /**
  * Stretches a key (scrypt). At most two at once in this process, so that a flood of logins can neither take the memory nor all
  * threads; `KeyCheckBusyError` when 32 wait already.
