@@ -91,9 +91,9 @@ const FAULTS: Readonly<Record<string, Deed>> = {
   'journal fails': ({ server }) => {
     server.journalFails = true;
   },
-  'journal lost': ({ server }) => loseRecord(server, 'journal'),
-  'journal and store lost': ({ server }) => loseRecord(server, 'both'),
-  'older record restored': ({ server }) => loseRecord(server, 'restored'),
+  'journal lost': ({ pair, server }) => loseRecord(pair, server, 'journal'),
+  'journal and store lost': ({ pair, server }) => loseRecord(pair, server, 'both'),
+  'older record restored': ({ pair, server }) => loseRecord(pair, server, 'restored'),
   mended: ({ server }) => mend(server),
   'late request': ({ pair, server }) => {
     const request = server.received.length === 0 ? undefined : pair.random.pick(server.received);
@@ -278,8 +278,8 @@ async function decideForLost(pair: SimulatedPair, asked: number): Promise<void> 
 }
 
 /** A server that is in no pair would forget only that it has dissolved one, and its former peer would not be told: a known limit. */
-function loseRecord(server: SimulatedServer, lost: 'journal' | 'both' | 'restored'): void {
-  if (server.isPaired) server.loseRecord(lost);
+function loseRecord(pair: SimulatedPair, server: SimulatedServer, lost: 'journal' | 'both' | 'restored'): void {
+  if (server.isPaired) pair.loseRecord(server, lost);
 }
 
 function mend(server: SimulatedServer): void {

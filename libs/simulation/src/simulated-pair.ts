@@ -149,6 +149,13 @@ export class SimulatedPair {
     server.loseMachine();
   }
 
+  /** The record of that server is lost. What it alone has may be set aside for another that takes itself for the owner: decision 14. */
+  loseRecord(server: SimulatedServer, lost: 'journal' | 'both' | 'restored'): void {
+    for (const [timeline, known] of this.acknowledged)
+      known.ofPairTo = Math.min(known.ofPairTo, reachOn(server.other.database.wal, timeline) ?? known.from);
+    server.loseRecord(lost);
+  }
+
   /** The primary's machine is lost, and with it whatever the secondary has not got. A new one stands in its place. */
   loseMachineOfPrimary(): void {
     const { primary, secondary } = this;
