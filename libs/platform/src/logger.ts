@@ -1,9 +1,10 @@
 import { TraceFlags, trace } from '@opentelemetry/api';
+import { isSecretName, REDACTED, redactText } from './redaction.ts';
 
 /** How much a line matters; `debug` is left out unless asked for. */
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
-/** Values beside the sentence. Secrets go in as `Secret`, which prints as [secret]. */
+/** Values beside the sentence. Secrets go in as `Secret`, which prints as [secret]; what gets in otherwise is taken out by `redaction.ts`. */
 export type LogFields = Readonly<Record<string, unknown>>;
 
 /** Writes what happened, one JSON object per line: time, level, service, message, the trace that it belongs to, and the fields. */
@@ -76,7 +77,9 @@ function placeInTrace(): { readonly trace_id?: string; readonly span_id?: string
 
 function print(line: Record<string, unknown>): string {
   const seen = new WeakSet<object>();
-  return JSON.stringify(line, (_, value: unknown) => {
+  return JSON.stringify(line, (name, value: unknown) => {
+    if (value !== null && value !== undefined && isSecretName(name)) return REDACTED;
+    if (typeof value === 'string') return redactText(value);
     if (typeof value === 'bigint') return value.toString();
     if (value instanceof Error) return describeError(value);
     if (typeof value === 'object' && value !== null) {

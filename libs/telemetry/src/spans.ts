@@ -12,6 +12,7 @@ import {
   TraceFlags,
   trace,
 } from '@opentelemetry/api';
+import { redactText } from '@understudy/platform';
 
 export { type Attributes, type Context, type Span, SpanKind } from '@opentelemetry/api';
 
@@ -119,7 +120,7 @@ export async function within<T>(span: Span, work: (span: Span) => Promise<T>): P
 export function noteFailure(span: Span, error: unknown): void {
   const { code, name, message } = error as { code?: unknown; name?: string; message?: string };
   span.setAttribute('error.type', String(code ?? name ?? 'unknown'));
-  span.setStatus({ code: SpanStatusCode.ERROR, message: message ?? String(error) });
+  span.setStatus({ code: SpanStatusCode.ERROR, message: redactText(message ?? String(error)) });
 }
 
 function options({ kind = SpanKind.INTERNAL, attributes = {}, startTime, links = [] }: SpanStart) {
