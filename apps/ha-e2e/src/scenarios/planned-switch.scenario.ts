@@ -55,6 +55,7 @@ scenariosOnRealPair('planned switches', { layout: 'separate' }, (scenario) => {
         await writer.isWriting({ withinMs: 20_000 });
         const directly = await pair.startWriter();
         for (const path of ['/ha/forced-failover', '/ha/failback']) {
+          if (path === '/ha/failback') await pair.inSyncSwapped({ withinMs: 60_000 });
           const sinceMs = monotonicMs();
           await secondary.perform(path, {}, { withinMs: 30_000 });
           await writer.isWriting({ withinMs: 20_000 });
