@@ -130,7 +130,7 @@ describeOnStage('registration (needs root, ip and network namespaces)', () => {
       const urlOf = ({ host }: UnderstudyServer) => `https://${host.address}:8082/api/v1`;
       const signIn = async (server: UnderstudyServer, authenticationKey: string) =>
         client.http('POST', `${urlOf(server)}/auth/login`, { body: { authenticationKey }, timeoutMs: 10_000 });
-      const sessions = [];
+      const sessions: { readonly server: UnderstudyServer; readonly token: string }[] = [];
       for (const server of pair.servers) {
         const { json } = await signIn(server, AUTHENTICATION_KEY);
         sessions.push({ server, token: (json as { token: string }).token });
