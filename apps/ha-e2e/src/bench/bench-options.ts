@@ -10,6 +10,8 @@ export interface BenchOptions {
   readonly layout: Layout;
   /** How long the processor of an idle server is watched. */
   readonly idleSeconds: number;
+  /** Traces are sent to a receiver beside the pair. */
+  readonly telemetry?: boolean;
   /** Where the report goes as JSON. */
   readonly json?: string;
 }
@@ -30,6 +32,7 @@ export function readBenchOptions(words: readonly string[], write: (text: string)
       new Option('--layout <layout>', 'how the services run').choices(['separate', 'composed']).default('separate'),
     )
     .option('--idle-seconds <n>', 'how long the processor of an idle server is watched', whole, 60)
+    .option('--telemetry', 'with traces, sent to a receiver beside the pair')
     .option('--json <file>', 'the report as JSON, besides Markdown on stdout')
     .allowExcessArguments(false)
     .exitOverride()

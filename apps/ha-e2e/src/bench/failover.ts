@@ -9,6 +9,7 @@ import { pause } from '../real-pair/deadline.ts';
 import { namespacesAreAvailable } from '../real-pair/namespaces.ts';
 import type { HeartbeatTimes } from '../real-pair/node-configuration.ts';
 import { RealPair } from '../real-pair/real-pair.ts';
+import { SpanReceiver, TELEMETRY_SECTION } from '../real-pair/span-receiver.ts';
 import type { Layout } from '../real-pair/understudy-server.ts';
 import { WITNESS_SECTION, Witness } from '../real-pair/witness.ts';
 import { accountOf } from '../scenarios/account.ts';
@@ -32,7 +33,7 @@ const SETTLE_MS = 15_000;
 /** A PostgreSQL that dies three times within a minute counts as one that cannot be kept running, and is failed over from. */
 const BETWEEN_KILLS_MS = 30_000;
 
-const { kinds, runs: runsWanted, layout, idleSeconds, json } = optionsOrExit();
+const { kinds, runs: runsWanted, layout, idleSeconds, telemetry, json } = optionsOrExit();
 const runs: MeasuredRun[] = [];
 const footprints: Footprint[] = [];
 let pair: RealPair | undefined;
@@ -57,9 +58,13 @@ function progress(text: string): void {
 
 async function build(times: HeartbeatTimes, wanted: Layout): Promise<RealPair> {
   pair?.destroy();
-  const sections = times === QUICK_TIMES ? { witness: QUICK_WITNESS } : {};
+  const sections = {
+    ...(times === QUICK_TIMES ? { witness: QUICK_WITNESS } : {}),
+    ...(telemetry ? { telemetry: TELEMETRY_SECTION } : {}),
+  };
   pair = new RealPair({ layout: wanted, heartbeat: times, application: false, sections });
   if (times === QUICK_TIMES) await new Witness(pair.stage.n3).start();
+  if (telemetry) await new SpanReceiver(pair.stage.n3).start();
   await pair.start('automatic');
   await backToNormal(pair);
   progress(`pair is up (${wanted}, ${JSON.stringify(times)})`);
