@@ -9,7 +9,6 @@ import { type OpenContent, partName } from './fetcher.ts';
 import { chunksOf } from './file-chunks.ts';
 import { hashBeginning } from './file-content.ts';
 import type { Inventory } from './inventory.ts';
-import { isUnchanged } from './scanner.ts';
 import type { Staged, Staging } from './staging.ts';
 import type { Tree } from './tree.ts';
 
@@ -62,11 +61,10 @@ export class Patcher {
   }
 
   private async tryTo(entry: FileEntry): Promise<Staged | null> {
-    const { calls, tree, inventory, askChunks, pause } = this.parts;
-    const tracked = inventory.entries.get(entry.path);
+    const { calls, tree, askChunks, pause } = this.parts;
     const { fd, stats } = tree.openFile(entry.path);
     try {
-      if (tracked === undefined || !isUnchanged(tracked, stats)) return null;
+      // whatever it has become since it was looked at: the hash of what is made with it decides
       const average = averageFor(entry.size);
       const asking = askChunks(entry, average);
       // both servers cut at the same time
