@@ -138,7 +138,8 @@ function canMakeNamespaces(): boolean {
     await virtualIp.claim(1);
     expect(held()).toEqual(listOf(ADDRESSES));
     virtualIp.start('open');
-    await until('the kernel drops it', mayServeUntilMs - clock.nowMs(), () => held().length === 0);
+    // looking is a process of its own, and so is the last renewal: on a busy machine both begin late
+    await until('the kernel drops it', mayServeUntilMs - clock.nowMs() + 500, () => held().length === 0);
     mayServeUntilMs = 0;
     await delay(600);
     await virtualIp.claim(2);
