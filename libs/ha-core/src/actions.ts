@@ -3,7 +3,7 @@ import { automaticFailoverRefusal, leaseRefusal, peerCannotTell } from './guards
 import { missingBytes, peerPosition } from './lag.ts';
 import { exposure, isSynchronous } from './protection.ts';
 import { isReplaced, isServing, lineageOf, type Server } from './server.ts';
-import { HA_STATE_LABELS, type HaState, type ServerRole } from './states.ts';
+import { HA_STATE_LABELS, type HaState, otherRole, type ServerRole } from './states.ts';
 
 /** Orders of an operator, in the words of events. */
 export const OPERATOR_EVENTS = [
@@ -203,7 +203,7 @@ function removeRefusal(server: Server, atMs: number, order?: HaEvent): string | 
   if (record.operation !== null) return `the operation ${record.operation.kind} is running`;
   if (record.inFlight !== null) return 'a change is under way on this server';
   const state = HA_STATE_LABELS[record.state];
-  const peerName = record.role === 'primary' ? 'secondary' : 'primary';
+  const peerName = otherRole(record.role);
   if (record.state === 'primary-active' || record.state === 'primary-lost-secondary') {
     if (!record.opened) return 'this server does not serve yet';
     if (link !== 'up') return unconfirmedRemoval(record.role, order);
@@ -239,7 +239,7 @@ function unconfirmedRemoval(role: ServerRole, order?: HaEvent): string | null {
 export function dataLoss(server: Server, atMs: number): string | null {
   const { record, peer } = server;
   const word = 'repeat with acceptDataLoss to go on';
-  const other = record.role === 'primary' ? 'secondary' : 'primary';
+  const other = otherRole(record.role);
   if (record.doubt !== null) return `${record.doubt}; ${word}`;
   if (peer?.doubted) return `the ${other} has lost its record: what it has more than this server is not known; ${word}`;
   if (record.hold === 0 && (record.promised?.epoch ?? 0) > lineageOf(record))

@@ -6,7 +6,7 @@ import { lsnDistance } from './lsn.ts';
 import { exposure, isExposureKnown, isSynchronous, type Protection, protectionOf } from './protection.ts';
 import { replacementRefusal } from './replacement.ts';
 import { isEpochOf, isReplaced, isServing, keepsLease, lineageOf, type Server } from './server.ts';
-import type { HaState, ServerRole } from './states.ts';
+import { type HaState, otherRole, type ServerRole } from './states.ts';
 import { CLOCK_MARGIN, TIMING } from './timing.ts';
 
 /** A named condition on what is known when an event arrives. Pure. */
@@ -400,7 +400,7 @@ export function leaseRefusal(server: Server, atMs: number): string | null {
     if (witness.holder !== null && witness.holder.epoch > lineageOf(record))
       return 'the witness knows of a later owner than the one whose data this server has';
     if (witness.takeableAtMs === null || atMs < witness.takeableAtMs)
-      return leaseOfOther(record.role === 'primary' ? 'secondary' : 'primary', witness.takeableAtMs, atMs);
+      return leaseOfOther(otherRole(record.role), witness.takeableAtMs, atMs);
   }
   return peerMayNotServe(server, atMs) ? null : 'an answer given to the peer lets it serve for another moment';
 }

@@ -1,6 +1,11 @@
 /** A server's home role, fixed at installation. */
 export type ServerRole = 'primary' | 'secondary';
 
+/** The role of the peer of a server with that role. */
+export function otherRole(role: ServerRole): ServerRole {
+  return role === 'primary' ? 'secondary' : 'primary';
+}
+
 /** What a server does for the application at the moment. */
 export type CurrentRole = 'active' | 'standby' | 'none';
 

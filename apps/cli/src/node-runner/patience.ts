@@ -44,7 +44,7 @@ export class Patience {
     this.missed += 1;
     if (this.missed < this.timing.missedLimit) return false;
     this.missed = 0;
-    if (!this.hasAnswered) this.graceMs = Math.min(this.graceMs * 2, Math.max(this.timing.graceMs, LONGEST_GRACE_MS));
+    if (!this.hasAnswered) this.graceMs = Math.min(this.graceMs * 2, LONGEST_GRACE_MS);
     return true;
   }
 }

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { AnnounceDissolution, RequestConsent, RequestHandover } from '@understudy/contracts';
-import type { ConsentRequest, ServerRole } from '@understudy/ha-core';
+import { type ConsentRequest, otherRole, type ServerRole } from '@understudy/ha-core';
 import { EffectError, type PeerPort } from '@understudy/ha-runtime';
 import { type Bus, BusError } from '@understudy/messaging';
 
@@ -49,7 +49,7 @@ export class PeerAdapter implements PeerPort {
   }
 
   private get peerRole(): ServerRole {
-    return this.ownRole === 'primary' ? 'secondary' : 'primary';
+    return otherRole(this.ownRole);
   }
 
   private async ask<T>(signal: AbortSignal, request: () => Promise<T>): Promise<T> {

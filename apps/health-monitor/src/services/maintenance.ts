@@ -1,4 +1,5 @@
 import { AnnounceMaintenance } from '@understudy/contracts';
+import { otherRole } from '@understudy/ha-core';
 import { type Bus, BusError } from '@understudy/messaging';
 import { maintenanceView } from '../domain/views.ts';
 import type { HealthMonitorService } from './health-monitor.service.ts';
@@ -89,7 +90,7 @@ export class MaintenanceService {
   }
 
   private get peerRole() {
-    return this.monitor.record.role === 'primary' ? 'secondary' : 'primary';
+    return otherRole(this.monitor.record.role);
   }
 
   private beginning(minutes: number, reason: string) {
