@@ -27,6 +27,8 @@ export const NEEDS = [
   { package: 'iproute2', for: 'tests', isPresent: () => onPath('ip') },
   { package: 'procps', for: 'tests', isPresent: () => onPath('ps') },
   { package: 'rsync', for: 'tests', isPresent: () => onPath('rsync') },
+  { package: 'acl', for: 'tests', isPresent: () => onPath('setfacl') },
+  { package: 'attr', for: 'tests', isPresent: () => onPath('setfattr') },
   {
     package: 'haproxy',
     for: 'tests',
@@ -46,6 +48,9 @@ export const NEEDS = [
     isPresent: () => onPath('prometheus') && onPath('promtool'),
     unit: 'prometheus.service',
   },
+  { package: 'nftables', for: 'tests', isPresent: () => onPath('nft'), unit: 'nftables.service' },
+  { package: 'iptables', for: 'tests', isPresent: () => onPath('iptables') },
+  { package: 'iputils-ping', for: 'tests', isPresent: () => onPath('ping') },
   { package: 'util-linux', for: 'tests', isPresent: () => onPath('unshare') && onPath('setpriv') },
 ];
 

@@ -5,6 +5,7 @@ import { hostForUrl, type NodeStore } from '@understudy/platform';
 import { LocalFilesAdapter } from './adapters/local-files.adapter.ts';
 import { SessionStoreAdapter } from './adapters/session-store.adapter.ts';
 import { AuthController } from './controllers/auth.controller.ts';
+import { CandidateController } from './controllers/candidate.controller.ts';
 import { CertificatesController } from './controllers/certificates.controller.ts';
 import { DocsController } from './controllers/docs.controller.ts';
 import { EventsController } from './controllers/events.controller.ts';
@@ -26,7 +27,7 @@ import { EventFeedService } from './services/event-feed.service.ts';
 import { HealthMonitorService } from './services/health-monitor.service.ts';
 import { LoginService } from './services/login.service.ts';
 import { ReadinessCheckerService } from './services/readiness-checker.service.ts';
-import { RegistrationGateService } from './services/registration-gate.service.ts';
+import { ReadinessGateService, RegistrationGateService } from './services/registration-gate.service.ts';
 import { SessionService } from './services/session.service.ts';
 import { VersionService } from './services/version.service.ts';
 
@@ -54,6 +55,7 @@ export class ApiGatewayModule {
         EventsController,
         OperationsController,
         ReadinessController,
+        CandidateController,
         CertificatesController,
         FilesController,
         PairController,
@@ -76,6 +78,7 @@ export class ApiGatewayModule {
         LoginService,
         EventFeedService,
         RegistrationGateService,
+        ReadinessGateService,
         CertificatesService,
       ],
     };

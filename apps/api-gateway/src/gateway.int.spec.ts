@@ -6,12 +6,15 @@ import {
   EventsQuery,
   type EventView,
   ForcedFailover,
+  ForgetCertificate,
   LatestReadinessReport,
   OperationsQuery,
   PairStandingQuery,
+  PinCertificate,
   ReadinessOperationsQuery,
   Register,
   RegistrationProveCommand,
+  SetCertificateMode,
   StartReadinessChecks,
   StatusQuery,
   VerifyAuthenticationKey,
@@ -142,6 +145,25 @@ describe('long work', () => {
     expect((await stage.ask('GET', `${API}/operations/op-2`)).status).toBe(404);
   });
 
+  it('an order whose bus is replaced meanwhile is carried out once, and answered', async () => {
+    const goOn = Promise.withResolvers<void>();
+    let orders = 0;
+    play(ForcedFailover, async () => {
+      orders += 1;
+      await goOn.promise;
+      return { operationId: `op-${orders}` };
+    });
+    await ready();
+    const answer = stage.ask('POST', `${API}/ha/forced-failover`);
+    await until('the order is taken', () => orders === 1);
+    stage.replaceBus();
+    await until('the bus is away', () => !stage.bus.connected);
+    goOn.resolve();
+    expect(await answer).toMatchObject({ status: 202, json: { operationId: 'op-1' } });
+    expect(orders).toBe(1);
+    await until('the bus is back', () => stage.bus.connected);
+  });
+
   it.each([
     ['not-allowed', 409],
     ['operation-running', 409],
@@ -186,6 +208,34 @@ describe('long work', () => {
     expect((await stage.ask('GET', `${API}/operations`)).json).toEqual({ operations: [check] });
     expect((await stage.ask('POST', `${json.href}/cancel`)).status).toBe(409);
     expect((await stage.ask('GET', `${path}/latest`)).status).toBe(404);
+  });
+
+  it('lists, forgets and gives certificates by their hosts and fingerprints', async () => {
+    const fingerprint = 'ab'.repeat(32);
+    const asked: unknown[] = [];
+    play(ForgetCertificate, ({ host }) => {
+      asked.push(host);
+      if (host === 'gamma') throw new BusError('not-found', 'No certificate is pinned for gamma.');
+      return { host: '10.77.0.2_8082', fingerprint, next: 'It has to prove itself.' };
+    });
+    play(PinCertificate, ({ fingerprint: given }) => ({ fingerprint: given }));
+    play(SetCertificateMode, ({ mode }) => ({ mode }));
+    await ready();
+    const path = `${API}/certificates`;
+    const { json } = await stage.ask('GET', path);
+    expect(json).toMatchObject({ mode: 'trust-on-first-use', certificates: [], renewal: null });
+    expect(json.own.fingerprint).toMatch(/^[0-9a-f]{64}$/);
+    expect((await stage.ask('DELETE', `${path}/10.77.0.2_8082`)).json.next).toBe('It has to prove itself.');
+    expect((await stage.ask('DELETE', path)).status).toBe(200);
+    expect((await stage.ask('DELETE', `${path}/gamma`)).status).toBe(404);
+    expect(asked).toEqual(['10.77.0.2_8082', null, 'gamma']);
+    const shown = fingerprint.toUpperCase().replace(/(..)(?=.)/g, '$1:');
+    expect((await stage.ask('POST', `${path}/pins`, { body: { fingerprint: shown } })).json).toEqual({ fingerprint });
+    expect((await stage.ask('POST', `${path}/pins`, { body: { fingerprint: 'ab' } })).json.errors[0]).toMatchObject({
+      pointer: '/fingerprint',
+    });
+    expect((await stage.ask('PUT', `${path}/mode`, { body: { mode: 'pinned' } })).json).toEqual({ mode: 'pinned' });
+    expect((await stage.ask('PUT', `${path}/mode`, { body: { mode: 'open' } })).status).toBe(422);
   });
 
   it('cancels', async () => {
@@ -330,6 +380,15 @@ describe('what needs no login', () => {
     expect((await stage.ask('GET', '/api/docs/package.json', { token: null })).status).toBe(404);
     expect((await stage.ask('GET', '/', { token: null })).text).toContain('name="authenticationKey"');
     expect((await stage.ask('GET', '/')).text).toContain('Primary Active');
+    let started = 0;
+    play(StartReadinessChecks, () => {
+      started += 1;
+      return { operationId: 'readiness-1' };
+    });
+    expect((await stage.ask('POST', '/check-readiness', { token: null })).status).toBe(303);
+    expect(started).toBe(0);
+    expect((await stage.ask('POST', '/check-readiness')).status).toBe(303);
+    expect(started).toBe(1);
   });
 
   it('passes the registration on, with its refusals', async () => {

@@ -2,7 +2,7 @@ import type { Server } from 'node:https';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { nestLogger } from '@understudy/messaging';
-import { hostForUrl, readOwnIdentity, type ServiceEnvironment } from '@understudy/platform';
+import { hostForUrl, PeerIdentityFile, readOwnIdentity, type ServiceEnvironment } from '@understudy/platform';
 import type { NextFunction, Request, Response } from 'express';
 import { traceRequest } from './adapters/request-trace.adapter.ts';
 import { ApiGatewayModule, type GatewayParts } from './app.module.ts';
@@ -73,12 +73,22 @@ export async function listen(environment: ServiceEnvironment, parts: GatewayPart
     await app.close().catch(() => undefined);
     throw explained(error as NodeJS.ErrnoException, address, port);
   }
+  // a renewed certificate is shown to whoever connects from now on
+  const unfollow = new PeerIdentityFile(paths.peer, () => null).follow(
+    async () => {
+      const renewed = await readOwnIdentity(paths);
+      if (renewed !== null)
+        server.setSecureContext({ ...httpsOptions, key: renewed.privateKeyPem, cert: renewed.certificatePem });
+    },
+    (error) => logger.error('The certificate of this server cannot be read; the one before stays', { error }),
+  );
   const feed = app.get(EventFeedService);
   feed.start();
   logger.info(`Health Monitor at https://${hostForUrl(address)}:${port}`);
   return {
     close: async () => {
       feed.stop();
+      unfollow();
       await app.close();
     },
   };

@@ -5,7 +5,15 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
-import { ensureOwnIdentity, loadConfiguration, NodePaths } from '@understudy/platform';
+import {
+  ensureOwnIdentity,
+  loadConfiguration,
+  makeIdentity,
+  NodePaths,
+  type OwnIdentity,
+  removeRenewal,
+  writeRenewal,
+} from '@understudy/platform';
 import { quickPlace, serverPlace } from './client/server-place.ts';
 import { runCli } from './program.ts';
 
@@ -26,6 +34,7 @@ const STATUS = {
 let answers: Record<string, unknown[]> = {};
 let asked: { what: string; body: unknown; token: string | undefined }[] = [];
 let server: Server;
+let own: OwnIdentity;
 
 async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
   let text = '';
@@ -41,8 +50,8 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
 beforeAll(async () => {
   mkdirSync(paths.run, { recursive: true });
   mkdirSync(paths.identity, { recursive: true });
-  const identity = await ensureOwnIdentity(paths, { name: 'beta', address: '127.0.0.1' });
-  server = createServer({ key: identity.privateKeyPem, cert: identity.certificatePem }, (request, response) => {
+  own = await ensureOwnIdentity(paths, { name: 'beta', address: '127.0.0.1' });
+  server = createServer({ key: own.privateKeyPem, cert: own.certificatePem }, (request, response) => {
     void answer(request, response);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -120,6 +129,30 @@ describe('ha status', () => {
   });
 });
 
+describe('the certificate of the own server', () => {
+  afterEach(() => server.setSecureContext({ key: own.privateKeyPem, cert: own.certificatePem }));
+  const show = ({ certificatePem, privateKeyPem }: OwnIdentity) =>
+    server.setSecureContext({ key: privateKeyPem, cert: certificatePem });
+
+  it('is the only one that gets the token', async () => {
+    answers = { 'GET /ha/status': [STATUS] };
+    show(await makeIdentity({ name: 'beta', address: '127.0.0.1' }));
+    const { code, err } = await run('ha', 'status');
+    expect({ code, err }).toEqual({ code: 3, err: expect.stringContaining('the certificate is not the one') });
+    expect(asked).toEqual([]);
+  });
+
+  it('may be the one before or after while it is renewed, and may have expired', async () => {
+    answers = { 'GET /ha/status': [STATUS] };
+    const renewed = await makeIdentity({ name: 'beta', address: '127.0.0.1' }, -0.5);
+    await writeRenewal(paths, { ...renewed, formerCertificatePem: own.certificatePem, isInUse: false });
+    show(renewed);
+    expect((await run('ha', 'status')).code).toBe(0);
+    await removeRenewal(paths);
+    expect((await run('ha', 'status')).code).toBe(3);
+  });
+});
+
 describe('--url', () => {
   it('is refused by what works on the server itself, which would be another one', async () => {
     for (const words of [
@@ -139,6 +172,25 @@ describe('an order', () => {
     answers = { 'GET /ha/status': [{ ...STATUS, unavailableActions }] };
     expect(await run('ha', 'failover')).toEqual({ code: 1, out: '', err: 'beta: the state is Secondary Syncing\n' });
     expect(asked.map(({ what }) => what)).toEqual(['GET /ha/status']);
+  });
+});
+
+describe('the authentication key', () => {
+  it('is changed to the one that is given, or that a file holds, and to no other', async () => {
+    answers = { 'PUT /ha/authentication-key': [{ servers: ['alpha', 'beta'] }, { servers: ['alpha', 'beta'] }] };
+    expect(await run('ha', 'authkey', 'Another-Horse-9')).toMatchObject({ code: 0 });
+    expect(await run('ha', 'authkey', '--new-key-file', keyFile)).toMatchObject({ code: 0 });
+    expect(asked.map(({ body }) => body)).toEqual([
+      { newAuthenticationKey: 'Another-Horse-9' },
+      { newAuthenticationKey: 'Correct-Horse-7-Battery' },
+    ]);
+    for (const words of [[], ['Another-Horse-9', '--new-key-file', keyFile]])
+      expect(await run('ha', 'authkey', ...words)).toMatchObject({
+        code: 2,
+        err: expect.stringContaining('--new-key-file'),
+      });
+    const missing = await run('ha', 'authkey', '--new-key-file', '/nowhere');
+    expect(missing).toMatchObject({ code: 2, err: expect.stringContaining('--new-key-file') });
   });
 });
 
@@ -226,6 +278,12 @@ describe('long work', () => {
     expect(await run(...words)).toEqual({ code: 2, out: '', err: `${said}\n` });
     const { out } = await run(...words, '--json');
     expect(JSON.parse(out)).toEqual({ error: { code: 'invalid-input', message: said } });
+    const usage = await run('cert', 'mode', 'foo', '--json');
+    expect([usage.code, JSON.parse(usage.out).error]).toMatchObject([2, { code: 'wrong-usage' }]);
+    expect(JSON.parse(usage.out).error.message).toMatch(/^command-argument value 'foo' is invalid.* pinned\.$/);
+    const wrong = { status: 422, code: 'invalid-input', detail: 'Invalid input: /fingerprint is not the SHA-256.' };
+    answers = { 'POST /certificates/pins': [wrong] };
+    expect((await run('cert', 'pin', 'abc')).err).toBe('Invalid input: the fingerprint is not the SHA-256.\n');
   });
 
   it('says what is wrong with a key file, and how to mend it', async () => {
@@ -304,6 +362,7 @@ describe('files', () => {
     errors: [{ path: 'a', message: 'the disk is full' }],
     errorCount: 2,
     awaitingDeletion: null,
+    peer: null,
   };
 
   it('status has a line for each set, and what needs attention below it', async () => {
@@ -343,14 +402,17 @@ describe('files', () => {
       'POST /files/settings/confirm-deletion': [{ deletions: 30 }],
     };
     const { code, err } = await run('files', 'confirm-deletion', 'settings');
-    expect([code, err]).toEqual([1, expect.stringContaining('30 of 40 files of settings will be deleted here')]);
+    expect([code, err]).toEqual([
+      1,
+      expect.stringContaining('30 of 40 files of settings have gone on one of the servers'),
+    ]);
     expect(asked.map(({ what }) => what)).toEqual(['GET /files']);
     const done = await run('files', 'confirm-deletion', 'settings', '--yes');
     expect(done).toMatchObject({ code: 0, out: 'settings: the deletion of 30 files is confirmed.\n' });
   });
 });
 
-it('the failover type is changed, and the running operation cancelled, by a command', async () => {
+it('failover type and virtual IP are changed, and the running operation cancelled, by a command', async () => {
   const operation = { id: 'op-7', kind: 'failback', step: 's', progressPercent: null };
   answers = {
     'PATCH /ha/configuration': [{ failoverType: 'observe' }],
@@ -363,6 +425,12 @@ it('the failover type is changed, and the running operation cancelled, by a comm
   expect((await run('ha', 'failover-type', 'observe')).out).toContain('observe');
   expect(asked.at(-1)?.body).toEqual({ failoverType: 'observe' });
   expect((await run('ha', 'failover-type', 'sometimes')).code).toBe(2);
+  expect((await run('ha', 'virtual-ip', '--virtual-ip', '10.77.0.31')).out).toContain('is 10.77.0.31 now');
+  expect(asked.at(-1)?.body).toEqual({ virtualIp: { ipv4: '10.77.0.31' } });
+  expect((await run('ha', 'virtual-ip', '--none')).out).toContain('no virtual IP any more');
+  expect(asked.at(-1)?.body).toEqual({ virtualIp: null });
+  for (const words of [[], ['--none', '--virtual-ip6', 'fd77::31']])
+    expect((await run('ha', 'virtual-ip', ...words)).code).toBe(2);
   expect((await run('ha', 'cancel', '--yes')).out).toContain('failback');
   expect((await run('ha', 'cancel')).code).toBe(1);
 });
@@ -419,12 +487,42 @@ describe('ha check-readiness', () => {
     expect(JSON.parse((await run('--json', 'ha', 'check-readiness')).out)).toEqual(report);
   });
 
+  it('opens ports only when it is told to, and says what it added and how to take it away', async () => {
+    const added = [{ rule: 'nft insert rule inet filter input …', undo: 'nft delete rule inet filter input handle 7' }];
+    const firewall = [
+      { server: 'secondary', added, problem: null },
+      { server: 'primary', added: [], problem: 'nft: Operation not permitted' },
+    ];
+    answers = {
+      'POST /ha/readiness-checks': [{ operationId: 'op-1' }],
+      'GET /operations/op-1': [operation('succeeded', 'ended')],
+      'GET /ha/readiness-checks/latest': [{ ...report, firewall }],
+    };
+    const { code, out } = await run('ha', 'check-readiness', '--fix');
+    expect([code, asked[0]?.body]).toEqual([0, { fix: true }]);
+    expect(out).toContain(
+      [
+        '[Firewall] Added on the secondary: nft insert rule inet filter input …',
+        '           take it away with: nft delete rule inet filter input handle 7',
+        '[Firewall] Not opened on the primary: nft: Operation not permitted',
+        '[Firewall] The rules last until',
+      ].join('\n'),
+    );
+    answers['GET /ha/readiness-checks/latest'] = [{ ...report, firewall: [] }];
+    answers['GET /operations/op-1'] = [operation('succeeded', 'ended')];
+    expect((await run('ha', 'check-readiness', '--fix')).out).toContain('nothing was added');
+  });
+
   it('sends address and key before registration, and wants both', async () => {
     answers = {
-      'POST /ha/readiness-checks': [{ status: 501, detail: 'not yet available', code: 'not-yet-available' }],
+      'POST /ha/readiness-checks': [{ operationId: 'op-1' }],
+      'GET /operations/op-1': [
+        { ...operation('failed', 'ended'), error: 'the authentication key is not the one of beta' },
+      ],
     };
     const both = ['--secondary', '10.77.0.2', '--authentication-key-file', keyFile];
-    expect((await run('ha', 'check-readiness', ...both)).code).toBe(1);
+    const { code, err } = await run('ha', 'check-readiness', ...both);
+    expect([code, err]).toEqual([1, expect.stringContaining('the authentication key is not the one of beta')]);
     const body = { secondaryAddress: '10.77.0.2', authenticationKey: 'Correct-Horse-7-Battery' };
     expect(asked[0]).toMatchObject({ what: 'POST /ha/readiness-checks', body });
     expect((await run('ha', 'check-readiness', '--secondary', '10.77.0.2')).code).toBe(2);
@@ -455,6 +553,7 @@ describe('where the server is', () => {
       address: '127.0.0.1',
       port: configuration.ports.healthMonitor,
       certificateFile: paths.certificate,
+      renewalFile: paths.renewal,
       tokenFile: paths.cliToken,
     };
     expect(await quickPlace(file, {})).toEqual(whole);

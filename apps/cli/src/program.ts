@@ -35,6 +35,7 @@ const WORDS_OF_REST: Readonly<Record<string, string>> = {
   '/authenticationKey': 'the authentication key',
   '/newAuthenticationKey': 'the new key',
   '/confirm': '--confirm',
+  '/fingerprint': 'the fingerprint',
   '/minutes': '--minutes',
   '/reason': '--reason',
   '#query/limit': '--limit',
@@ -44,7 +45,11 @@ const WORDS_OF_REST: Readonly<Record<string, string>> = {
 function explain(error: unknown, asJson: boolean): number {
   if (error instanceof CommanderError) {
     const isAsked = ['commander.helpDisplayed', 'commander.version'].includes(error.code);
-    return isAsked || error.exitCode === 0 ? EXIT.done : EXIT.usage;
+    if (isAsked || error.exitCode === 0) return EXIT.done;
+    // a command without its subcommand prints its help
+    if (asJson && error.code !== 'commander.help')
+      sayJson({ error: { code: 'wrong-usage', message: error.message.replace(/^error: /, '') } });
+    return EXIT.usage;
   }
   if (error instanceof CliError) {
     if (error.message === '') return error.exitCode; // it has been said
@@ -137,8 +142,13 @@ function addHa(program: Command): void {
     (await load()).cancel(all(command)),
   );
   action(ha, 'failover-type', 'change who decides about a takeover; on the primary')
-    .addArgument(new Argument('<type>').choices(['manual', 'automatic', 'observe']))
+    .addArgument(new Argument('<type>', 'who decides').choices(['manual', 'automatic', 'observe']))
     .action(async (type, _, command) => (await load()).changeFailoverType(all(command), type));
+  action(ha, 'virtual-ip', 'change the virtual IP, on both servers; on the primary')
+    .option('--virtual-ip <address>', 'virtual IPv4 address')
+    .option('--virtual-ip6 <address>', 'virtual IPv6 address')
+    .option('--none', 'the pair has none any more')
+    .action(async (_, command) => (await load()).changeVirtualIp(all(command)));
   const maintenance = ha.command('maintenance').description('planned work: no automatic failover meanwhile');
   action(maintenance, 'start', 'begin it, on both servers')
     .requiredOption('--minutes <minutes>', 'it ends by itself after so many, 1 to 1440')
@@ -154,16 +164,18 @@ function addHa(program: Command): void {
     .option('--since <id>', 'only those after this event')
     .action(async (_, command) => (await import('./commands/events.command.ts')).events(all(command)));
   ha.command('check-readiness')
-    .description('check both servers; changes nothing, and nothing waits for the result')
+    .description('check both servers; changes nothing without --fix, and nothing waits for the result')
     .option('--secondary <address>', 'before registration: address of the secondary')
     .option(
       '--authentication-key-file <file>',
       'before registration: file with the authentication key of the secondary',
     )
+    .option('--fix', 'open ports that are closed, in the firewalls of both servers, for the other server only')
     .action(async (_, command) => (await import('./commands/readiness.command.ts')).checkReadiness(all(command)));
   ha.command('authkey')
     .description('change the authentication key, on both servers or on neither; on the primary')
-    .argument('<newKey>', 'the new key')
+    .argument('[newKey]', 'the new key; other users of this machine may see it in the list of processes')
+    .option('--new-key-file <file>', 'file with the new key')
     .action(async (newKey, _, command) => (await load()).changeAuthenticationKey(all(command), newKey));
   ha.command('?', { hidden: true }).action(() => ha.outputHelp());
 }
@@ -241,13 +253,37 @@ function addFiles(program: Command): void {
 }
 
 function addCertificates(program: Command): void {
-  const cert = program.command('cert').description('pinned certificates');
+  const cert = program.command('cert').description('certificates of this server and its peer');
+  const load = () => import('./commands/certificates.command.ts');
   cert
     .command('list')
-    .description('the pinned certificate of the peer')
-    .action(async (_, command) => (await import('./commands/certificates.command.ts')).listCertificates(all(command)));
-  toCome(cert, 'forget <host>', 'forget a pinned certificate');
-  toCome(cert, 'mode <mode>', 'trust-on-first-use or pinned');
+    .description('the pinned certificate of the peer, and that of this server')
+    .action(async (_, command) => (await load()).listCertificates(all(command)));
+  cert
+    .command('renew')
+    .description('renew the certificate of this server; the other one trusts both meanwhile')
+    .option('--no-wait', 'do not wait for its end')
+    .action(async (_, command) => (await load()).renewCertificate(all(command)));
+  cert
+    .command('forget')
+    .argument('<host>', 'as "cert list" names it, or address or name of the peer')
+    .description('trust the pinned certificate of the peer no more: it has to prove itself anew')
+    .action(async (host, _, command) => (await load()).forgetCertificate(all(command), host));
+  cert
+    .command('mode')
+    .addArgument(
+      new Argument('<mode>', 'whether its server has to prove the key only, or its fingerprint is given too').choices([
+        'trust-on-first-use',
+        'pinned',
+      ]),
+    )
+    .description('how a certificate that was not seen before comes to be trusted')
+    .action(async (mode, _, command) => (await load()).setCertificateMode(all(command), mode));
+  cert
+    .command('pin')
+    .argument('<fingerprint>', 'SHA-256 that "cert list" shows on the other server as "this server"')
+    .description('give the certificate of the other server beforehand, as mode pinned asks')
+    .action(async (fingerprint, _, command) => (await load()).pinCertificate(all(command), fingerprint));
 }
 
 function addPatch(program: Command): void {

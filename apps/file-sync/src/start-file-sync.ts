@@ -6,6 +6,7 @@ import { AppModule } from './app.module.ts';
 import { ANSWERED } from './controllers/file-sync.controller.ts';
 import type { EngineSettings } from './engine/engine.ts';
 import { EngineThread } from './engine/engine-thread.ts';
+import type { OwnSide } from './engine/peer-server.ts';
 import { FileSyncService } from './services/file-sync.service.ts';
 
 /** Starts this server's file-sync: nothing moves before the health monitor has said which server is active. */
@@ -29,7 +30,7 @@ export async function startFileSync(env: ServiceEnvironment): Promise<RunningSer
   const unfollow =
     engine &&
     peers.follow(
-      (peer) => engine.setPeer(peer),
+      async (peer) => engine.setPeer(peer, await ownSide(env)),
       (error) => logger.error('The pinned peer cannot be read', { error }),
     );
   service.start();
@@ -46,16 +47,21 @@ export async function startFileSync(env: ServiceEnvironment): Promise<RunningSer
 }
 
 /** Null: no file sets are configured, and nothing is listened on. */
-async function settingsOf({ configuration, paths }: ServiceEnvironment): Promise<EngineSettings | null> {
-  const { fileSets, node, ports } = configuration;
+async function settingsOf(env: ServiceEnvironment): Promise<EngineSettings | null> {
+  const { configuration, paths } = env;
+  const { fileSets } = configuration;
   if (fileSets.length === 0) return null;
-  const identity = await readOwnIdentity(paths);
-  if (identity === null) throw new Error(`${paths.certificate} is missing; "understudy node run" makes it.`);
-  const { certificatePem, privateKeyPem } = identity;
   return {
     fileSets,
-    own: { address: node.address, port: ports.fileSync, certificatePem, privateKeyPem },
+    own: await ownSide(env),
     stateDirectory: paths.fileSync,
     setAside: join(paths.setAside, 'files'),
   };
+}
+
+async function ownSide({ configuration, paths }: ServiceEnvironment): Promise<OwnSide> {
+  const identity = await readOwnIdentity(paths);
+  if (identity === null) throw new Error(`${paths.certificate} is missing; "understudy node run" makes it.`);
+  const { certificatePem, privateKeyPem } = identity;
+  return { address: configuration.node.address, port: configuration.ports.fileSync, certificatePem, privateKeyPem };
 }

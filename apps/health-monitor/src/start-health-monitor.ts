@@ -13,6 +13,7 @@ import {
   placesThatMatter,
   readStoreCredentials,
   type ServiceEnvironment,
+  serverMark,
   servingNoteFile,
   settingsWithoutEffect,
   witnessTiming,
@@ -22,15 +23,22 @@ import { GatewayPing } from './adapters/gateway-ping.adapter.ts';
 import { Journal } from './adapters/journal.adapter.ts';
 import { NatsLeaseStore } from './adapters/nats-lease-store.adapter.ts';
 import { PeerAdapter } from './adapters/peer.adapter.ts';
+import { PeerDoorsAdapter } from './adapters/peer-doors.adapter.ts';
+import { shownCertificate } from './adapters/shown-certificate.adapter.ts';
 import { ANSWERED, AppModule } from './app.module.ts';
 import { makeProcesses } from './processes/index.ts';
 import {
+  AttemptLimiter,
   AuthenticationKeyStore,
+  Bearers,
   HttpsRegistrationTransport,
+  MeetingClient,
+  MeetingResponder,
   RegistrationClient,
   RegistrationResponder,
 } from './registration/index.ts';
 import { AuthenticationKeyChange } from './services/authentication-key-change.ts';
+import { certificateCare } from './services/certificate-care.ts';
 import { EventLog } from './services/event-log.ts';
 import { HealthMonitorService } from './services/health-monitor.service.ts';
 import { MaintenanceService } from './services/maintenance.ts';
@@ -38,6 +46,7 @@ import { Pairing } from './services/pairing.ts';
 import { RecordKeeper } from './services/record-keeper.ts';
 import { registrationGate } from './services/registration-gate.ts';
 import { ServingRight } from './services/serving-right.ts';
+import { SharedVirtualIp } from './services/shared-virtual-ip.ts';
 import { GatewayWatch, LeaseKeeper } from './services/witness.service.ts';
 import { StorageWatch } from './storage/storage-watch.ts';
 import {
@@ -49,6 +58,8 @@ import {
 } from './virtual-ip/index.ts';
 
 const STORE_WAIT_MS = 2000;
+/** Readiness checks are through within 30 s, with what comes before them. */
+const MEETING_STEP_MS = 2500;
 const PAIRED_TRACES = ['standby.signal', `pg_replslot/${PEER_SLOT}`] as const;
 
 /** Starts this server's health monitor: reads what was decided, answers, and goes on deciding. */
@@ -59,7 +70,7 @@ export async function startHealthMonitor(env: ServiceEnvironment): Promise<Runni
   await store.whenReady(STORE_WAIT_MS);
   const certificatePem = await readFile(paths.certificate, 'utf8');
   const peerFile = new PeerIdentityFile(paths.peer, (value) => PeerIdentitySchema.parse(value));
-  const journal = await Journal.open(paths.journal, certificatePem);
+  const journal = await Journal.open(paths.journal, await serverMark(paths));
   const owner = {
     role: configuration.node.role,
     runId: env.runId,
@@ -86,7 +97,9 @@ export async function startHealthMonitor(env: ServiceEnvironment): Promise<Runni
     own,
     peerFile,
     keys,
-    new RegistrationClient(new HttpsRegistrationTransport()),
+    new RegistrationClient(new HttpsRegistrationTransport(), (fingerprint) =>
+      certificates.trust.objection(fingerprint),
+    ),
     database,
   );
   await pairing.load();
@@ -121,13 +134,43 @@ export async function startHealthMonitor(env: ServiceEnvironment): Promise<Runni
     new ReachableApplication(processes, virtualIp),
     pairing,
     database,
-    (pairId) => new PeerAdapter(bus, configuration.node.role, pairId),
+    (pairId) =>
+      new PeerAdapter(bus, configuration.node.role, pairId, () => {
+        const message = `${pairing.peer?.name ?? 'The other server'} has not answered, and was not told that HA is removed. It hears of it when it reaches this server; until then it may serve, or take over by itself. Stop it, or remove HA there.`;
+        events.note({ severity: 'warning', code: 'removal-untold', message });
+      }),
     makeWitness(env),
     new ServingRight(servingNoteFile(paths.run), env.runId),
     virtualIp,
   );
-  pairing.onChange = () => monitor.publishWatch();
-  const responder = new RegistrationResponder(registrationGate(monitor, pairing, keys, requirements), clock);
+  const limiter = new AttemptLimiter();
+  const certificates = certificateCare(env, {
+    bus,
+    pairing,
+    events,
+    keys,
+    limiter,
+    peerLink: () => monitor.view.link,
+    isGuarded: () => {
+      const { role, failoverType, hold } = monitor.record;
+      return role === 'primary' && failoverType === 'automatic' && hold !== 0;
+    },
+    doors: new PeerDoorsAdapter(configuration.node.role === 'secondary'),
+    shown: shownCertificate,
+    transport: new HttpsRegistrationTransport(),
+  });
+  pairing.onChange = () => {
+    monitor.publishWatch();
+    void certificates.watch.look();
+  };
+  const gate = registrationGate(monitor, pairing, keys, requirements, certificates.trust);
+  const responder = new RegistrationResponder(gate, clock, limiter);
+  const bearers = new Bearers(clock);
+  const meetings = {
+    bearers,
+    responder: new MeetingResponder(gate, bearers, clock, limiter),
+    client: new MeetingClient(new HttpsRegistrationTransport(MEETING_STEP_MS), bearers),
+  };
   const maintenance = new MaintenanceService(monitor, bus, clock);
   const keyChange = new AuthenticationKeyChange(
     {
@@ -143,8 +186,20 @@ export async function startHealthMonitor(env: ServiceEnvironment): Promise<Runni
     clock,
     logger,
   );
+  const sharedVirtualIp = new SharedVirtualIp(monitor, pairing, requirements, bus);
   const application = await createBusApplication(
-    AppModule.of({ monitor, pairing, keys, keyChange, responder, maintenance, requirements }),
+    AppModule.of({
+      monitor,
+      pairing,
+      keys,
+      keyChange,
+      responder,
+      meetings,
+      maintenance,
+      requirements,
+      certificates,
+      sharedVirtualIp,
+    }),
     {
       bus,
       definitions: ANSWERED,
@@ -160,12 +215,16 @@ export async function startHealthMonitor(env: ServiceEnvironment): Promise<Runni
   await monitor.start();
   await storage.start();
   await keyChange.start();
+  await certificates.start();
+  sharedVirtualIp.start();
   processes.startStandbyProcesses();
 
   return {
     close: async ({ reason }) => {
       storage.stop();
+      sharedVirtualIp.stop();
       await keyChange.stop();
+      await certificates.stop();
       await monitor.close(reason);
       await application.close();
       await journal.close();

@@ -11,6 +11,7 @@ import {
   OwnStatusQuery,
   PeerAnsweredProbe,
   PeerConfirmedLost,
+  PeerDissolvedPair,
   PeerHeard,
   PeerIdentitySchema,
   PeerLost,
@@ -159,6 +160,38 @@ describe('heartbeat', () => {
     await servePage('stranger');
     await until(() => named('confirmed').length >= 1);
     expect(named('answered-probe')).toEqual([]);
+  }, 15_000);
+
+  it('takes anybody who answers for a sign of life while the certificate is forgotten, and believes nothing that he says', async () => {
+    const dissolved: unknown[] = [];
+    monitor.subscribe(PeerDissolvedPair, (word) => void dissolved.push(word));
+    const file = new PeerIdentityFile(paths.peer, (value) => PeerIdentitySchema.parse(value));
+    const pinned = await file.read();
+    if (pinned) await file.write({ ...pinned, isForgotten: true });
+    await servePage('stranger', { dissolved: true, decides: false });
+    await until(() => named('answered-probe').length >= 2);
+    expect(named('confirmed')).toEqual([]);
+    expect(dissolved).toEqual([]);
+  }, 15_000);
+
+  it('loses no beat while the peer renews its certificate', async () => {
+    peer.handle(Beat, ({ nonce }) => ({ nonce, status: STATUS }));
+    await until(() => named('heard').length >= 2);
+    const { certificatePem, fingerprint } = await identityOf('two-renewed');
+    const file = new PeerIdentityFile(paths.peer, (value) => PeerIdentitySchema.parse(value));
+    const pinned = await file.read();
+    if (!pinned) throw new Error('nobody is pinned');
+    await file.write({ ...pinned, next: { certificatePem, fingerprint } });
+    const before = named('heard').length;
+    await until(() => named('heard').length >= before + 3);
+    await file.write({ ...pinned, certificatePem, fingerprint });
+    await until(() => named('heard').length >= before + 6);
+    expect(named('lost')).toEqual([]);
+    // watched anew it would beat at once
+    const gaps = named('heard').map(
+      ({ atMs }, index, all) => atMs - (all[index - 1]?.atMs ?? Number.NEGATIVE_INFINITY),
+    );
+    expect(Math.min(...gaps)).toBeGreaterThan(INTERVAL_MS / 2);
   }, 15_000);
 
   it('does not count late answers, nor answers to another nonce', async () => {

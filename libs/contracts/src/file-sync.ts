@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { defineEvent, defineRequest } from './define-message.ts';
 import { EpochSchema } from './vocabulary.ts';
 
-/** One file set, as this server sees it. */
-export const FileSetViewSchema = z.object({
+/** How one file set is on this server. */
+export const FileSetStateSchema = z.object({
   name: z.string(),
   path: z.string(),
   class: z.enum(['realtime', 'batch']),
@@ -25,6 +25,20 @@ export const FileSetViewSchema = z.object({
   errorCount: z.int(),
   /** So many of so many files would go at once: an operator has to confirm it. */
   awaitingDeletion: z.object({ deletions: z.int(), files: z.int() }).nullable(),
+});
+export type FileSetState = z.infer<typeof FileSetStateSchema>;
+
+/** All file sets, as they are on this server. */
+export interface FileSetStates {
+  readonly fileSets: readonly FileSetState[];
+}
+
+const TOLD = { reason: true, errors: true, errorCount: true, awaitingDeletion: true } as const;
+
+/** One file set, as this server sees it. */
+export const FileSetViewSchema = FileSetStateSchema.extend({
+  /** The same of the set on the other server, at most 3 errors; null: that one has told nothing for 10 s. */
+  peer: FileSetStateSchema.pick(TOLD).nullable(),
 });
 export type FileSetView = z.infer<typeof FileSetViewSchema>;
 
@@ -111,6 +125,15 @@ export const FilesChanged = defineEvent({
   name: 'files-changed',
   data: z.object({ fileSet: z.string() }),
 });
+
+/** What the server spoken of needs attention for, told every second: whoever looks at one server sees both. */
+export const FileSetsTold = defineEvent({
+  reach: 'pair',
+  service: 'file-sync',
+  name: 'file-sets-told',
+  data: z.object({ fileSets: z.array(FileSetStateSchema.pick({ name: true, class: true, ...TOLD })) }),
+});
+export type FileSetsTold = z.infer<typeof FileSetsTold.data>;
 
 /** Something about files that an operator should read in the event list; health-monitor logs it. */
 export const FileSyncIncident = defineEvent({

@@ -199,9 +199,14 @@ export const BeginMaintenance = command(
 export const EndMaintenance = command('end-maintenance', z.object({}), z.object({ maintenance: z.null() }));
 /** Refused with `not-found`, `past-point-of-no-return`, `already-finished`. */
 export const CancelOperation = command('cancel-operation', z.object({ operationId: z.string() }), z.object({}));
+/** `virtualIp` null: none any more. Refused with `invalid-input`, `peer-unreachable` (the virtual IP is changed with the peer's word only). */
 export const ChangeConfiguration = command(
   'change-configuration',
-  z.object({ failoverType: FailoverTypeSchema.optional(), emailAddresses: z.array(z.string()).optional() }),
+  z.object({
+    failoverType: FailoverTypeSchema.optional(),
+    emailAddresses: z.array(z.string()).optional(),
+    virtualIp: z.object({ ipv4: z.string().optional(), ipv6: z.string().optional() }).nullable().optional(),
+  }),
   HaConfigurationViewSchema,
 );
 /** Checks an authentication key; the gateway keeps the delays. `configured: false`: no key has been set on this server yet. */
@@ -277,6 +282,51 @@ export const CommitsShallWait = defineEvent({
   name: 'commits-shall-wait',
   data: z.object({ sequence: z.int().nonnegative(), waitSince: z.int().nullable() }),
 });
+
+/**
+ * Renews this server's certificate, or goes on with the renewal that is under way. Answers after seconds, with where it stands: `step` null
+ * when it is over, else `offered` or `in-use`; it goes on by itself then. `reason`: what it waits for.
+ */
+export const RenewCertificate = command(
+  'renew-certificate',
+  z.object({}),
+  z.object({ step: z.enum(['offered', 'in-use']).nullable(), reason: z.string().nullable() }),
+);
+
+const Fingerprint = z.string().regex(/^[0-9a-f]{64}$/);
+
+/**
+ * The pinned certificate of the peer is trusted no more; the pair stays. `host` null: whatever the peer is called. `next`: what happens now, for
+ * people. Refused with `not-found`, `not-allowed` (the peer is connected under it).
+ */
+export const ForgetCertificate = command(
+  'forget-certificate',
+  z.object({ host: z.string().max(300).nullable() }),
+  z.object({ host: z.string(), fingerprint: Fingerprint, next: z.string() }),
+);
+/** How a certificate that was not seen before comes to be trusted; what is pinned stays pinned. */
+export const CertificateModeSchema = z.enum(['trust-on-first-use', 'pinned']);
+export const SetCertificateMode = command(
+  'set-certificate-mode',
+  z.object({ mode: CertificateModeSchema }),
+  z.object({ mode: CertificateModeSchema }),
+);
+/** An operator gives a certificate beforehand, as mode `pinned` asks. */
+export const PinCertificate = command(
+  'pin-certificate',
+  z.object({ fingerprint: Fingerprint }),
+  z.object({ fingerprint: Fingerprint }),
+);
+/** A server of the pair that has forgotten the other's certificate proves itself, under its own. Binary values are base64url. */
+export const RecognitionQuestionSchema = z.object({
+  pairId: z.string().max(100),
+  nonce: z.string().min(20).max(100),
+  certificatePem: z.string().max(8192),
+  proof: z.string().max(100),
+});
+export type RecognitionQuestion = z.infer<typeof RecognitionQuestionSchema>;
+/** Refused with `wrong-key`, `no-key`, `expired` (not of that pair), `too-many-attempts`. */
+export const RecogniseCommand = command('recognise', RecognitionQuestionSchema, z.object({ proof: z.string() }));
 
 /** What the primary tells the secondary first, over HTTPS, before anything is proven. Binary values are base64url. */
 export const RegistrationHelloSchema = z.object({

@@ -199,6 +199,30 @@ export const RequestConsent = defineRequest({
   reply: z.object({ nonce: z.string(), granted: z.boolean(), reason: z.string(), status: ServerStatusSchema }),
 });
 
+/** The virtual IP that a server has noted for its pair, null where there is none of that family. `change`: +1 with each change in place. */
+const NotedVirtualIpSchema = z.object({
+  ipv4: z.ipv4().nullable(),
+  ipv6: z.ipv6().nullable(),
+  change: z.int().nonnegative(),
+});
+export type NotedVirtualIp = z.infer<typeof NotedVirtualIpSchema>;
+
+/**
+ * What a server has noted as the pair's virtual IP; the answer is what the other has, and why that one could not hold what it was told.
+ * Each takes over what has the higher `change`. Repeated. `onlyAsked`: nothing is taken over yet, an operator would like it.
+ */
+export const CompareVirtualIp = defineRequest({
+  reach: 'pair',
+  service: 'health-monitor',
+  kind: 'command',
+  name: 'compare-virtual-ip',
+  data: z.object({ pairId: z.string(), noted: NotedVirtualIpSchema, onlyAsked: z.boolean() }),
+  reply: z.object({
+    noted: NotedVirtualIpSchema,
+    objections: z.array(z.object({ pointer: z.string(), message: z.string() })),
+  }),
+});
+
 /** Request to give up the active role in an orderly way; the progress is seen in the status. */
 export const RequestHandover = defineRequest({
   reach: 'pair',
@@ -208,3 +232,22 @@ export const RequestHandover = defineRequest({
   data: z.object({ pairId: z.string(), operationId: z.string(), epoch: EpochSchema }),
   reply: z.object({ accepted: z.boolean(), reason: z.string() }),
 });
+
+/** A certificate that a server is about to use, or uses. Under the old one, over the pair link, its own words. */
+export const CertificateOfferSchema = z.object({ pairId: z.string(), certificatePem: z.string().max(8192) });
+export type CertificateOffer = z.infer<typeof CertificateOfferSchema>;
+
+const certificateRequest = (name: string) =>
+  defineRequest({
+    reach: 'pair',
+    service: 'health-monitor',
+    kind: 'command',
+    name,
+    data: CertificateOfferSchema,
+    reply: z.object({ accepted: z.boolean(), reason: z.string() }),
+  });
+
+/** This server is about to show that certificate: trust it beside the present one. */
+export const OfferCertificate = certificateRequest('offer-certificate');
+/** This server shows that certificate now: connect to it, and when it is so, trust the old one no more. */
+export const AdoptCertificate = certificateRequest('adopt-certificate');

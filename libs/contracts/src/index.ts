@@ -1,3 +1,4 @@
+export * from './candidate.ts';
 export * from './db-replication.ts';
 export * from './define-message.ts';
 export * from './file-sync.ts';

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { defineRequest } from './define-message.ts';
 import { OperationViewSchema } from './health-monitor.ts';
+import { ServerRoleSchema } from './vocabulary.ts';
 
 /** A measured value, or why there is none. Absent: the server that measured runs a release that does not know this measurement. */
 function reading<Value extends z.ZodType>(value: Value) {
@@ -21,8 +22,19 @@ export const FileSystemSchema = z.object({
 });
 export type FileSystem = z.infer<typeof FileSystemSchema>;
 
+/** What was done to let the other server in. A server adds rules only when it is told to. */
+export const FirewallOutcomeSchema = z.object({
+  /** Each rule as it was given, and what takes it away again. */
+  added: z.array(z.object({ rule: z.string(), undo: z.string() })),
+  /** Why the ports may still be closed, for people; null: nothing is known to be wrong. */
+  problem: z.string().nullable(),
+});
+export type FirewallOutcome = z.infer<typeof FirewallOutcomeSchema>;
+
 /** What one server has measured of itself and of the way to its peer. */
 export const MeasurementsSchema = z.object({
+  /** Version of this product. */
+  release: reading(z.string()),
   cpuCount: reading(z.int()),
   memoryBytes: reading(z.number()),
   operatingSystem: reading(z.object({ name: z.string(), kernel: z.string(), architecture: z.string() })),
@@ -31,15 +43,25 @@ export const MeasurementsSchema = z.object({
   diskSpeed: reading(z.object({ writeMegabytesPerSecond: z.number(), readMegabytesPerSecond: z.number().nullable() })),
   sharedMemoryBytes: reading(z.number()),
   timeZone: reading(z.string()),
-  /** Unix time in milliseconds, read when the measurement was asked for. */
+  /** Unix time in milliseconds: when the question came to this server, and when its answer left. */
   unixMs: reading(z.number()),
+  endUnixMs: reading(z.number()),
   /** Whether a time service keeps the clock, as the kernel says it. */
   clockSynchronised: reading(z.boolean()),
   kernelLimits: reading(z.object({ openFiles: z.number(), overcommitMemory: z.int() })),
   /** `none`, `AppArmor`, `SELinux enforcing` or `SELinux permissive`. */
   mandatoryAccessControl: reading(z.string()),
-  /** `uid:gid` of PostgreSQL's user and of those to whom file sets belong, by name. */
-  userIds: reading(z.record(z.string(), z.string())),
+  /** Ids by name (`user NAME`, `group NAME`) that this server knows, and the names of those that PostgreSQL and the files of file sets belong to. */
+  accounts: reading(z.object({ used: z.array(z.string()), known: z.record(z.string(), z.int()) })),
+  /** Huge pages of the kernel, and how many PostgreSQL wants; `setting` null: there is no database, `needed` null: its release does not tell. */
+  hugePages: reading(
+    z.object({
+      total: z.int(),
+      pageBytes: z.number(),
+      setting: z.enum(['off', 'try', 'on']).nullable(),
+      needed: z.int().nullable(),
+    }),
+  ),
   /** Of this server's own certificate, by its own clock. */
   certificate: reading(z.object({ validFrom: z.iso.datetime(), validTo: z.iso.datetime(), nowUnixMs: z.number() })),
   /** State of health-monitor: `ready`, `starting`, `degraded: why`. */
@@ -55,6 +77,8 @@ export const MeasurementsSchema = z.object({
       usable: z.boolean(),
       streaming: z.boolean(),
       lagBytes: z.number().nullable(),
+      /** False: the server is measured before its registration. */
+      isPaired: z.boolean().optional(),
     }),
   ),
   /** From here on the peer is looked at, or what is needed for it: measured only where there is one. */
@@ -65,14 +89,20 @@ export const MeasurementsSchema = z.object({
   throughput: reading(z.object({ megabitsPerSecond: z.number(), bytes: z.number() })),
   /** Problems with the names of both servers; empty: none. */
   names: reading(z.object({ shown: z.string(), problems: z.array(z.string()) })),
+  /** The ports of the peer that this server needs; null problem: a connection opens. */
+  peerPorts: reading(z.array(z.object({ use: z.string(), port: z.int(), problem: z.string().nullable() }))),
+  /** Only where it was told to open ports. */
+  firewall: reading(FirewallOutcomeSchema),
   /** Whether the peer's PostgreSQL answers at its port; null problem: it does. */
   peerDatabasePort: reading(z.object({ where: z.string(), problem: z.string().nullable() })),
-  /** The same of this server's own, at the address at which the peer would reach it. */
-  listener: reading(z.object({ where: z.string(), problem: z.string().nullable() })),
+  /** The same of this server's own, at the address at which the peer would reach it; `isFree`: it has none yet, and could listen there. */
+  listener: reading(z.object({ where: z.string(), problem: z.string().nullable(), isFree: z.boolean().optional() })),
   listenerConfiguration: reading(z.object({ problems: z.array(z.string()) })),
   connectionConfiguration: reading(z.object({ problems: z.array(z.string()) })),
-  /** A login for replication at the peer's PostgreSQL, by certificate. */
-  peerLogin: reading(z.object({ where: z.string(), problem: z.string().nullable() })),
+  /** A login for replication at the peer's PostgreSQL, by certificate; before registration, TLS with the certificate of that server. */
+  peerLogin: reading(
+    z.object({ where: z.string(), problem: z.string().nullable(), isTlsOnly: z.boolean().optional() }),
+  ),
   /** The C library, whose version decides how text is sorted; locales that databases here use, and those that are installed. */
   locales: reading(z.object({ library: z.string(), used: z.array(z.string()), installed: z.array(z.string()) })),
   /** Sizes in bytes; `databaseBytes` null: there is no database here. */
@@ -118,18 +148,27 @@ export const ReadinessReportSchema = z.object({
   overall: z.enum(READINESS_STATUSES),
   /** Start of the run it is compared with, null when it is the first. */
   comparedWith: z.iso.datetime().nullable(),
+  /** What this run has changed, where it was told to; absent: it was not. Empty: there was nothing to change. */
+  firewall: z.array(FirewallOutcomeSchema.extend({ server: ServerRoleSchema })).optional(),
   checks: z.array(ReadinessCheckSchema),
 });
 export type ReadinessReport = z.infer<typeof ReadinessReportSchema>;
 
 const own = { reach: 'local', service: 'readiness-checker' } as const;
 
-/** Starts a run. Refused with `operation-running`. It never keeps anything else from being done. */
+/**
+ * Starts a run. Refused with `operation-running`. It never keeps anything else from being done. `candidate`: with that server, which is
+ * not registered yet; else with the peer.
+ */
 export const StartReadinessChecks = defineRequest({
   ...own,
   kind: 'command',
   name: 'start',
-  data: z.object({}),
+  data: z.object({
+    candidate: z.object({ secondaryAddress: z.string(), authenticationKey: z.string() }).optional(),
+    /** An operator's word that closed ports are to be opened in the firewalls of both servers. */
+    fix: z.boolean().optional(),
+  }),
   reply: z.object({ operationId: z.string() }),
 });
 
@@ -151,12 +190,21 @@ export const ReadinessOperationsQuery = defineRequest({
   reply: z.object({ operations: z.array(OperationViewSchema) }),
 });
 
-/** Asks the peer's readiness-checker for what it measures now; refused with `wrong-pair`. Takes up to 20 s. */
+/** What is asked of the other server; nothing of it: to measure all. */
+export const MeasurementOrderSchema = z.object({
+  /** Let the asking server in to these of its own ports, and measure nothing. */
+  openPorts: z.array(z.int()).max(8).optional(),
+  /** Only what depends on the way between the servers. */
+  only: z.literal('way').optional(),
+});
+export type MeasurementOrder = z.infer<typeof MeasurementOrderSchema>;
+
+/** Asks the peer's readiness-checker for what it measures now; refused with `wrong-pair`. Takes up to 25 s. */
 export const MeasurePeer = defineRequest({
   reach: 'pair',
   service: 'readiness-checker',
   kind: 'command',
   name: 'measure',
-  data: z.object({ pairId: z.string() }),
+  data: MeasurementOrderSchema.extend({ pairId: z.string() }),
   reply: MeasurementsSchema,
 });

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect as connectTcp, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -6,10 +7,11 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { connect } from '@nats-io/transport-node';
 import { defineEvent, defineRequest } from '@understudy/contracts';
-import { Secret, SILENT_LOGGER } from '@understudy/platform';
+import { Secret, SILENT_LOGGER, SystemClock } from '@understudy/platform';
 import { z } from 'zod';
 import { Bus } from './bus.ts';
 import { BusError } from './bus-error.ts';
+import type { Order } from './order.ts';
 
 const Ticked = defineEvent({
   reach: 'local',
@@ -173,6 +175,45 @@ describe('a bus that fails', () => {
     bus.publish(Ticked, { count: 8 });
     await until(() => heard.length > 0);
     expect(heard).toEqual([8]);
+  }, 20_000);
+
+  it('when replaced, carries a command out once that is repeated, unless its responder was replaced as well', async () => {
+    const take = defineRequest({ ...Double, service: 'heartbeat', kind: 'command', name: 'take' });
+    const taken: number[] = [];
+    const goOn = Promise.withResolvers<void>();
+    const handler = async ({ value }: { value: number }) => {
+      taken.push(value);
+      await goOn.promise;
+      return { value: value + 1 };
+    };
+    const send = (value: number, order: Order) => bus.request(take, { value }, { timeoutMs: 5000, order });
+    const orderNow = () => ({ id: randomUUID(), firstSentMs: new SystemClock().nowMs(), isRepeated: false });
+    const stop = bus.handle(take, handler);
+    const order = orderNow();
+    const repeated = { ...order, isRepeated: true };
+    const lost = failureOf(send(1, order));
+    await until(() => taken.length === 1);
+    server.kill('SIGKILL');
+    expect(await lost).toMatchObject({ code: 'bus-disconnected' });
+    server = await startServer();
+    await until(() => bus.connected);
+    const answer = send(1, repeated);
+    await bus.flush(1000);
+    goOn.resolve();
+    expect(await answer).toEqual({ value: 2 });
+    expect(await send(1, repeated)).toEqual({ value: 2 });
+    expect(taken).toEqual([1]);
+
+    stop();
+    bus.handle(take, handler);
+    expect(await failureOf(send(1, repeated))).toMatchObject({ code: 'outcome-unknown', retryable: true });
+    expect(taken).toEqual([1]);
+    expect(await send(2, { ...orderNow(), isRepeated: true })).toEqual({ value: 3 });
+    expect(await failureOf(send(3, { ...order, id: 'x' }))).toMatchObject({
+      code: 'invalid-message',
+      fields: [{ pointer: '/id' }],
+    });
+    expect(taken).toEqual([1, 2]);
   }, 20_000);
 
   it('when frozen, requests end with their deadline, and the loss is noticed', async () => {

@@ -6,11 +6,12 @@ import {
   type Subscription,
 } from '@nats-io/transport-node';
 import type { EventDefinition, RequestDefinition } from '@understudy/contracts';
-import type { BusCredentials, Logger } from '@understudy/platform';
+import { type BusCredentials, type Logger, SystemClock } from '@understudy/platform';
 import type { z } from 'zod';
-import { BusError, toBusError } from './bus-error.ts';
+import { BusError, disconnected, toBusError, toRequestError } from './bus-error.ts';
 import { HealthReport } from './health-report.ts';
 import { beside, received, sent } from './message-trace.ts';
+import { OnceMemory, type Order, orderOf, withOrder } from './order.ts';
 import { encodeReply, parseData, parseReply, parseValue } from './wire.ts';
 
 type Role = 'primary' | 'secondary';
@@ -116,17 +117,23 @@ export class Bus {
     return true;
   }
 
-  /** Asks and waits for the answer, at most `timeoutMs`. Throws `BusError`. */
+  /**
+   * Asks and waits for the answer, at most `timeoutMs`. With an `order` (local commands only) it may be asked again after
+   * `bus-disconnected`. Throws `BusError`.
+   */
   async request<Data extends z.ZodType, Reply extends z.ZodType>(
     request: RequestDefinition<Data, Reply>,
     data: z.input<Data>,
-    options: { timeoutMs: number; role?: Role },
+    options: { timeoutMs: number; role?: Role; order?: Order },
   ): Promise<z.output<Reply>> {
     const subject = request.subjectOf(options.role ?? otherRole(this.ownRole));
     const payload = encode(request.data, data, subject);
     if (!this.connected) throw disconnected(subject);
     return sent(request.trace, subject, async (beside) => {
-      const message = await this.ask(subject, payload, { ...beside, timeout: options.timeoutMs });
+      const message = await this.ask(subject, payload, {
+        ...withOrder(beside, options.order),
+        timeout: options.timeoutMs,
+      });
       return parseReply(request.reply, message.string(), subject);
     });
   }
@@ -150,7 +157,7 @@ export class Bus {
 
   /**
    * Answers a command or query. A thrown `BusError` goes to who asked; anything else is logged and answered as `internal`; a request
-   * that does not fit the schema is answered as `invalid-message`, logged and counted.
+   * that does not fit the schema is answered as `invalid-message`, logged and counted. A command that is an `Order` is handled once.
    */
   handle<Data extends z.ZodType, Reply extends z.ZodType>(
     request: RequestDefinition<Data, Reply>,
@@ -158,9 +165,12 @@ export class Bus {
     options: { role?: Role } = {},
   ): Unsubscribe {
     const subject = request.subjectOf(options.role ?? this.ownRole);
+    const memory = new OnceMemory<z.input<Reply>>(new SystemClock());
     return this.listen(subject, (message) =>
       received(request.trace, message, async () => {
-        const data = await handler(this.read(request.data, message), { subject: message.subject });
+        const answer = async () => handler(this.read(request.data, message), { subject: message.subject });
+        const order = request.kind === 'command' && request.reach === 'local' ? orderOf(message) : undefined;
+        const data = await (order === undefined ? answer() : memory.answer(order, answer));
         this.respond(message, encodeReply({ ok: true, data }));
       }),
     );
@@ -191,7 +201,7 @@ export class Bus {
     try {
       return await Promise.race([this.nats.request(subject, payload, options), lost.promise]);
     } catch (error) {
-      throw translate(error, subject, options.timeout);
+      throw toRequestError(error, subject, options.timeout);
     } finally {
       this.#pending.delete(lost.reject);
     }
@@ -287,23 +297,6 @@ function encode(schema: z.ZodType, data: unknown, subject: string): string {
   if (Buffer.byteLength(payload) > MAX_PAYLOAD_BYTES)
     throw new BusError('invalid-message', `${subject}: exceeds 1 MiB`);
   return payload;
-}
-
-function translate(error: unknown, subject: string, timeoutMs: number): BusError {
-  if (error instanceof BusError) return error;
-  const { name, message } = error instanceof Error ? error : new Error(String(error));
-  const causes = `${name} ${error instanceof Error && error.cause instanceof Error ? error.cause.name : ''}`;
-  if (causes.includes('NoResponders') || message.includes('no responders')) {
-    return new BusError('no-responder', `${subject}: nobody answers this`, true);
-  }
-  if (causes.includes('Timeout'))
-    return new BusError('deadline-exceeded', `${subject}: no answer within ${timeoutMs} ms`, true);
-  if (causes.includes('Connection') || causes.includes('InvalidOperation')) return disconnected(subject);
-  return new BusError('internal', `${subject}: ${message}`);
-}
-
-function disconnected(subject: string): BusError {
-  return new BusError('bus-disconnected', `${subject}: this server's bus is away`, true);
 }
 
 function otherRole(role: Role): Role {

@@ -1,7 +1,9 @@
-import { createHash, X509Certificate as NodeCertificate, webcrypto } from 'node:crypto';
+import { createHash, createPrivateKey, X509Certificate as NodeCertificate, webcrypto } from 'node:crypto';
 import { readFile, unlink } from 'node:fs/promises';
 import { isIP } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { TLSSocket } from 'node:tls';
+import { keepFirstCertificate, putInUse, readRenewal } from './identity-renewal.ts';
 import type { NodePaths } from './node-paths.ts';
 import { writeFileAtomically } from './write-file-atomically.ts';
 
@@ -13,7 +15,11 @@ export interface OwnIdentity {
   readonly fingerprint: string;
 }
 
-const LIFETIME_YEARS = 10;
+const LIFETIME_DAYS = 3652;
+const DAY_MS = 24 * 3_600_000;
+/** A renewal puts two files in place, one after the other: whoever reads between them reads again. */
+const READ_ATTEMPTS = 10;
+const READ_AGAIN_MS = 20;
 
 /** The type the certificate library wants; Node's own differs in names only. */
 type X509Crypto = Parameters<X509Module['X509CertificateGenerator']['createSelfSigned']>[1];
@@ -35,50 +41,68 @@ export function fingerprintOn(socket: TLSSocket): string | null {
   return fingerprint256 ? pinnedForm(fingerprint256) : null;
 }
 
-/** Reads this server's identity; null when it was not made yet or certificate and key do not belong together. */
-export async function readOwnIdentity(paths: NodePaths): Promise<OwnIdentity | null> {
-  try {
-    const certificatePem = await readFile(paths.certificate, 'utf8');
-    const privateKeyPem = await readFile(paths.privateKey, 'utf8');
-    return { certificatePem, privateKeyPem, fingerprint: fingerprintOf(certificatePem) };
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw error;
+/** Reads this server's identity; null when it was not made yet. Throws when certificate and key do not belong together. */
+export async function readOwnIdentity(
+  paths: Pick<NodePaths, 'certificate' | 'privateKey'>,
+): Promise<OwnIdentity | null> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const certificatePem = await readFile(paths.certificate, 'utf8');
+      const privateKeyPem = await readFile(paths.privateKey, 'utf8');
+      if (new NodeCertificate(certificatePem).checkPrivateKey(createPrivateKey(privateKeyPem)))
+        return { certificatePem, privateKeyPem, fingerprint: fingerprintOf(certificatePem) };
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+      throw error;
+    }
+    if (attempt === READ_ATTEMPTS)
+      throw new Error(`${paths.certificate} and ${paths.privateKey} do not belong together: start this server anew`);
+    await delay(READ_AGAIN_MS);
   }
 }
 
 /**
  * This server's identity, made on its first start: a self-signed P-256 certificate that the peer pins. The certificate is written
- * last: its presence means that both files are whole.
+ * last: its presence means that both files are whole. A renewal that was broken off while it took its place is completed.
  */
 export async function ensureOwnIdentity(
   paths: NodePaths,
   server: { name: string; address: string },
 ): Promise<OwnIdentity> {
+  const renewal = await readRenewal(paths);
+  if (renewal?.isInUse) await putInUse(paths, renewal);
   const existing = await readOwnIdentity(paths);
   if (existing) return existing;
-  const { certificatePem, privateKeyPem } = await makeIdentity(server);
+  const made = await makeIdentity(server);
   await unlink(paths.privateKey).catch(() => undefined);
-  await writeFileAtomically(paths.privateKey, privateKeyPem, { mode: 0o600 });
-  await writeFileAtomically(paths.certificate, certificatePem);
-  return { certificatePem, privateKeyPem, fingerprint: fingerprintOf(certificatePem) };
+  await writeFileAtomically(paths.privateKey, made.privateKeyPem, { mode: 0o600 });
+  await keepFirstCertificate(paths, made.certificatePem);
+  await writeFileAtomically(paths.certificate, made.certificatePem);
+  return made;
 }
 
-async function makeIdentity(server: { name: string; address: string }) {
+/**
+ * A new key and a self-signed certificate for it, valid from a day ago. No two have the same subject, so that nobody who trusts an old
+ * and a new one of the same server takes one for the other's issuer.
+ */
+export async function makeIdentity(
+  server: { name: string; address: string },
+  lifetimeDays = LIFETIME_DAYS,
+): Promise<OwnIdentity> {
   // Loaded only when needed: it is large and the other services never make certificates.
   await import('reflect-metadata');
   const x509 = await import('@peculiar/x509');
   const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
   const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
-  const notBefore = new Date(Date.now() - 24 * 3_600_000); // a peer whose clock is behind accepts it too
-  const notAfter = new Date(notBefore);
-  notAfter.setUTCFullYear(notAfter.getUTCFullYear() + LIFETIME_YEARS);
+  const notBefore = new Date(Date.now() - DAY_MS); // a peer whose clock is behind accepts it too
+  const notAfter = new Date(Date.now() + lifetimeDays * DAY_MS);
+  const serialNumber = Buffer.from(webcrypto.getRandomValues(new Uint8Array(16)))
+    .toString('hex')
+    .replace(/^[089a-f]/, '1');
   const certificate = await x509.X509CertificateGenerator.createSelfSigned(
     {
-      serialNumber: Buffer.from(webcrypto.getRandomValues(new Uint8Array(16)))
-        .toString('hex')
-        .replace(/^[89a-f]/, '1'),
-      name: `CN=understudy-${server.name}`,
+      serialNumber,
+      name: `CN=understudy-${server.name}, OU=${serialNumber}`,
       notBefore,
       notAfter,
       signingAlgorithm: algorithm,
@@ -94,7 +118,8 @@ async function makeIdentity(server: { name: string; address: string }) {
     webcrypto as unknown as X509Crypto,
   );
   const key = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', (keys as webcrypto.CryptoKeyPair).privateKey));
-  return { certificatePem: `${certificate.toString('pem')}\n`, privateKeyPem: toPem(key) };
+  const certificatePem = `${certificate.toString('pem')}\n`;
+  return { certificatePem, privateKeyPem: toPem(key), fingerprint: fingerprintOf(certificatePem) };
 }
 
 function alternativeNames(address: string): { type: 'ip' | 'dns'; value: string }[] {

@@ -1,7 +1,9 @@
+export * from './certificate-policy.ts';
 export * from './clock.ts';
 export type { NodeConfiguration } from './configuration/configuration.schema.ts';
+export { isNested } from './configuration/cross-check.ts';
 export { databaseParameterProblems } from './configuration/database-parameters.ts';
-export { findPostgresqlBinDirectory, findProgram } from './configuration/find-postgresql.ts';
+export { findPostgresqlBinDirectory, findProgram, isExecutable } from './configuration/find-postgresql.ts';
 export type { ConfigurationProblem, LoadedConfiguration } from './configuration/load-configuration.ts';
 export { formatProblem, loadConfiguration } from './configuration/load-configuration.ts';
 export type { FileSetConfiguration, ProcessConfiguration } from './configuration/processes.schema.ts';
@@ -12,6 +14,7 @@ export { wordLastsMs } from './configuration/word-lasts.ts';
 export * from './credentials.ts';
 export * from './file-systems.ts';
 export * from './identity.ts';
+export * from './identity-renewal.ts';
 export * from './logger.ts';
 export * from './network.ts';
 export * from './node-paths.ts';

@@ -31,6 +31,21 @@ export class NodePaths {
     return join(this.identity, 'peer.json');
   }
 
+  /** A renewal of the certificate that is under way; absent when there is none. */
+  get renewal(): string {
+    return join(this.identity, 'renewal.json');
+  }
+
+  /** How a certificate that was not seen before comes to be trusted; absent: on first use. */
+  get certificatePolicy(): string {
+    return join(this.identity, 'certificate-policy.json');
+  }
+
+  /** The first certificate of this server; absent on a server of an earlier release that has not renewed it yet. */
+  get firstCertificate(): string {
+    return join(this.identity, 'first-certificate.pem');
+  }
+
   /** The verifier of the authentication key, with its salt; absent until one is set. */
   get authenticationKey(): string {
     return join(this.identity, 'authentication-key.json');

@@ -1,6 +1,6 @@
 import { type FSWatcher, watch } from 'node:fs';
 import { readFile, stat, unlink } from 'node:fs/promises';
-import { basename, dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { syncDirectory, writeFileAtomically } from './write-file-atomically.ts';
 
 const POLL_MS = 500;
@@ -44,7 +44,7 @@ export class PeerIdentityFile<Peer> {
 
   /**
    * Follows the file until the returned function is called: `onChange` gets the content now and after each change, one call at a
-   * time. A file that cannot be read goes to `onError`, once per state of the file, and the last content stays in force; what
+   * time. A change of this server's own certificate beside it counts too: whoever speaks with the peer shows that one. A file that cannot be read goes to `onError`, once per state of the file, and the last content stays in force; what
    * `onChange` throws goes to `onError` too, and the same content is delivered again at the next look.
    */
   follow(onChange: (peer: Peer | null) => void | Promise<void>, onError: (error: unknown) => void): () => void {
@@ -81,24 +81,32 @@ export class PeerIdentityFile<Peer> {
   }
 
   private async signature(): Promise<string> {
-    try {
-      const { mtimeNs, ino, size } = await stat(this.file, { bigint: true });
-      return `${mtimeNs}-${ino}-${size}`;
-    } catch (error) {
-      return (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'absent' : `unreadable ${String(error)}`;
-    }
+    return (await Promise.all([this.file, this.ownCertificate].map(signatureOf))).join(' ');
+  }
+
+  private get ownCertificate(): string {
+    return join(dirname(this.file), 'certificate.pem');
   }
 
   /** Notification makes it quick; the poll beside it makes it certain. */
   private watchDirectory(onEvent: () => void): FSWatcher | null {
     try {
       const watcher = watch(dirname(this.file), { persistent: false }, (_, name) => {
-        if (name === null || name === basename(this.file)) onEvent();
+        if (name === null || [this.file, this.ownCertificate].some((file) => basename(file) === name)) onEvent();
       });
       watcher.on('error', () => undefined);
       return watcher;
     } catch {
       return null;
     }
+  }
+}
+
+async function signatureOf(file: string): Promise<string> {
+  try {
+    const { mtimeNs, ino, size } = await stat(file, { bigint: true });
+    return `${mtimeNs}-${ino}-${size}`;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'absent' : `unreadable ${String(error)}`;
   }
 }

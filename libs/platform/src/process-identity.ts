@@ -37,6 +37,11 @@ export function isAlive(pid: number, startTime: number): boolean {
   return processStartTime(pid) === startTime;
 }
 
+/** What a process's main thread does, as the letter of /proc: `R` runs or waits for a CPU, `D` waits for a disk, `S` sleeps, `T` is stopped, ...; null: gone. */
+export function processState(pid: number): string | null {
+  return statFields(pid)?.[0] ?? null;
+}
+
 /** Identity of the machine's boot; with pid and start time it names a process even across reboots. */
 export function bootId(): string {
   return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();

@@ -43,6 +43,12 @@ export const METRICS = {
     unit: '1',
     says: 'This server reaches its witness, where it has one.',
   },
+  'understudy.certificate.expiry': {
+    kind: 'gauge',
+    unit: 's',
+    says: 'Unix time at which a certificate expires: that of this server (own) or the pinned one (peer).',
+    attributes: ['of'],
+  },
   'understudy.peer.reachable': { kind: 'gauge', unit: '1', says: 'The peer is heard.' },
   'understudy.peer.last_heartbeat': { kind: 'gauge', unit: 's', says: 'Unix time of the last answered heartbeat.' },
   'understudy.database.running': { kind: 'gauge', unit: '1', says: 'PostgreSQL runs.' },
@@ -60,7 +66,11 @@ export const METRICS = {
   },
   'understudy.replication.delay': { kind: 'gauge', unit: 's', says: 'Age of the oldest change of that lag.' },
   'understudy.file_sync.pending': { kind: 'gauge', unit: '{file}', says: 'Files that wait to be synchronised.' },
-  'understudy.file_sync.errors': { kind: 'gauge', unit: '{file}', says: 'Files that could not be synchronised.' },
+  'understudy.file_sync.errors': {
+    kind: 'gauge',
+    unit: '{file}',
+    says: 'Files that could not be synchronised; a file set of which none can be counts as one.',
+  },
   'understudy.process.running': {
     kind: 'gauge',
     unit: '1',

@@ -1,7 +1,13 @@
 import { readFile, stat } from 'node:fs/promises';
 import { Injectable } from '@nestjs/common';
 import { type PeerIdentity, PeerIdentitySchema } from '@understudy/contracts';
-import { type NodePaths, PeerIdentityFile } from '@understudy/platform';
+import {
+  type NodePaths,
+  PeerIdentityFile,
+  readCertificatePolicy,
+  readOwnIdentity,
+  readRenewal,
+} from '@understudy/platform';
 import { z } from 'zod';
 import { LocalFiles } from '../ports/local-files.port.ts';
 
@@ -40,6 +46,19 @@ export class LocalFilesAdapter extends LocalFiles {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
       throw error;
     }
+  }
+
+  async ownCertificate(): Promise<string | null> {
+    return (await readOwnIdentity(this.paths))?.certificatePem ?? null;
+  }
+
+  async renewal(): Promise<'offered' | 'in-use' | null> {
+    const renewal = await readRenewal(this.paths);
+    return renewal && (renewal.isInUse ? 'in-use' : 'offered');
+  }
+
+  async certificateMode() {
+    return (await readCertificatePolicy(this.paths)).mode;
   }
 
   peer(): Promise<PeerIdentity | null> {

@@ -1,5 +1,5 @@
 import type { EventDefinition, RequestDefinition } from '@understudy/contracts';
-import type { Bus } from '@understudy/messaging';
+import type { Bus, Order } from '@understudy/messaging';
 import type { z } from 'zod';
 import { MessageBus } from '../ports/message-bus.port.ts';
 
@@ -12,7 +12,7 @@ export class MessageBusAdapter extends MessageBus {
   request<Data extends z.ZodType, Reply extends z.ZodType>(
     definition: RequestDefinition<Data, Reply>,
     data: z.input<Data>,
-    options: { timeoutMs: number },
+    options: { timeoutMs: number; order?: Order },
   ): Promise<z.output<Reply>> {
     return this.bus.request(definition, data, options);
   }

@@ -1,10 +1,12 @@
 import { Body, Controller, Get, HttpCode, Post, Req, Res, SetMetadata } from '@nestjs/common';
+import { LatestReadinessReport, StartReadinessChecks } from '@understudy/contracts';
 import type { Request, Response } from 'express';
 import { LIMITS } from '../config.ts';
 import { loginPage, statusPage } from '../domain/page.ts';
 import { ProblemError } from '../domain/problem.ts';
 import { HealthMonitorService } from '../services/health-monitor.service.ts';
 import { LoginService } from '../services/login.service.ts';
+import { ReadinessCheckerService } from '../services/readiness-checker.service.ts';
 import { SessionService } from '../services/session.service.ts';
 import { VersionService } from '../services/version.service.ts';
 import { whileConnected } from './auth.controller.ts';
@@ -21,6 +23,7 @@ const POLICY =
 export class PageController {
   constructor(
     private readonly healthMonitor: HealthMonitorService,
+    private readonly readiness: ReadinessCheckerService,
     private readonly login: LoginService,
     private readonly sessions: SessionService,
     private readonly version: VersionService,
@@ -29,14 +32,14 @@ export class PageController {
   @Get('/')
   @OPEN
   async show(@Req() request: Request, @Res() response: Response): Promise<void> {
-    const found = tokenOf(request);
-    const caller = found && (await this.sessions.identify(found.token, isFromThisServer(request)));
-    if (!caller) return sendPage(response, 200, loginPage(this.version.serverName));
-    const [status, events] = await Promise.all([
+    if (!(await this.isSignedIn(request))) return sendPage(response, 200, loginPage(this.version.serverName));
+    const [status, events, readiness] = await Promise.all([
       this.healthMonitor.statusOrNull(),
       this.healthMonitor.events(null, EVENTS_SHOWN).catch(() => ({ events: [] })),
+      this.readiness.ask(LatestReadinessReport, {}).catch(() => null),
     ]);
-    sendPage(response, 200, statusPage({ serverName: this.version.serverName, status, events: events.events }));
+    const { serverName } = this.version;
+    sendPage(response, 200, statusPage({ serverName, status, events: events.events, readiness }));
   }
 
   @Post('/login')
@@ -58,6 +61,15 @@ export class PageController {
     }
   }
 
+  @Post('/check-readiness')
+  @OPEN
+  async checkReadiness(@Req() request: Request, @Res() response: Response): Promise<void> {
+    refuseOtherOrigins(request);
+    // one that runs already is the one that was asked for; whoever is not signed in sees the form for it
+    if (await this.isSignedIn(request)) await this.readiness.ask(StartReadinessChecks, {}).catch(() => undefined);
+    response.redirect(303, '/');
+  }
+
   @Post('/logout')
   @OPEN
   async signOut(@Req() request: Request, @Res() response: Response): Promise<void> {
@@ -66,6 +78,11 @@ export class PageController {
     if (found) await this.sessions.end(found.token);
     response.setHeader('set-cookie', sessionCookie('', 0));
     response.redirect(303, '/');
+  }
+
+  private async isSignedIn(request: Request): Promise<boolean> {
+    const found = tokenOf(request);
+    return found !== null && (await this.sessions.identify(found.token, isFromThisServer(request))) !== null;
   }
 }
 

@@ -1,6 +1,8 @@
 import { Controller, Req } from '@nestjs/common';
 import {
   AdoptAuthenticationKeyCommand,
+  RecogniseCommand,
+  type RecognitionQuestion,
   RegistrationAbandonCommand,
   type RegistrationHello,
   RegistrationHelloCommand,
@@ -42,6 +44,12 @@ export class PairController {
   ) {
     this.gate.enter(sourceOf(request));
     return this.healthMonitor.ask(AdoptAuthenticationKeyCommand, body);
+  }
+
+  @Serves(ROUTES.recognise)
+  recognise(@Checked(ROUTES.recognise) body: RecognitionQuestion, @Req() request: Request) {
+    this.gate.enter(sourceOf(request));
+    return this.healthMonitor.ask(RecogniseCommand, body);
   }
 
   @Serves(ROUTES.abandon)

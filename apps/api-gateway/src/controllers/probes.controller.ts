@@ -5,9 +5,10 @@ import type { Response } from 'express';
 import type { z } from 'zod';
 import { LIMITS } from '../config.ts';
 import type { HealthInput } from '../domain/inputs.ts';
-import { metricsOf } from '../domain/metrics.ts';
+import { certificateMetrics, metricsOf } from '../domain/metrics.ts';
 import { answerProbe, type Probe, type ProbeAnswer } from '../domain/probes.ts';
 import { ROUTES } from '../domain/routes.ts';
+import { CertificatesService } from '../services/certificates.service.ts';
 import { HealthMonitorService } from '../services/health-monitor.service.ts';
 import { VersionService } from '../services/version.service.ts';
 import { CheckedQuery } from './input.pipe.ts';
@@ -19,6 +20,7 @@ export class ProbesController {
   constructor(
     private readonly healthMonitor: HealthMonitorService,
     private readonly version: VersionService,
+    private readonly certificates: CertificatesService,
   ) {}
 
   @Serves(ROUTES.health)
@@ -51,11 +53,16 @@ export class ProbesController {
   @Serves(ROUTES.metrics)
   async metrics(@Res({ passthrough: true }) response: Response): Promise<string> {
     response.setHeader('content-type', ROUTES.metrics.media);
-    const [status, counted] = await Promise.all([
+    const [status, certificates, counted] = await Promise.all([
       this.healthMonitor.statusOrNull(),
+      this.certificates.pems().catch(() => ({ own: null, peer: null })),
       this.healthMonitor.withinOrNull(LIMITS.statusMs, this.healthMonitor.ask(MeasurementsQuery, {}, LIMITS.statusMs)),
     ]);
-    return prometheusText([...metricsOf(status, this.version.version), ...(counted?.samples ?? []).filter(isSample)]);
+    return prometheusText([
+      ...metricsOf(status, this.version.version),
+      ...certificateMetrics(certificates),
+      ...(counted?.samples ?? []).filter(isSample),
+    ]);
   }
 
   private async answer(probe: Probe, response: Response, limitMs: number = LIMITS.statusMs): Promise<ProbeAnswer> {

@@ -3,7 +3,6 @@ import { LatestReadinessReport, StartReadinessChecks } from '@understudy/contrac
 import type { Response } from 'express';
 import type { z } from 'zod';
 import type * as inputs from '../domain/inputs.ts';
-import { ProblemError } from '../domain/problem.ts';
 import { ROUTES } from '../domain/routes.ts';
 import { ReadinessCheckerService } from '../services/readiness-checker.service.ts';
 import { Checked } from './input.pipe.ts';
@@ -17,15 +16,16 @@ export class ReadinessController {
 
   @Serves(ROUTES.startReadinessChecks)
   async start(
-    @Checked(ROUTES.startReadinessChecks) { secondaryAddress }: z.output<typeof inputs.ReadinessInput>,
+    @Checked(ROUTES.startReadinessChecks) {
+      secondaryAddress,
+      authenticationKey,
+      fix = false,
+    }: z.output<typeof inputs.ReadinessInput>,
     @Res({ passthrough: true }) response: Response,
   ) {
-    if (secondaryAddress !== undefined) {
-      const detail =
-        'Checks of a secondary that is not registered: not yet available. Without an address this server is checked.';
-      throw new ProblemError(501, 'not-yet-available', detail);
-    }
-    return operationStarted(response, await this.checker.ask(StartReadinessChecks, {}));
+    const isComplete = secondaryAddress !== undefined && authenticationKey !== undefined;
+    const order = isComplete ? { candidate: { secondaryAddress, authenticationKey }, fix } : { fix };
+    return operationStarted(response, await this.checker.ask(StartReadinessChecks, order));
   }
 
   @Serves(ROUTES.latestReadinessChecks)

@@ -29,6 +29,10 @@ describe('an input', () => {
     expect(told({ secondaryAddress: 'a', authenticationKey: 'k', failoverType: 'auto' })).toBe(
       `Invalid input: /failoverType is not valid: ${types}.`,
     );
+    const where = 'is neither an IP address nor a host name, with or without a port (10.77.0.2:8082, [fd77::2]:8082)';
+    expect(told({ secondaryAddress: 'a b', authenticationKey: 'k', failoverType: 'manual' })).toBe(
+      `Invalid input: /secondaryAddress ${where}.`,
+    );
   });
 });
 
@@ -88,9 +92,26 @@ describe('probes', () => {
 
 describe('pages', () => {
   it('show what came from elsewhere as text, never as markup', () => {
-    const html = statusPage({ serverName: '<b>', status: { ...STATUS, stateReason: '<script>' }, events: [] });
-    expect(html).not.toContain('<script>');
-    expect(html).not.toContain('<b>');
+    const line = { group: 'SYSTEM' as const, reason: '<u>', impact: '<u>', recommendation: '<u>', previous: null };
+    const disk = { ...line, name: '<u>', lists: ['failover' as const], primary: '90 <u>', secondary: null };
+    const zone = { ...disk, name: 'TIME ZONE', lists: ['further' as const], status: 'passed' as const };
+    const readiness = {
+      operationId: 'r',
+      startedAt: '2026-11-29T16:20:11.502Z',
+      durationMs: 1,
+      overall: 'failed' as const,
+      comparedWith: null,
+      checks: [{ ...disk, status: 'failed' as const }, zone],
+    };
+    const status = { ...STATUS, stateReason: '<script>' };
+    const html = statusPage({ serverName: '<b>', status, events: [], readiness });
+    for (const markup of ['<script>', '<b>', '<u>']) expect(html).not.toContain(markup);
+    expect(html).toContain('90 &#60;u&#62;');
+    // the three before a failover; and nothing of it where there is no pair
+    expect(html).not.toContain('TIME ZONE');
+    expect(statusPage({ serverName: 'a', status, events: [], readiness: null })).toContain('Not checked yet.');
+    const alone = { ...status, peer: null };
+    expect(statusPage({ serverName: 'a', status: alone, events: [], readiness })).not.toContain('Failover readiness');
     expect(loginPage('alpha', '<i>')).not.toContain('<i>');
   });
 });

@@ -1,4 +1,4 @@
-import { FailoverTypeSchema } from '@understudy/contracts';
+import { CertificateModeSchema, FailoverTypeSchema } from '@understudy/contracts';
 import { z } from 'zod';
 
 const Address = z
@@ -7,15 +7,21 @@ const Address = z
   .max(253)
   .regex(/^[A-Za-z0-9.:_-]+$/, 'is neither an IP address nor a host name');
 /** With a port or without; an IPv6 address with a port stands in brackets. */
-const AddressWithPort = Address.or(
-  z
-    .string()
-    .trim()
-    .regex(/^\[[0-9A-Fa-f:.]+\]:\d+$/, 'is neither an IP address nor a host name'),
-).refine((text) => {
-  const port = /^(?:\[[^\]]+\]|[^:]+):([^:]*)$/.exec(text)?.[1];
-  return port === undefined || (/^\d{1,5}$/.test(port) && Number(port) >= 1 && Number(port) <= 65_535);
-}, 'has a port that is not one of 1 to 65535');
+const AddressWithPort = z
+  .union(
+    [
+      Address,
+      z
+        .string()
+        .trim()
+        .regex(/^\[[0-9A-Fa-f:.]+\]:\d+$/),
+    ],
+    'is neither an IP address nor a host name, with or without a port (10.77.0.2:8082, [fd77::2]:8082)',
+  )
+  .refine((text) => {
+    const port = /^(?:\[[^\]]+\]|[^:]+):([^:]*)$/.exec(text)?.[1];
+    return port === undefined || (/^\d{1,5}$/.test(port) && Number(port) >= 1 && Number(port) <= 65_535);
+  }, 'has a port that is not one of 1 to 65535');
 const AuthenticationKey = z.string().min(1, 'must not be empty').max(200, 'is longer than 200 characters');
 const EmailAddresses = z
   .array(z.email({ error: ({ input }) => `is not an e-mail address: ${input}` }))
@@ -35,6 +41,11 @@ export const LoginInput = z
     message: 'needs username and password together',
   });
 
+const VirtualIp = z.strictObject({
+  ipv4: z.ipv4('is not an IPv4 address').optional(),
+  ipv6: z.ipv6('is not an IPv6 address').optional(),
+});
+
 /**
  * Body of PUT /ha/configuration: registers the pair. `replacePrimary`: this server takes the place of the lost primary of an active
  * secondary, whose database replaces the one here, as has to be `confirmed`.
@@ -44,21 +55,20 @@ export const RegisterInput = z.strictObject({
   authenticationKey: AuthenticationKey,
   emailAddresses: EmailAddresses.default([]),
   failoverType: FailoverTypeSchema,
-  virtualIp: z
-    .strictObject({
-      ipv4: z.ipv4('is not an IPv4 address').optional(),
-      ipv6: z.ipv6('is not an IPv6 address').optional(),
-    })
-    .optional(),
+  virtualIp: VirtualIp.optional(),
   replacePrimary: z.boolean().optional(),
   confirmed: z.boolean().optional(),
 });
 
 /** Body of PATCH /ha/configuration: what may change in place. */
 export const ChangeConfigurationInput = z
-  .strictObject({ failoverType: FailoverTypeSchema.optional(), emailAddresses: EmailAddresses.optional() })
+  .strictObject({
+    failoverType: FailoverTypeSchema.optional(),
+    emailAddresses: EmailAddresses.optional(),
+    virtualIp: VirtualIp.nullable().optional(),
+  })
   .refine((body) => Object.values(body).some((value) => value !== undefined), {
-    message: 'names nothing to change: failoverType or emailAddresses',
+    message: 'names nothing to change: failoverType, emailAddresses or virtualIp',
   });
 
 /** Body of POST /ha/failover. */
@@ -82,9 +92,16 @@ export const RemoveInput = z.strictObject({
   acceptDataLoss: z.boolean().default(false),
 });
 
-/** Body of POST /ha/readiness-checks: of a pair nothing; before its registration where the secondary is, and its key. */
+/**
+ * Body of POST /ha/readiness-checks: of a pair nothing; before its registration where the secondary is, and its key. `fix`: closed ports are
+ * opened in the firewalls of both servers.
+ */
 export const ReadinessInput = z
-  .strictObject({ secondaryAddress: AddressWithPort.optional(), authenticationKey: AuthenticationKey.optional() })
+  .strictObject({
+    secondaryAddress: AddressWithPort.optional(),
+    authenticationKey: AuthenticationKey.optional(),
+    fix: z.boolean().optional(),
+  })
   .refine((body) => (body.secondaryAddress === undefined) === (body.authenticationKey === undefined), {
     message: 'needs secondaryAddress and authenticationKey together',
   });
@@ -113,4 +130,23 @@ export const HealthInput = z.object({ pair: z.string().max(100).optional() });
 export const EventsInput = z.object({
   since: WholeNumber.optional(),
   limit: WholeNumber.pipe(z.int().min(1, 'is below 1').max(1000, 'is above 1000')).optional(),
+});
+
+/** Body of PUT /certificates/mode. */
+export const CertificateModeInput = z.strictObject({ mode: CertificateModeSchema });
+
+/** Body of POST /certificates/pins: SHA-256 of the certificate, with colons or without. */
+export const PinCertificateInput = z.strictObject({
+  fingerprint: z
+    .string()
+    .max(200)
+    .transform((text) => text.replaceAll(':', '').toLowerCase())
+    .pipe(
+      z
+        .string()
+        .regex(
+          /^[0-9a-f]{64}$/,
+          'is not the SHA-256 of a certificate, 64 hexadecimal digits: copy it from "this server" of "understudy cert list" on the other server',
+        ),
+    ),
 });

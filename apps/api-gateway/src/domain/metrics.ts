@@ -1,8 +1,24 @@
 import type { StatusView } from '@understudy/contracts';
 import { HA_STATE_LABELS, type HaState, STATES_OF_ROLE } from '@understudy/ha-core';
 import type { MetricAttributes, MetricName, Sample } from '@understudy/telemetry';
+import { certificateFacts } from './certificate-facts.ts';
 
 const ROLES = ['active', 'standby', 'none'] as const;
+
+/** When the certificates (PEM) expire; null: there is none. */
+export function certificateMetrics(certificates: Readonly<Record<'own' | 'peer', string | null>>): Sample[] {
+  return Object.entries(certificates).flatMap(([of, certificatePem]) =>
+    certificatePem === null
+      ? []
+      : [
+          {
+            metric: 'understudy.certificate.expiry' as const,
+            attributes: { of },
+            value: unixSeconds(certificateFacts(certificatePem).validTo),
+          },
+        ],
+  );
+}
 
 /** What a status says as metrics. Without a status only that there is none, and the version. What is not known is left out. */
 export function metricsOf(status: StatusView | null, version: string): Sample[] {

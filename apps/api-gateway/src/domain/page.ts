@@ -1,10 +1,12 @@
-import type { EventView, StatusView } from '@understudy/contracts';
+import type { EventView, ReadinessReport, StatusView } from '@understudy/contracts';
 
 /** What the page shows; null where the health-monitor did not answer. */
 export interface PageContent {
   readonly serverName: string;
   readonly status: StatusView | null;
   readonly events: readonly EventView[];
+  /** The newest run of the readiness checks; null: there was none, or it cannot be told. */
+  readonly readiness: ReadinessReport | null;
 }
 
 const STYLE = `
@@ -18,7 +20,7 @@ th{font-weight:600;white-space:nowrap}
 form{margin:1rem 0}input{font:inherit;padding:.3rem;min-width:20rem}button{font:inherit;padding:.3rem 1rem}`;
 
 /** The Health Monitor page: state, peer, database, processes and events, refreshed by the browser every 5 s. Spec: "Use the Health Monitor Web Page". */
-export function statusPage({ serverName, status, events }: PageContent): string {
+export function statusPage({ serverName, status, events, readiness }: PageContent): string {
   const body = status
     ? [
         table('This server', ownRows(status)),
@@ -26,6 +28,7 @@ export function statusPage({ serverName, status, events }: PageContent): string 
         table('Database', databaseRows(status)),
         table('Processes', processRows(status)),
         table('Possible now', actionRows(status)),
+        status.peer === null ? '' : readinessSection(readiness),
       ].join('')
     : '<p class="critical" role="alert">The health-monitor of this server does not answer. It is restarted by itself.</p>';
   return page(
@@ -103,6 +106,27 @@ function actionRows({ availableActions, unavailableActions }: StatusView): Row[]
     ...unavailableActions.map(({ action, reason }) => [action, reason] as const),
   ];
 }
+
+/** The three checks before a failover; the others are told by the command line and REST. */
+function readinessSection(report: ReadinessReport | null): string {
+  const checks = (report?.checks ?? []).filter(({ lists }) => lists.includes('failover'));
+  const shown = (text: string | null) => escapeHtml(text ?? 'not measured');
+  const lines = checks.map(
+    ({ name, status, reason, impact, recommendation, primary, secondary }) =>
+      `<tr class="${CLASSES[status]}"><th scope="row">${escapeHtml(name)}</th><td>${status}${reason === '' ? '' : `: ${escapeHtml(reason)}`}</td>` +
+      `<td>${shown(primary)}</td><td>${shown(secondary)}</td><td>${escapeHtml(impact)}</td><td>${escapeHtml(recommendation)}</td></tr>`,
+  );
+  const head = ['Check', 'Status', 'Primary', 'Secondary', 'Impact', 'Recommendation']
+    .map((name) => `<th scope="col">${name}</th>`)
+    .join('');
+  const found = report
+    ? `<p>${escapeHtml(report.startedAt)}: ${report.overall}, of all ${report.checks.length} checks.</p><table><tr>${head}</tr>${lines.join('')}</table>`
+    : '<p>Not checked yet.</p>';
+  return `<h2>Failover readiness</h2>${found}
+<form method="post" action="/check-readiness"><button>Check now</button> It takes up to 30 s and changes nothing.</form>`;
+}
+
+const CLASSES = { passed: 'passed', warning: 'warning', failed: 'critical', 'not-checked': 'unknown' } as const;
 
 type Row = readonly [string, string];
 

@@ -54,6 +54,7 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   'not-replaceable': 409,
   'virtual-ip': 409,
   'same-name': 409,
+  'untrusted-certificate': 409,
   'wrong-key': 403,
   expired: 410,
   'too-many-attempts': 429,

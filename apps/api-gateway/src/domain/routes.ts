@@ -1,21 +1,32 @@
 import {
   AdoptAuthenticationKeyCommand,
   BeginMaintenance,
+  CertificateModeSchema,
   ChangeAuthenticationKey,
   ConfirmDeletion,
   EndMaintenance,
   EventViewSchema,
   FileDifferencesSchema,
   FilesViewSchema,
+  ForgetCertificate,
   HaConfigurationViewSchema,
+  MeasurementsSchema,
   OperationViewSchema,
+  PinCertificate,
   ProcessViewSchema,
+  ReadinessHelloSchema,
+  ReadinessProveCommand,
   ReadinessReportSchema,
+  RecogniseCommand,
   RegistrationAbandonCommand,
   RegistrationChallengeSchema,
   RegistrationHelloSchema,
   RegistrationProveCommand,
+  RenewCertificate,
+  SetCertificateMode,
   StatusViewSchema,
+  TicketOrderSchema,
+  TicketSchema,
 } from '@understudy/contracts';
 import { z } from 'zod';
 import * as inputs from './inputs.ts';
@@ -30,16 +41,30 @@ const Configuration = named('Configuration', HaConfigurationViewSchema);
 const Operation = named('Operation', OperationViewSchema);
 const NoInput = named('NoInput', inputs.NoInput);
 
-/** One pinned certificate. `host` is how the command line names it. */
-export const CertificateSchema = z.object({
-  host: z.string(),
-  name: z.string(),
-  address: z.string(),
+const CertificateFactsSchema = z.object({
   fingerprint: z.string(),
   subject: z.string(),
   validFrom: z.iso.datetime(),
   validTo: z.iso.datetime(),
   certificatePem: z.string(),
+});
+
+/** One pinned certificate. `host` is how the command line names it; `next`: what the peer renews it with, trusted beside it;
+ * `isForgotten`: it is not trusted any more, and no other yet. */
+export const CertificateSchema = CertificateFactsSchema.extend({
+  host: z.string(),
+  name: z.string(),
+  address: z.string(),
+  next: CertificateFactsSchema.optional(),
+  isForgotten: z.literal(true).optional(),
+});
+
+/** `renewal`: how far that of this server's own certificate is; null: none is under way. */
+export const CertificatesSchema = z.object({
+  mode: CertificateModeSchema,
+  certificates: z.array(CertificateSchema),
+  own: CertificateFactsSchema.nullable(),
+  renewal: z.enum(['offered', 'in-use']).nullable(),
 });
 
 /** Answer of POST /auth/login. */
@@ -119,11 +144,11 @@ export const ROUTES = {
     method: 'PATCH',
     path: `${API}/ha/configuration`,
     tag: 'HA configuration',
-    summary: 'Change failover type and e-mail addresses in place',
+    summary: 'Change failover type, e-mail addresses and virtual IP in place',
     body: named('ChangeConfigurationInput', inputs.ChangeConfigurationInput),
     status: 200,
     reply: Configuration,
-    problems: [409, 422],
+    problems: [409, 422, 503],
   },
   remove: {
     ...session,
@@ -249,11 +274,12 @@ export const ROUTES = {
     method: 'POST',
     path: `${API}/ha/readiness-checks`,
     tag: 'Readiness checks',
-    summary: 'Check both servers; nothing waits for the result, and nothing is changed',
+    summary:
+      'Check both servers, with an address and a key before their registration; nothing waits for it, nothing is changed',
     body: named('ReadinessInput', inputs.ReadinessInput),
     status: 202,
     reply: Started,
-    problems: [409, 422, 501],
+    problems: [409, 422],
   },
   latestReadinessChecks: {
     ...session,
@@ -300,9 +326,62 @@ export const ROUTES = {
     method: 'GET',
     path: `${API}/certificates`,
     tag: 'Certificates',
-    summary: 'The pinned certificate of the peer',
+    summary: 'The pinned certificate of the peer, and that of this server',
     status: 200,
-    reply: named('Certificates', z.object({ certificates: z.array(CertificateSchema) })),
+    reply: named('Certificates', CertificatesSchema),
+  },
+  forgetPeerCertificate: {
+    ...session,
+    method: 'DELETE',
+    path: `${API}/certificates`,
+    tag: 'Certificates',
+    summary: 'Forget the pinned certificate of the peer: it has to prove itself anew',
+    status: 200,
+    reply: named('CertificateForgotten', ForgetCertificate.reply),
+    problems: [404, 409],
+  },
+  forgetCertificate: {
+    ...session,
+    method: 'DELETE',
+    path: `${API}/certificates/:host`,
+    tag: 'Certificates',
+    summary: 'The same, by the name under which it is listed',
+    status: 200,
+    reply: named('CertificateForgotten', ForgetCertificate.reply),
+    problems: [404, 409],
+  },
+  setCertificateMode: {
+    ...session,
+    method: 'PUT',
+    path: `${API}/certificates/mode`,
+    tag: 'Certificates',
+    summary: 'How a certificate that was not seen before comes to be trusted; what is pinned stays pinned',
+    body: named('CertificateModeInput', inputs.CertificateModeInput),
+    status: 200,
+    reply: named('CertificateMode', SetCertificateMode.reply),
+    problems: [422],
+  },
+  pinCertificate: {
+    ...session,
+    method: 'POST',
+    path: `${API}/certificates/pins`,
+    tag: 'Certificates',
+    summary: 'Give the certificate of the other server beforehand, as mode pinned asks',
+    body: named('PinCertificateInput', inputs.PinCertificateInput),
+    status: 200,
+    reply: named('CertificatePinned', PinCertificate.reply),
+    problems: [422],
+  },
+  renewCertificate: {
+    ...session,
+    method: 'POST',
+    path: `${API}/certificates/renewal`,
+    tag: 'Certificates',
+    summary: 'Renew the certificate of this server with overlap, or go on with that; it goes on by itself too',
+    body: NoInput,
+    status: 200,
+    reply: named('CertificateRenewal', RenewCertificate.reply),
+    problems: [503],
   },
   changeAuthenticationKey: {
     ...session,
@@ -314,6 +393,14 @@ export const ROUTES = {
     body: named('NewAuthenticationKey', inputs.AuthenticationKeyInput),
     reply: named('AuthenticationKeyChanged', ChangeAuthenticationKey.reply),
     problems: [403, 409, 422, 503],
+  },
+  recognise: {
+    ...pair,
+    path: `${API}/pair/recognise`,
+    summary: 'A server of the pair that has forgotten this one’s certificate proves itself, and wants the same proof',
+    body: named('RecognitionQuestion', RecogniseCommand.data),
+    reply: named('Recognition', RecogniseCommand.reply),
+    problems: [403, 409, 410, 422, 429],
   },
   adoptAuthenticationKey: {
     ...pair,
@@ -346,6 +433,42 @@ export const ROUTES = {
     body: named('RegistrationAbandon', RegistrationAbandonCommand.data),
     reply: named('RegistrationAbandoned', RegistrationAbandonCommand.reply),
     problems: [403, 410, 422, 429],
+  },
+  readinessHello: {
+    ...pair,
+    tag: 'Readiness checks',
+    path: `${API}/pair/readiness/hello`,
+    summary: 'First step of readiness checks before registration, sent by the primary to the secondary',
+    body: named('ReadinessHello', ReadinessHelloSchema),
+    reply: named('RegistrationChallenge', RegistrationChallengeSchema),
+    problems: [409, 422, 429],
+  },
+  readinessProve: {
+    ...pair,
+    tag: 'Readiness checks',
+    path: `${API}/pair/readiness/prove`,
+    summary: 'Second step: both prove the authentication key; nothing is pinned',
+    body: named('ReadinessProof', ReadinessProveCommand.data),
+    reply: named('ReadinessProven', ReadinessProveCommand.reply),
+    problems: [403, 410, 422, 429],
+  },
+  readinessMeasure: {
+    ...pair,
+    tag: 'Readiness checks',
+    path: `${API}/pair/readiness/measure`,
+    summary: 'Third step: what this server measures of itself, and of its way to the one that has proven the key',
+    body: named('ReadinessOrder', TicketOrderSchema),
+    reply: named('Measurements', MeasurementsSchema),
+    problems: [409, 410, 422, 429],
+  },
+  readinessSample: {
+    ...pair,
+    tag: 'Readiness checks',
+    path: `${API}/pair/readiness/sample`,
+    summary: 'What the way between the servers is measured with: 64 MiB of zeros, for at most 5 s',
+    body: named('ReadinessTicket', TicketSchema),
+    media: 'application/octet-stream',
+    problems: [410, 422, 429],
   },
   health: {
     ...probe,
@@ -382,8 +505,6 @@ export const ROUTES_TO_COME: readonly (Pick<Route, 'method' | 'path'> & { readon
       { method, path: `${API}/${name}/*rest`, what: 'Alarms and notifications' },
     ]),
   ),
-  { method: 'DELETE', path: `${API}/certificates`, what: 'Forgetting a pinned certificate' },
-  { method: 'DELETE', path: `${API}/certificates/:host`, what: 'Forgetting a pinned certificate' },
   ...(['GET', 'POST', 'PATCH', 'DELETE'] as const).map((method) => ({
     method,
     path: '/tmf-api/alarmManagement/v4/*rest',

@@ -6,6 +6,12 @@ export abstract class LocalFiles {
   abstract cliToken(): Promise<string | null>;
   /** Which authentication key is in force: its salt, different for each; null when none is set. */
   abstract authenticationKeyId(): Promise<string | null>;
+  /** This server's certificate (PEM), null when there is none. */
+  abstract ownCertificate(): Promise<string | null>;
+  /** How far a renewal of it is; null: none is under way. */
+  abstract renewal(): Promise<'offered' | 'in-use' | null>;
+  /** How a certificate that was not seen before comes to be trusted. */
+  abstract certificateMode(): Promise<'trust-on-first-use' | 'pinned'>;
   /** The pinned peer, null when not paired. */
   abstract peer(): Promise<PeerIdentity | null>;
 }

@@ -1,16 +1,18 @@
 import { expect, it } from '@jest/globals';
 import { CancelOperation, StatusQuery } from '@understudy/contracts';
-import { BusError } from '@understudy/messaging';
+import { BusError, type Order } from '@understudy/messaging';
 import type { MessageBus } from '../ports/message-bus.port.ts';
 import { HealthMonitorService } from './health-monitor.service.ts';
 
-/** A bus whose first answers are these failures; how often it was asked. */
+/** A bus whose first answers are these failures; how often it was asked, and with which orders. */
 function busThatFails(...codes: string[]) {
   const left = [...codes];
   const bus = {
     asked: 0,
-    request: async () => {
+    orders: [] as (Order | undefined)[],
+    request: async (_definition: unknown, _data: unknown, { order }: { order?: Order }) => {
       bus.asked += 1;
+      bus.orders.push(order);
       const code = left.shift();
       if (code !== undefined) throw new BusError(code, code);
       return {};
@@ -29,8 +31,30 @@ it('waits for a bus that is being replaced', async () => {
   expect(bus.asked).toBe(3);
 });
 
-it('does not repeat an order that may have been taken', async () => {
-  const bus = busThatFails('bus-disconnected');
+it('repeats a command that may have arrived as the same order', async () => {
+  const bus = busThatFails('bus-disconnected', 'no-responder', 'bus-disconnected');
+  await ask(bus, CancelOperation);
+  const [first, ...repeated] = bus.orders;
+  expect(first?.isRepeated).toBe(false);
+  expect(repeated).toEqual(Array(3).fill({ ...first, isRepeated: true }));
+});
+
+it('sends a command that has surely not arrived as one that was never sent', async () => {
+  const bus = busThatFails('no-responder');
+  await ask(bus, CancelOperation);
+  const [first, second] = bus.orders;
+  expect(second?.isRepeated).toBe(false);
+  expect(second?.id).not.toBe(first?.id);
+  expect(second?.firstSentMs).toBeGreaterThan(first?.firstSentMs ?? Number.POSITIVE_INFINITY);
+});
+
+it.each(['deadline-exceeded', 'outcome-unknown'])('does not repeat a command after %s', async (code) => {
+  const bus = busThatFails(code);
   await expect(ask(bus, CancelOperation)).rejects.toThrow();
   expect(bus.asked).toBe(1);
 });
+
+it('gives a bus up that stays away', async () => {
+  const bus = busThatFails(...Array<string>(1000).fill('bus-disconnected'));
+  await expect(ask(bus, CancelOperation)).rejects.toMatchObject({ status: 503, code: 'unavailable' });
+}, 10_000);

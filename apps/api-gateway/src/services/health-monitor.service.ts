@@ -1,14 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
-import type { BusErrorBody, RequestDefinition, StatusView } from '@understudy/contracts';
+import type { RequestDefinition, StatusView } from '@understudy/contracts';
 import { EventsQuery, OperationsQuery, StatusQuery } from '@understudy/contracts';
 import type { z } from 'zod';
 import { LIMITS } from '../config.ts';
-import { problemOfRequest } from '../domain/problem.ts';
 import { Clock } from '../ports/clock.port.ts';
 import { MessageBus } from '../ports/message-bus.port.ts';
-
-const RETRY_MS = 100;
+import { askService } from './ask-service.ts';
 
 /** Asks this server's health-monitor. Every question has a deadline; what goes wrong is a ProblemError for the client. */
 @Injectable()
@@ -20,26 +18,13 @@ export class HealthMonitorService {
     private readonly clock: Clock,
   ) {}
 
-  /**
-   * Sends one command or query; commands get longer than queries. The bus is replaced when the peer changes, and is back within a second:
-   * what has surely not been done is asked again for that long.
-   */
-  async ask<Data extends z.ZodType, Reply extends z.ZodType>(
+  /** Sends one command or query; commands get longer than queries. */
+  ask<Data extends z.ZodType, Reply extends z.ZodType>(
     definition: RequestDefinition<Data, Reply>,
     data: z.input<Data>,
     timeoutMs: number = definition.kind === 'command' ? LIMITS.commandMs : LIMITS.queryMs,
   ): Promise<z.output<Reply>> {
-    const untilMs = this.clock.nowMs() + LIMITS.busAwayMs;
-    for (;;) {
-      try {
-        return await this.bus.request(definition, data, { timeoutMs });
-      } catch (error) {
-        const { code } = error as Partial<BusErrorBody>;
-        const isUndone = code === 'no-responder' || (code === 'bus-disconnected' && definition.kind === 'query');
-        if (!isUndone || this.clock.nowMs() > untilMs) throw problemOfRequest('health-monitor', error);
-        await sleep(RETRY_MS);
-      }
-    }
+    return askService('health-monitor', { bus: this.bus, clock: this.clock }, { definition, data, timeoutMs });
   }
 
   /** The status, at most LIMITS.statusCacheMs old; those who ask at the same time share one question. */

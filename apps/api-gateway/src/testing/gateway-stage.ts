@@ -48,6 +48,7 @@ export class GatewayStage {
     private readonly directory: string,
     private readonly configurationFile: string,
     readonly port: number,
+    private readonly busPort: number,
     readonly bus: Bus,
   ) {}
 
@@ -72,9 +73,7 @@ export class GatewayStage {
     );
     writeFileSync(paths.storeCredentials, JSON.stringify({ host: ADDRESS, port: storePort, password: 's' }));
     writeFileSync(paths.cliToken, `${CLI_TOKEN}\n`);
-    const nats = spawn('nats-server', ['-a', ADDRESS, '-p', String(busPort), '--user', 'u', '--pass', 'p'], {
-      stdio: 'ignore',
-    });
+    const nats = startBus(busPort);
     const redis = spawn(
       'redis-server',
       ['--bind', ADDRESS, '--port', String(storePort), '--requirepass', 's', '--save', '', '--dir', directory],
@@ -87,7 +86,7 @@ export class GatewayStage {
       role: 'primary',
       logger: SILENT_LOGGER,
     });
-    const stage = new GatewayStage(directory, configurationFile, port, bus);
+    const stage = new GatewayStage(directory, configurationFile, port, busPort, bus);
     stage.children.push(nats, redis);
     await stage.startGateway();
     return stage;
@@ -104,6 +103,12 @@ export class GatewayStage {
   async stopGateway(): Promise<void> {
     await this.gateway?.close({ reason: 'service-restart' });
     this.gateway = undefined;
+  }
+
+  /** Another bus in place of the present one, as when the peer changes. */
+  replaceBus(): void {
+    this.children[0]?.kill('SIGKILL');
+    this.children[0] = startBus(this.busPort);
   }
 
   stopStore(): void {
@@ -182,6 +187,10 @@ export async function until(what: string, holds: () => boolean): Promise<void> {
     if (performance.now() > deadline) throw new Error(`not within 5 s: ${what}`);
     await sleep(10);
   }
+}
+
+function startBus(port: number): ChildProcess {
+  return spawn('nats-server', ['-a', ADDRESS, '-p', String(port), '--user', 'u', '--pass', 'p'], { stdio: 'ignore' });
 }
 
 async function freePorts(count: number): Promise<number[]> {

@@ -91,9 +91,10 @@ it('of two agents of one name one runs its command', async () => {
   agentWith(script);
   agentWith(script);
   const { stop, code } = call();
-  await pidIn(file);
+  const pid = await pidIn(file);
   await new Promise((resolve) => setTimeout(resolve, 300)); // time for the other one to call three times
   expect(readFileSync(file, 'utf8').trim().split('\n')).toHaveLength(1);
+  expect(processStartTime(pid)).not.toBeNull();
   stop.abort();
   expect(await code).toBe(1);
 });

@@ -65,8 +65,8 @@ async function serve(
   signal.addEventListener('abort', stop);
   await new Promise((resolve) => socket.once('close', resolve));
   signal.removeEventListener('abort', stop);
-  // nobody answers for it any more
-  await killAllOf(path);
+  // nobody answers for it any more; an agent that was refused has started nothing, and leaves the command of another of its name alone
+  if (child !== null) await killAllOf(path);
   await over;
 }
 

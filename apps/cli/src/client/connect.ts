@@ -36,17 +36,26 @@ async function toOwnServer(options: GlobalOptions): Promise<RestClient> {
   const host = isIP(place.address) === 6 ? `[${place.address}]` : place.address;
   const title = `${place.name} (https://${host}:${place.port})`;
   const neverRan = `${title} is not reachable: it has never been started ("understudy node run")`;
-  const certificate = readOwn(place.certificateFile, neverRan);
+  const certificates = [readOwn(place.certificateFile, neverRan), ...renewedCertificates(place.renewalFile)];
   const token = readOwn(place.tokenFile, neverRan).trim();
   const { X509Certificate } = await import('node:crypto');
   const endpoint: Endpoint = {
     title,
     host: place.address,
     port: place.port,
-    ca: certificate,
-    pinnedFingerprint: new X509Certificate(certificate).fingerprint256,
+    pinnedFingerprints: certificates.map((certificate) => new X509Certificate(certificate).fingerprint256),
   };
   return new RestClient(endpoint, token);
+}
+
+/** While the certificate is renewed the server may already, or still, show the other one. */
+function renewedCertificates(file: string): string[] {
+  try {
+    const { certificatePem, formerCertificatePem } = JSON.parse(readFileSync(file, 'utf8'));
+    return [certificatePem, formerCertificatePem];
+  } catch {
+    return [];
+  }
 }
 
 async function toUrl(text: string, options: GlobalOptions): Promise<RestClient> {

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { type RequestOptions, request } from 'node:https';
-import { checkServerIdentity, type PeerCertificate } from 'node:tls';
+import { connect, type TLSSocket } from 'node:tls';
 import { CliError, EXIT } from '../cli-error.ts';
 
 const ANSWER_MS = 20_000;
@@ -13,8 +13,8 @@ export interface Endpoint {
   readonly port: number;
   /** PEM of certificates to trust; absent: those the system trusts. */
   readonly ca?: string;
-  /** SHA-256 of the one certificate that is right, as `AB:CD:...`; the name in it does not matter then. */
-  readonly pinnedFingerprint?: string;
+  /** SHA-256 of the certificates that are right, as `AB:CD:...`; neither their names nor their dates matter then. */
+  readonly pinnedFingerprints?: readonly string[];
   /** Trusts whoever answers. */
   readonly isInsecure?: boolean;
 }
@@ -71,7 +71,7 @@ export class RestClient {
     throw refusal(incoming.statusCode ?? 0, parsed(await textOf(incoming, this.endpoint)), this.endpoint);
   }
 
-  private open(
+  private async open(
     method: string,
     path: string,
     body: unknown,
@@ -84,9 +84,8 @@ export class RestClient {
       port,
       method,
       path,
-      agent: false,
       timeout: ANSWER_MS,
-      ...trust(this.endpoint),
+      ...(await connection(this.endpoint)),
       headers: {
         accept: 'application/json',
         ...(payload === undefined
@@ -105,14 +104,33 @@ export class RestClient {
   }
 }
 
-function trust({ ca, pinnedFingerprint, isInsecure }: Endpoint): RequestOptions {
-  if (isInsecure) return { rejectUnauthorized: false };
-  const check = (host: string, certificate: PeerCertificate): Error | undefined => {
-    if (pinnedFingerprint === undefined) return checkServerIdentity(host, certificate);
-    if (certificate.fingerprint256 === pinnedFingerprint) return undefined;
-    return new Error('the certificate is not the one in this server’s data directory');
-  };
-  return { ...(ca === undefined ? {} : { ca }), checkServerIdentity: check };
+/** How a request connects. Nothing is sent before it is known who answers. */
+async function connection(endpoint: Endpoint): Promise<RequestOptions> {
+  const { ca, pinnedFingerprints, isInsecure } = endpoint;
+  if (isInsecure) return { agent: false, rejectUnauthorized: false };
+  if (pinnedFingerprints === undefined) return { agent: false, ...(ca === undefined ? {} : { ca }) };
+  const socket = await pinnedSocket(endpoint, pinnedFingerprints);
+  return { createConnection: () => socket };
+}
+
+/** The certificate itself is known, and its key is proven by the handshake: one that has expired has to let its own server be mended. */
+function pinnedSocket(endpoint: Endpoint, pinnedFingerprints: readonly string[]): Promise<TLSSocket> {
+  const { host, port } = endpoint;
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host, port, rejectUnauthorized: false, timeout: ANSWER_MS });
+    const fail = (error: Error) => {
+      socket.destroy();
+      reject(unreachable(error, endpoint));
+    };
+    socket.once('error', fail);
+    socket.once('timeout', () => fail(new Error(`no answer within ${ANSWER_MS / 1000} s`)));
+    socket.once('secureConnect', () => {
+      if (!pinnedFingerprints.includes(socket.getPeerCertificate().fingerprint256))
+        return fail(new Error('the certificate is not the one in this server’s data directory'));
+      socket.removeAllListeners('timeout').off('error', fail);
+      resolve(socket);
+    });
+  });
 }
 
 async function textOf(incoming: IncomingMessage, endpoint: Endpoint): Promise<string> {

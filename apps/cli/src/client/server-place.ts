@@ -8,6 +8,8 @@ export interface ServerPlace {
   readonly address: string;
   readonly port: number;
   readonly certificateFile: string;
+  /** Holds the certificate that comes and the one that goes while it is renewed; absent otherwise. */
+  readonly renewalFile: string;
   readonly tokenFile: string;
 }
 
@@ -38,6 +40,7 @@ export async function quickPlace(file: string, env: NodeJS.ProcessEnv): Promise<
       address: node.address,
       port: port as number,
       certificateFile: join(dataDirectory, 'identity', 'certificate.pem'),
+      renewalFile: join(dataDirectory, 'identity', 'renewal.json'),
       tokenFile: join(dataDirectory, 'run', 'cli-token'),
     };
   } catch {
@@ -56,6 +59,7 @@ async function wholePlace(file: string, env: NodeJS.ProcessEnv): Promise<ServerP
     address: node.address,
     port: ports.healthMonitor,
     certificateFile: paths.certificate,
+    renewalFile: paths.renewal,
     tokenFile: paths.cliToken,
   };
 }

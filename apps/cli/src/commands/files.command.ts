@@ -41,8 +41,9 @@ export async function confirmDeletion(
     const { fileSets } = await client.get<FilesView>('/files');
     const waiting = fileSets.find(({ name }) => name === fileSet)?.awaitingDeletion;
     if (waiting && !options.yes) {
-      const what = `${waiting.deletions} of ${waiting.files} files of ${fileSet} will be deleted here`;
-      throw new CliError(EXIT.refused, `${what}: repeat with --yes when that is what you want.`);
+      const what = `${waiting.deletions} of ${waiting.files} files of ${fileSet} have gone on one of the servers`;
+      const then = 'and this one will be made like the active one';
+      throw new CliError(EXIT.refused, `${what}, ${then}: repeat with --yes when that is what you want.`);
     }
     const answer = await client.ask<{ deletions: number }>(
       'POST',

@@ -139,8 +139,34 @@ export function changeFailoverType(options: GlobalOptions, failoverType: string)
   });
 }
 
+/** `ha virtual-ip`: other addresses of the pair, changed in place; on the primary. */
+export function changeVirtualIp(
+  options: GlobalOptions & { virtualIp?: string; virtualIp6?: string; none?: boolean },
+): Promise<void> {
+  const { virtualIp: ipv4, virtualIp6: ipv6, none = false } = options;
+  const addresses = [ipv4, ipv6].filter((address) => address !== undefined);
+  if (none === addresses.length > 0)
+    throw new CliError(
+      EXIT.usage,
+      'Give all addresses that the pair shall have: --virtual-ip, --virtual-ip6; or --none.',
+    );
+  return withClient(options, async (client) => {
+    const body = { virtualIp: none ? null : { ipv4, ipv6 } };
+    const configuration = await client.ask<unknown>('PATCH', '/ha/configuration', body);
+    if (options.json) sayJson(configuration);
+    else say(none ? 'The pair has no virtual IP any more.' : `The virtual IP is ${addresses.join(' and ')} now.`);
+  });
+}
+
 /** `ha authkey`: another authentication key, on both servers or on neither. */
-export function changeAuthenticationKey(options: GlobalOptions, newAuthenticationKey: string): Promise<void> {
+export function changeAuthenticationKey(
+  options: GlobalOptions & { readonly newKeyFile?: string },
+  newKey: string | undefined,
+): Promise<void> {
+  const { newKeyFile } = options;
+  if ((newKey === undefined) === (newKeyFile === undefined))
+    throw new CliError(EXIT.usage, 'Give the new key, or --new-key-file with a file that holds it: one of the two.');
+  const newAuthenticationKey = newKeyFile === undefined ? newKey : readGiven(newKeyFile, '--new-key-file').trim();
   return withClient(options, async (client) => {
     const path = '/ha/authentication-key';
     const answer = await client.ask<{ servers: readonly string[] }>('PUT', path, { newAuthenticationKey });

@@ -10,19 +10,23 @@ import { withClient } from './with-client.ts';
 export interface ReadinessOptions extends GlobalOptions {
   readonly secondary?: string;
   readonly authenticationKeyFile?: string;
+  readonly fix?: boolean;
 }
 
 /** `ha check-readiness`: runs the checklist on both servers and prints it. What it finds is no failure of the command. */
 export async function checkReadiness(options: ReadinessOptions): Promise<void> {
-  const { secondary: secondaryAddress, authenticationKeyFile } = options;
+  const { secondary: secondaryAddress, authenticationKeyFile, fix = false } = options;
   if ((secondaryAddress === undefined) !== (authenticationKeyFile === undefined))
     throw new CliError(EXIT.usage, '--secondary and --authentication-key-file are needed together.');
-  const body =
+  const candidate =
     authenticationKeyFile === undefined
       ? {}
       : { secondaryAddress, authenticationKey: readGiven(authenticationKeyFile, '--authentication-key-file').trim() };
   await withClient(options, async (client) => {
-    const { operationId } = await client.ask<{ operationId: string }>('POST', '/ha/readiness-checks', body);
+    const { operationId } = await client.ask<{ operationId: string }>('POST', '/ha/readiness-checks', {
+      ...candidate,
+      ...(fix ? { fix } : {}),
+    });
     const progress = progressPrinter();
     try {
       await waitForOperation(client, operationId, (seen) => progress.show(seen));

@@ -18,6 +18,8 @@ async function main(args: readonly string[]): Promise<number> {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve('asked'));
   });
   let demo: Demo | undefined;
+  // also when both servers were stopped by another hand, and nobody types
+  const stays = setInterval(() => undefined, 60_000);
   try {
     const isReset = args.includes('--reset');
     demo = await Demo.prepare({ directory: demoDirectory(root), root, isReset }, log);
@@ -34,6 +36,7 @@ async function main(args: readonly string[]): Promise<number> {
     return error.exitCode;
   } finally {
     await demo?.stop();
+    clearInterval(stays);
     process.stdin.destroy();
   }
 }

@@ -1,8 +1,10 @@
 import { existsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { findProgram, isLoopback, localBindAddress, type NodeConfiguration } from '@understudy/platform';
+import { applicationObjections, fileSetObjections } from './application-objections.ts';
 import { requireDatabaseUser } from './database-user.ts';
 import { NotStartable } from './not-startable.ts';
+import { ownFilesInFileSets } from './own-files.ts';
 import { ownPostmaster } from './own-postmaster.ts';
 import { portOwner } from './port-owner.ts';
 
@@ -46,6 +48,9 @@ export function objectionsOfMachine(configuration: NodeConfiguration, searchPath
   return [
     ...linesOf(() => findPrograms(configuration, searchPath)),
     ...linesOf(() => requireDatabaseUser(configuration)),
+    ...applicationObjections(configuration, searchPath),
+    ...fileSetObjections(configuration),
+    ...ownFilesInFileSets(configuration),
     ...Object.entries(files).flatMap(([key, file]) =>
       file === undefined || existsSync(file) ? [] : [`${key}: there is no file ${file}`],
     ),
@@ -60,6 +65,12 @@ function linesOf(check: () => unknown): readonly string[] {
     if (error instanceof NotStartable) return error.lines;
     throw error;
   }
+}
+
+/** Refuses file sets that hold this server's own files. */
+export function requireForeignFileSets(configuration: NodeConfiguration, file: string): void {
+  const lines = ownFilesInFileSets(configuration).map((line) => `${file}: ${line}`);
+  if (lines.length > 0) throw new NotStartable(lines);
 }
 
 /** Refuses ports that others listen on, all at once, each with its owner. */

@@ -25,7 +25,7 @@ export function requireDatabaseUser({ database }: NodeConfiguration): void {
   ]);
 }
 
-function findUser(name: string): OsUser | null {
+export function findUser(name: string): OsUser | null {
   try {
     const ids = (option: string) =>
       execFileSync('id', [option, '--', name], { stdio: ['ignore', 'pipe', 'ignore'], timeout: 5000 })

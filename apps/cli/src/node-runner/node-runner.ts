@@ -5,6 +5,7 @@ import { Bus } from '@understudy/messaging';
 import { type Logger, Secret, SystemClock } from '@understudy/platform';
 import { applicationProcesses } from './application-processes.ts';
 import { killAll } from './kill-all.ts';
+import { ManagerWatch, managedServer } from './manager-watch.ts';
 import { stopAbandonedPostmaster } from './own-postmaster.ts';
 import { PairLink } from './pair-link.ts';
 import { natsCommand, redisCommand, serviceCommand, writeRedisConfiguration } from './part-commands.ts';
@@ -36,6 +37,7 @@ export class NodeRunner {
   private readonly redis: SupervisedChild;
   private readonly services: { name: string; services: readonly ServiceName[]; child: SupervisedChild }[];
   private readonly guard: ServingGuard;
+  private readonly managerWatch: ManagerWatch | null;
   private watchdog: Watchdog | null = null;
   private bus: Bus | null = null;
   private stopping = false;
@@ -60,6 +62,8 @@ export class NodeRunner {
         : order.map((name) => ({ name, services: [name] }));
     this.guard = guardOf(node, this.clock, logger);
     this.services = groups.map((group) => ({ ...group, child: this.child(serviceCommand(node, group.name)) }));
+    const manager = this.services.find(({ services }) => services.includes('health-monitor'))?.child;
+    this.managerWatch = manager ? new ManagerWatch(manager, managedServer(node), this.clock, logger) : null;
   }
 
   /** Starts everything and returns; what follows (supervision, the pair link) goes on until `stop`. */
@@ -76,6 +80,7 @@ export class NodeRunner {
     await Promise.all([this.answers(natsAnswers), this.answers(redisAnswers)]);
     this.pairLink.followWith(this.nats);
     if (configuration.witness?.kind === 'nats') this.guard.start();
+    this.managerWatch?.start();
     this.startServices().catch((error: unknown) => this.logger.error('Starting the services failed', { error }));
     this.watch(natsAnswers, redisAnswers).catch((error: unknown) => this.logger.error('Watching failed', { error }));
   }
@@ -86,6 +91,7 @@ export class NodeRunner {
     this.logger.info('Stopping this server');
     this.pairLink.stop();
     this.watchdog?.stop();
+    this.managerWatch?.stop();
     await this.stopServices(['composed'], true);
     await this.stopServices(['api-gateway'], false);
     await this.stopServices(['health-monitor'], true);

@@ -36,13 +36,22 @@ export function requireOwnServer(configuration: NodeConfiguration, paths: NodePa
   );
 }
 
-/** Makes this server's identity at its first start, and anew when its name or address has changed; notes by what it is known. */
+/**
+ * Makes this server's identity at its first start, and anew when its name or address has changed; notes by what it is known. Throws
+ * NotStartable when what is there cannot be used.
+ */
 export async function ensureOwnServer(configuration: NodeConfiguration, paths: NodePaths): Promise<void> {
   const { name, role, address } = configuration.node;
   const known = knownServer(paths);
   const isMoved = known !== null && changesOf(known, configuration).some(({ key }) => key.startsWith('node.'));
-  if (isMoved) await unlink(paths.certificate).catch(() => undefined);
-  await ensureOwnIdentity(paths, { name, address });
+  if (isMoved) for (const file of [paths.renewal, paths.certificate]) await unlink(file).catch(() => undefined);
+  await ensureOwnIdentity(paths, { name, address }).catch((error: Error) => {
+    // what the file system says is no matter of what is in the files
+    if ('syscall' in error) throw error;
+    throw new NotStartable([
+      `${paths.identity}: certificate and key of this server cannot be used: ${error.message.trim()}. Put key.pem and certificate.pem back from one backup, without renewal.json; or remove certificate.pem and renewal.json, so that new ones are made: the other server has to forget the old certificate then ("understudy cert forget ${name}" there)`,
+    ]);
+  });
   const ports = Object.fromEntries(PEER_PORTS.map((port) => [port, configuration.ports[port]]));
   const own = JSON.stringify({ name, role, address, ports });
   if (JSON.stringify(known) !== own) await writeFileAtomically(paths.nodeFile, `${own}\n`);

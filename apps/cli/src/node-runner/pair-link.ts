@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { type PeerIdentity, PeerIdentitySchema } from '@understudy/contracts';
-import { type Logger, PeerIdentityFile, writeFileAtomically } from '@understudy/platform';
+import { type PeerIdentity, PeerIdentitySchema, trustedPem } from '@understudy/contracts';
+import { type Logger, PeerIdentityFile, readOwnIdentity, writeFileAtomically } from '@understudy/platform';
 import type { PreparedNode } from './preparation.ts';
 import { restoreFile } from './restore-file.ts';
 import { natsConfiguration } from './server-configurations.ts';
@@ -10,12 +10,13 @@ import type { SupervisedChild } from './supervised-child.ts';
 const LINK_SETTLE_MS = 300;
 
 /**
- * The bus's configuration file, which holds the pair link: it follows the pinned peer in `identity/peer.json`. NATS cannot change
- * a leaf node link while it runs, so a change asks for a new NATS process.
+ * The bus's configuration file, which holds the pair link, and the certificates that it reads: they follow the pinned peer in
+ * `identity/peer.json` and this server's own certificate beside it. NATS cannot change a leaf node link while it runs, so that asks for
+ * a new NATS process; other certificates are read by the present one, whose link holds, and show at the next connection.
  */
 export class PairLink {
   private readonly peerFile: PeerIdentityFile<PeerIdentity>;
-  /** What is in force: the peer's certificate, and the file with its text. */
+  /** What is in force: the certificates, and at the end the configuration. */
   private files: readonly (readonly [file: string, content: string])[] = [];
   private unfollow: () => void = () => undefined;
 
@@ -44,7 +45,9 @@ export class PairLink {
   followWith(nats: SupervisedChild): void {
     this.unfollow = this.peerFile.follow(
       async (peer) => {
-        if (!(await this.write(peer))) return;
+        const changed = await this.write(peer);
+        if (changed === 'nothing') return;
+        if (changed === 'certificates') return nats.reload();
         const reason = peer === null ? 'there is no peer any more' : `the peer is now ${peer.name}`;
         // the answer that pinned the peer is still on its way over this very bus; one that is being stopped is not replaced
         setTimeout(() => nats.replace(reason, 'SIGTERM'), LINK_SETTLE_MS);
@@ -62,10 +65,12 @@ export class PairLink {
     for (const [file, content] of this.files) restoreFile(file, content);
   }
 
-  /** True when it differs from what was in force. */
-  private async write(peer: PeerIdentity | null): Promise<boolean> {
+  /** Writes what differs from what is in force. A peer whose certificate is forgotten has no link. */
+  private async write(pinned: PeerIdentity | null): Promise<'nothing' | 'certificates' | 'configuration'> {
     const { configuration, paths, localAddress, bus, store } = this.node;
     const { address, name, role } = configuration.node;
+    const peer = pinned?.isForgotten ? null : pinned;
+    const ownFile = join(paths.nats, 'own.pem');
     const peerCertificateFile = join(paths.nats, 'peer.pem');
     const text = natsConfiguration({
       serverName: name,
@@ -76,18 +81,24 @@ export class PairLink {
       pairLink: peer && {
         listen: address,
         port: configuration.ports.pairLink,
-        certificateFile: paths.certificate,
-        keyFile: paths.privateKey,
+        certificateFile: ownFile,
+        keyFile: ownFile,
         peerCertificateFile,
         pairId: peer.pairId,
         dial: role === 'secondary' ? { address: peer.address, port: peer.ports.pairLink } : null,
       },
     });
-    const certificate = peer === null ? [] : [[peerCertificateFile, peer.certificatePem] as const];
-    const files = [...certificate, [this.file, text] as const];
-    if (JSON.stringify(files) === JSON.stringify(this.files)) return false;
+    const own = peer === null ? null : await readOwnIdentity(paths);
+    // key and certificate in one file: whenever NATS reads it, they belong together
+    const certificates = [
+      ...(own === null ? [] : [[ownFile, own.certificatePem + own.privateKeyPem] as const]),
+      ...(peer === null ? [] : [[peerCertificateFile, trustedPem(peer)] as const]),
+    ];
+    const files = [...certificates, [this.file, text] as const];
+    if (JSON.stringify(files) === JSON.stringify(this.files)) return 'nothing';
+    const before = this.files.at(-1)?.[1];
     for (const [file, content] of files) await writeFileAtomically(file, content, { mode: 0o600 });
     this.files = files;
-    return true;
+    return before === text ? 'certificates' : 'configuration';
   }
 }

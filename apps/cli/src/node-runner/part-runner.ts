@@ -4,6 +4,7 @@ import { Bus } from '@understudy/messaging';
 import { findProgram, type Logger, readBusCredentials, SystemClock } from '@understudy/platform';
 import { applicationProcesses } from './application-processes.ts';
 import { killAll } from './kill-all.ts';
+import { ManagerWatch, managedServer } from './manager-watch.ts';
 import { NotStartable } from './not-startable.ts';
 import { stopAbandonedPostmaster } from './own-postmaster.ts';
 import { PairLink } from './pair-link.ts';
@@ -39,6 +40,7 @@ export class PartRunner {
   private readonly pairLink: PairLink | null;
   private readonly child: SupervisedChild;
   private readonly guard: ServingGuard | null;
+  private readonly managerWatch: ManagerWatch | null;
   private watchdog: Watchdog | null = null;
   private bus: Bus | null = null;
   private stopping = false;
@@ -56,6 +58,8 @@ export class PartRunner {
     this.child = new SupervisedChild(command, this.clock, logger, log, () => undefined);
     const isGuarded = node.configuration.witness?.kind === 'nats' && OWNERS.includes(part);
     this.guard = isGuarded ? guardOf(node, this.clock, logger) : null;
+    const isManager = part === 'health-monitor';
+    this.managerWatch = isManager ? new ManagerWatch(this.child, managedServer(node), this.clock, logger) : null;
   }
 
   /** Starts it and returns; supervision goes on until `stop`. */
@@ -63,6 +67,7 @@ export class PartRunner {
     if (this.part === 'redis') await writeRedisConfiguration(this.node);
     await this.pairLink?.prepare();
     this.guard?.start();
+    this.managerWatch?.start();
     this.child.start();
     this.pairLink?.followWith(this.child);
     this.watch().catch((error: unknown) => this.logger.error('Watching failed', { error }));
@@ -74,6 +79,7 @@ export class PartRunner {
     this.endHealth();
     this.pairLink?.stop();
     this.watchdog?.stop();
+    this.managerWatch?.stop();
     const isOwner = OWNERS.includes(this.part);
     await this.child.stop({ shutdown: isOwner, isLost, limitMs: isOwner ? SHUTDOWN_LIMIT_MS : STOP_LIMIT_MS });
     this.guard?.stop();

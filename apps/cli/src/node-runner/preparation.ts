@@ -12,7 +12,7 @@ import {
   SystemClock,
   writeFileAtomically,
 } from '@understudy/platform';
-import { findPrograms, type Programs, requirePorts } from './checks.ts';
+import { findPrograms, type Programs, requireForeignFileSets, requirePorts } from './checks.ts';
 import { requireDatabaseUser } from './database-user.ts';
 import { endLeftovers } from './leftovers.ts';
 import { NotStartable } from './not-startable.ts';
@@ -88,6 +88,7 @@ async function makeServer(
   const runId = crypto.randomUUID();
   try {
     requireOwnServer(configuration, paths, configurationFile);
+    requireForeignFileSets(configuration, configurationFile);
     mkdirSync(paths.run, { recursive: true });
     await endLeftovers(takeRunnerLock(paths, runId), paths, new SystemClock());
     await requirePorts(configuration, configurationFile);

@@ -30,6 +30,7 @@ export interface ChildCommand {
 export class SupervisedChild {
   private child: ChildProcess | null = null;
   private startedAtMs = 0;
+  private heard = 0;
   private failures = 0;
   private timer: NodeJS.Timeout | null = null;
   private stopping = false;
@@ -53,9 +54,19 @@ export class SupervisedChild {
     return this.firstReady.promise;
   }
 
+  /** How many words the running service has said on its channel since its start has finished, which is the first; 0: that has not. */
+  get words(): number {
+    return this.heard;
+  }
+
   /** Milliseconds since the running process was started; 0 when none runs. */
   get upMs(): number {
     return this.child === null ? 0 : this.clock.nowMs() - this.startedAtMs;
+  }
+
+  /** Asks the running service for a word. */
+  ping(): void {
+    if (this.child) tell(this.child, { type: 'ping' });
   }
 
   start(): void {
@@ -79,14 +90,22 @@ export class SupervisedChild {
     }
     this.child = child;
     this.startedAtMs = this.clock.nowMs();
+    this.heard = 0;
     child.on('error', (error) => this.failed(name, child, error));
     // Not 'close': that waits for everything the child has started and left behind.
     child.on('exit', (code, signal) => this.gone(child, code, signal));
     child.on('message', (message: ServiceMessage) => {
       if (message?.type === 'ready') this.firstReady.resolve();
+      // a killed one's last words may come late
+      if (this.child === child && (message?.type === 'ready' || this.heard > 0)) this.heard += 1;
     });
     for (const stream of [child.stdout, child.stderr]) if (stream) this.follow(stream);
     this.onPidChange();
+  }
+
+  /** Has the present process read its files again, as SIGHUP asks; one that is being started anew reads them anyway. */
+  reload(): void {
+    this.child?.kill('SIGHUP');
   }
 
   /** Ends the present process so that a fresh one takes its place at once. */

@@ -1,9 +1,15 @@
 import type { FileDifferences, FileSetView, FilesView } from '@understudy/contracts';
+import { inOneLine } from './output.ts';
 
-/** The lines of `files status`: one for each set, below it what needs attention. */
+/** The lines of `files status`: one for each set, below it what needs attention on either server. */
 export function fileSetLines({ fileSets }: FilesView): string[] {
   if (fileSets.length === 0) return ['No file sets are configured on this server.'];
-  return fileSets.flatMap((set) => [setLine(set), ...attention(set).map((line) => `  ${line}`)]);
+  return fileSets.flatMap((set) => {
+    const here = attention(set, 'confirm-deletion lets them');
+    const there = set.peer === null ? [] : attention(set.peer, 'confirm-deletion there lets them');
+    const onlyThere = there.filter((line) => !here.includes(line));
+    return [setLine(set), ...here.map((line) => `  ${line}`), ...onlyThere.map((line) => `  on the peer: ${line}`)];
+  });
 }
 
 function setLine({
@@ -19,7 +25,7 @@ function setLine({
   const way = { sends: 'sends to the peer', fetches: 'fetches from the peer', unknown: 'nothing moves' }[direction];
   const pending = pendingFiles === 0 ? '' : `, ${pendingFiles} pending (${size(pendingBytes)})`;
   const complete = lastCompleteAt === null ? 'not complete yet' : `complete at ${lastCompleteAt}`;
-  return `${name} (${kind}): ${way}; ${files} files (${size(bytes)}), ${complete}${pending}`;
+  return `${name} (${kind}): ${way}; ${files} ${files === 1 ? 'file' : 'files'} (${size(bytes)}), ${complete}${pending}`;
 }
 
 const WHAT: Readonly<Record<FileDifferences['differences'][number]['what'], string>> = {
@@ -46,18 +52,19 @@ export function differenceLines(fileSet: string, { direction, asOf, count, diffe
   ];
 }
 
-function attention({ reason, errors, errorCount, awaitingDeletion }: FileSetView): string[] {
+function attention(
+  { reason, errors, errorCount, awaitingDeletion }: NonNullable<FileSetView['peer']>,
+  remedy: string,
+): string[] {
   const unseen = errorCount - errors.length;
   return [
     ...(reason === '' ? [] : [reason]),
     ...(awaitingDeletion === null
       ? []
-      : [
-          `${awaitingDeletion.deletions} of ${awaitingDeletion.files} files would go at once: confirm-deletion lets them`,
-        ]),
+      : [`${awaitingDeletion.deletions} of ${awaitingDeletion.files} files would go at once: ${remedy}`]),
     ...errors.map(({ path, message }) => `${path}: ${message}`),
     ...(unseen > 0 ? [`and ${unseen} more`] : []),
-  ];
+  ].map(inOneLine);
 }
 
 function size(bytes: number): string {

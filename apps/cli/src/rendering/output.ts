@@ -10,10 +10,15 @@ export function sayJson(value: unknown): void {
   say(JSON.stringify(value, null, 2));
 }
 
+/** What a server or its peer says, in one line: what a terminal acts on, and what turns the direction of text, is shown by its number. */
+export function inOneLine(text: string): string {
+  return text.replace(/\p{C}/gu, (character) => `\\u${character.codePointAt(0)?.toString(16).padStart(4, '0')}`);
+}
+
 /** One event for people: time, severity when it matters, server, sentence. */
 export function eventLine({ at, severity, server, message }: EventView): string {
   const weight = severity === 'info' ? '' : `${severity.toUpperCase()} `;
-  return `${at} ${server} ${weight}${message}`;
+  return `${at} ${server} ${weight}${inOneLine(message)}`;
 }
 
 /** Shows an operation as it proceeds: on a terminal in one line, else a line for each step. Always on stderr. */

@@ -9,7 +9,7 @@ const WORDS: Readonly<Record<ReadinessStatus, string>> = {
 const WIDTH = Math.max(...Object.values(WORDS).map(({ length }) => length));
 
 /** The checklist for people: a line for each check, and below it what is wrong, what it leads to, what to do, what has changed. */
-export function readinessLines({ checks, overall, comparedWith, durationMs }: ReadinessReport): string[] {
+export function readinessLines({ checks, overall, comparedWith, durationMs, firewall }: ReadinessReport): string[] {
   const counts = Object.entries(WORDS).flatMap(([status, word]) => {
     const count = checks.filter((line) => line.status === status).length;
     return count === 0 ? [] : [`${count} ${word.toLowerCase()}`];
@@ -17,8 +17,25 @@ export function readinessLines({ checks, overall, comparedWith, durationMs }: Re
   const compared = comparedWith === null ? '' : `, compared with the run of ${comparedWith}`;
   return [
     ...checks.flatMap(linesOf),
+    ...(firewall === undefined ? [] : firewallLines(firewall)),
     `[Readiness] ${WORDS[overall]}: ${counts.join(', ')} (${(durationMs / 1000).toFixed(1)} s${compared})`,
   ];
+}
+
+/** What was changed, and how it is taken back. */
+function firewallLines(changes: NonNullable<ReadinessReport['firewall']>): string[] {
+  if (changes.length === 0) return ['[Firewall] No port is closed by a firewall: nothing was added.'];
+  const lines = changes.flatMap(({ server, added, problem }) => [
+    ...added.flatMap(({ rule, undo }) => [
+      `[Firewall] Added on the ${server}: ${rule}`,
+      `           take it away with: ${undo}`,
+    ]),
+    ...(problem === null ? [] : [`[Firewall] Not opened on the ${server}: ${problem}`]),
+  ]);
+  const hasAdded = changes.some(({ added }) => added.length > 0);
+  return hasAdded
+    ? [...lines, '[Firewall] The rules last until the firewall is loaded anew: keep them in its own configuration.']
+    : lines;
 }
 
 function linesOf(line: ReadinessCheck): string[] {

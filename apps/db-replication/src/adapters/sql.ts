@@ -1,4 +1,4 @@
-import type { PeerIdentity } from '@understudy/contracts';
+import { type PeerIdentity, trustedCertificates } from '@understudy/contracts';
 import { REPLICATION_ROLE } from '@understudy/platform';
 import pg from 'pg';
 
@@ -59,7 +59,7 @@ export async function withPeer<T>(
     application_name: 'understudy-task',
     connectionTimeoutMillis: Math.min(3000, deadlineMs),
     ssl: {
-      ca: peer.certificatePem,
+      ca: trustedCertificates(peer).map((trusted) => trusted.certificatePem),
       cert: certificatePem,
       key: privateKeyPem,
       rejectUnauthorized: true,

@@ -1,7 +1,14 @@
 import { chmod, chown, lstat, mkdir, readFile, rm, stat, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { PeerIdentity } from '@understudy/contracts';
-import { connectionString, isLoopback, PEER_SLOT, REPLICATION_ROLE, writeFileAtomically } from '@understudy/platform';
+import { type PeerIdentity, trustedPem } from '@understudy/contracts';
+import {
+  connectionString,
+  isLoopback,
+  PEER_SLOT,
+  REPLICATION_ROLE,
+  readOwnIdentity,
+  writeFileAtomically,
+} from '@understudy/platform';
 import type { Programs } from '../adapters/programs.ts';
 import { renderAccessFiles } from '../domain/access-rules.ts';
 import type { ControlData } from '../domain/control-data.ts';
@@ -147,17 +154,16 @@ export class ConfigurationFiles {
       await this.write('pg_ident.conf', access.ident),
       own ? await this.write('server-key.pem', own.key) : false,
       own ? await this.write('server.pem', own.certificate) : false,
-      // Before the pairing nobody's certificate is trusted; PostgreSQL wants a file nevertheless.
-      own ? await this.write('peer.pem', peer?.certificatePem ?? own.certificate) : false,
+      // Where nobody's certificate is trusted, as before the pairing, PostgreSQL wants a file nevertheless.
+      own ? await this.write('peer.pem', (peer && trustedPem(peer)) || own.certificate) : false,
     ];
     return changes.includes(true);
   }
 
   /** This server's certificate and key, null before they exist. */
   async readIdentity(): Promise<{ certificate: string; key: string } | null> {
-    const { paths } = this.settings;
-    const [certificate, key] = await Promise.all([textOf(paths.certificate), textOf(paths.privateKey)]);
-    return certificate !== null && key !== null ? { certificate, key } : null;
+    const own = await readOwnIdentity(this.settings.paths);
+    return own && { certificate: own.certificatePem, key: own.privateKeyPem };
   }
 
   private async write(name: string, text: string): Promise<boolean> {

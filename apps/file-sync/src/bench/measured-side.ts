@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { PeerIdentity } from '@understudy/contracts';
 import { ensureOwnIdentity, NodePaths, type OwnIdentity } from '@understudy/platform';
+import { ENGINE_MEMORY } from '../engine/engine-thread.ts';
 import type { FromSide, SideAnswer, ToSide } from './side-messages.ts';
 
 export const ADDRESS = '127.0.0.1';
@@ -42,7 +43,15 @@ export class MeasuredSide {
     for (const each of [paths.identity, files]) mkdirSync(each, { recursive: true });
     const identity = await ensureOwnIdentity(paths, { name, address: ADDRESS });
     // the compiled file, which lies beside this one
-    const child = fork(new URL('./side-process.js', import.meta.url), { serialization: 'advanced' });
+    const { maxOldGenerationSizeMb, maxYoungGenerationSizeMb } = ENGINE_MEMORY;
+    const child = fork(new URL('./side-process.js', import.meta.url), {
+      serialization: 'advanced',
+      // as the engine's thread has it; the young generation is three times a half of its space
+      execArgv: [
+        `--max-old-space-size=${maxOldGenerationSizeMb}`,
+        `--max-semi-space-size=${maxYoungGenerationSizeMb / 3}`,
+      ],
+    });
     const side = new MeasuredSide(child, files, port, name, identity);
     await side.ask({
       type: 'open',
@@ -54,6 +63,11 @@ export class MeasuredSide {
       },
     });
     return side;
+  }
+
+  /** With which it listens. */
+  get credentials(): { readonly cert: string; readonly key: string } {
+    return { cert: this.identity.certificatePem, key: this.identity.privateKeyPem };
   }
 
   /** What the peer pins. @param port another one, where what is sent is counted on the way */

@@ -9,12 +9,13 @@ export interface Row {
   readonly rsync: number | null;
   /** The same with `--fsync`: rsync makes nothing durable by itself. */
   readonly rsyncDurable?: number;
-  /** Most that `own`, or its ratio to rsync's, may be. */
-  readonly limit: { readonly of: 'own' | 'ratio'; readonly value: number };
+  /** Most that `own`, or its ratio to rsync's, may be; null: it is there for comparison. */
+  readonly limit: { readonly of: 'own' | 'ratio'; readonly value: number } | null;
 }
 
-/** Whether the target is reached. */
+/** Whether the target is reached; true when there is none. */
 export function isReached({ own, rsync, limit }: Row): boolean {
+  if (limit === null) return true;
   if (limit.of === 'own') return own <= limit.value;
   return rsync !== null && own <= rsync * limit.value;
 }
@@ -37,7 +38,10 @@ function line(row: Row): string {
   const shown = (value: number | null | undefined) =>
     value === null || value === undefined ? '' : `${value >= 100 ? Math.round(value) : value.toFixed(2)} ${unit}`;
   const ratio = rsync === null ? '' : (own / rsync).toFixed(2);
-  const target = limit.of === 'ratio' ? `ratio <= ${limit.value}` : `<= ${limit.value} ${unit}`;
-  const cells = [what, shown(own), shown(rsync), ratio, shown(rsyncDurable), target, isReached(row) ? 'yes' : 'no'];
+  const [target, reached] =
+    limit === null
+      ? ['', '']
+      : [limit.of === 'ratio' ? `ratio <= ${limit.value}` : `<= ${limit.value} ${unit}`, isReached(row) ? 'yes' : 'no'];
+  const cells = [what, shown(own), shown(rsync), ratio, shown(rsyncDurable), target, reached];
   return `| ${cells.join(' | ')} |`;
 }

@@ -1,4 +1,4 @@
-import type { FileSetView, PeerIdentity } from '@understudy/contracts';
+import type { FileSetState, PeerIdentity } from '@understudy/contracts';
 import type { Direction } from '../domain/direction.ts';
 import type { EngineSettings } from '../engine/engine.ts';
 
@@ -18,8 +18,8 @@ export type ToSide = { readonly id: number } & (
 export interface SideAnswer {
   readonly type: 'answer';
   readonly id: number;
-  readonly view: FileSetView | null;
-  /** Processor time of the process since its start, all threads. */
+  readonly view: FileSetState | null;
+  /** Processor time of the process since its start, all threads, and of programs that it has run. */
   readonly cpuSeconds: number;
   /** Most memory that was resident at once. */
   readonly peakMib: number;

@@ -19,13 +19,16 @@ it('what differs is named by how it does, in the order of the paths', () => {
   ];
   const here = [file('same'), file('other'), file('mode'), link('extra'), link('d')];
   const byPath = (entries: Entry[]) => new Map(entries.map((entry) => [entry.path, entry]));
-  const own = new Map(here.map((entry) => [entry.path, { entry }]));
-  expect(differencesOf(byPath(wanted), own, true)).toEqual([
+  const own = byPath(here);
+  const hereAt = (path: string) => own.get(path);
+  expect(differencesOf({ wanted, hereAt, extra: ['extra'], withOwner: true })).toEqual([
     { path: 'd', what: 'kind' },
     { path: 'extra', what: 'extra-here' },
     { path: 'mode', what: 'metadata' },
     { path: 'new', what: 'missing-here' },
     { path: 'other', what: 'content' },
   ]);
-  expect(differencesOf(byPath([file('a', { uid: 1 })]), new Map([['a', { entry: file('a') }]]), false)).toEqual([]);
+  const other = { wanted: [file('a', { uid: 1 })], hereAt: () => file('a'), extra: [] };
+  expect(differencesOf({ ...other, withOwner: false })).toEqual([]);
+  expect(differencesOf({ ...other, withOwner: true })).toEqual([{ path: 'a', what: 'metadata' }]);
 });

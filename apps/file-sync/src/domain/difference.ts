@@ -4,7 +4,6 @@ import {
   type Entry,
   type FileEntry,
   type LinkEntry,
-  parentOf,
   type RelativePath,
   sameMetadata,
 } from './entry.ts';
@@ -20,18 +19,25 @@ export interface Plan {
   readonly removals: readonly RelativePath[];
 }
 
-/** Compares what the active server has with what is here. `withOwner`: owners can be given here. */
-export function difference(
-  wanted: ReadonlyMap<RelativePath, Entry>,
-  here: ReadonlyMap<RelativePath, { readonly entry: Entry }>,
-  withOwner: boolean,
-): Plan {
+/** How what the active server has stands to what is here. Whatever is the same on both may be left out. */
+export interface Comparison {
+  readonly wanted: Iterable<Entry>;
+  /** What is here at a path of `wanted`. */
+  readonly hereAt: (path: RelativePath) => Entry | undefined;
+  /** Paths of what is here and is not wanted. */
+  readonly extra: Iterable<RelativePath>;
+  /** Owners can be given here. */
+  readonly withOwner: boolean;
+}
+
+/** Compares what the active server has with what is here. */
+export function difference({ wanted, hereAt, extra, withOwner }: Comparison): Plan {
   const directories: DirectoryEntry[] = [];
   const files: FileEntry[] = [];
   const links: LinkEntry[] = [];
   const metadata: Entry[] = [];
-  for (const entry of wanted.values()) {
-    const local = here.get(entry.path)?.entry;
+  for (const entry of wanted) {
+    const local = hereAt(entry.path);
     if (local !== undefined && contentOf(local) === contentOf(entry)) {
       if (!sameMetadata(local, entry, withOwner)) metadata.push(entry);
     } else if (entry.kind === 'file') files.push(entry);
@@ -41,13 +47,12 @@ export function difference(
       metadata.push(entry);
     }
   }
-  const removals = [...here.keys()].filter((path) => !wanted.has(path));
   return {
     directories: directories.sort(byPath),
     files: files.sort(byPath),
     links: links.sort(byPath),
     metadata: metadata.sort(byPath).reverse(),
-    removals: removals.sort().reverse(),
+    removals: [...extra].sort().reverse(),
   };
 }
 
@@ -64,14 +69,10 @@ export function* pathsOf({ directories, files, links, metadata, removals }: Plan
 }
 
 /** What differs between what the active server has and what is here, by path. */
-export function differencesOf(
-  wanted: ReadonlyMap<RelativePath, Entry>,
-  here: ReadonlyMap<RelativePath, { readonly entry: Entry }>,
-  withOwner: boolean,
-): Difference[] {
-  const { directories, files, links, metadata, removals } = difference(wanted, here, withOwner);
+export function differencesOf(comparison: Comparison): Difference[] {
+  const { directories, files, links, metadata, removals } = difference(comparison);
   const whatOf = (entry: Entry): Difference['what'] => {
-    const local = here.get(entry.path)?.entry;
+    const local = comparison.hereAt(entry.path);
     if (local === undefined) return 'missing-here';
     return local.kind === entry.kind ? 'content' : 'kind';
   };
@@ -83,15 +84,6 @@ export function differencesOf(
     ...removals.map((path) => ({ path, what: 'extra-here' as const })),
   ];
   return differences.sort(byPath);
-}
-
-/** Entries whose directory is none: a peer that says so is wrong or hostile. */
-export function withoutDirectory(wanted: ReadonlyMap<RelativePath, Entry>): RelativePath[] {
-  const isPlaced = (path: RelativePath) => {
-    const parent = parentOf(path);
-    return parent === '' || wanted.get(parent)?.kind === 'directory';
-  };
-  return [...wanted.keys()].filter((path) => !isPlaced(path));
 }
 
 function byPath(a: { readonly path: RelativePath }, b: { readonly path: RelativePath }): number {

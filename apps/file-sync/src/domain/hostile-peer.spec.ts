@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { readManifest } from '../engine/peer-client.ts';
-import { isSafePath, nameOf, parentOf } from './entry.ts';
+import { type Entry, isSafePath, nameOf, parentOf } from './entry.ts';
 import { encodeFrame, type Frame, FrameReader, ProtocolError } from './frames.ts';
 
 const HASH = 'A'.repeat(43);
@@ -11,6 +11,18 @@ const HEAD = { generation: 'run.1', epoch: 1, isPartial: false };
 async function* pieces(text: string | Uint8Array, length = 7): AsyncGenerator<Uint8Array> {
   const bytes = Buffer.from(text);
   for (let at = 0; at < bytes.length; at += length) yield bytes.subarray(at, at + length);
+}
+
+/** A manifest's entries and removed paths, when it is one. */
+async function collected(chunks: AsyncIterable<Uint8Array>): Promise<{ entries: Entry[]; removed: string[] }> {
+  const entries: Entry[] = [];
+  const removed: string[] = [];
+  await readManifest(chunks, {
+    head: () => undefined,
+    entry: (entry) => entries.push(entry),
+    removed: (path) => removed.push(path),
+  });
+  return { entries, removed };
 }
 
 const manifest = (...lines: object[]) => `${lines.map((line) => JSON.stringify(line)).join('\n')}\n`;
@@ -63,7 +75,7 @@ describe('a manifest', () => {
   it('is read whatever pieces it comes in', async () => {
     const text = manifest(HEAD, { ...FILE, path: '\u00ff\n' }, { removed: 'b' }, { end: 2 });
     for (const length of [1, 2, 3, 1000]) {
-      const { entries, removed } = await readManifest(pieces(text, length));
+      const { entries, removed } = await collected(pieces(text, length));
       expect([entries[0]?.path, removed]).toEqual(['\u00ff\n', ['b']]);
     }
   });
@@ -72,6 +84,7 @@ describe('a manifest', () => {
     ['nothing', ''],
     ['no head', manifest(FILE, { end: 1 })],
     ['no end', manifest(HEAD, FILE)],
+    ['a part that was not asked for', manifest({ ...HEAD, isUnfinished: true }, FILE, { end: 1 })],
     ['an end that lacks lines', manifest(HEAD, { end: 1 })],
     ['lines behind the end', manifest(HEAD, { end: 0 }, FILE)],
     ['a path that leads out', manifest(HEAD, { ...FILE, path: '../a' }, { end: 1 })],
@@ -86,7 +99,7 @@ describe('a manifest', () => {
     ['a line that never ends', `${JSON.stringify(HEAD)}\n${'x'.repeat(100_000)}`],
     ['a last line without its end', manifest(HEAD).trimEnd()],
   ])('of %s is refused', async (_, text) => {
-    await expect(readManifest(pieces(text, 4096))).rejects.toThrow(ProtocolError);
+    await expect(collected(pieces(text, 4096))).rejects.toThrow(ProtocolError);
   });
 
   it('of anything at all is refused or has safe paths only', async () => {
@@ -96,7 +109,7 @@ describe('a manifest', () => {
     );
     await fc.assert(
       fc.asyncProperty(fc.array(value, { maxLength: 6 }), fc.nat(20), async (lines, length) => {
-        const read = readManifest(pieces(`${lines.join('\n')}\n`, length + 1));
+        const read = collected(pieces(`${lines.join('\n')}\n`, length + 1));
         const { entries, removed } = await read.catch((error: unknown) => {
           if (error instanceof ProtocolError) return { entries: [], removed: [] };
           throw error;

@@ -2,11 +2,15 @@ import { z } from 'zod';
 import { isAverage } from './chunks.ts';
 import { EntrySchema, HashSchema, isSafePath } from './entry.ts';
 
-/** First line of a manifest. `generation`: what to ask from next time; `isPartial`: only what has changed since. */
+/**
+ * First line of a manifest. `generation`: what to ask from next time; `isPartial`: only what has changed since; `isUnfinished`: the active
+ * server is still looking, and what it finds from now on is asked for next.
+ */
 export const ManifestHeadSchema = z.strictObject({
   generation: z.string().regex(/^[A-Za-z0-9-]{1,64}\.\d{1,15}$/),
   epoch: z.int().nonnegative(),
   isPartial: z.boolean(),
+  isUnfinished: z.boolean().optional(),
 });
 export type ManifestHead = z.infer<typeof ManifestHeadSchema>;
 

@@ -34,7 +34,8 @@ export function selectionOf(include: readonly string[], exclude: readonly string
 
 function matcherOf(patterns: readonly string[]): Matches {
   const matchers = patterns.map((pattern) =>
-    picomatch(pattern, { dot: true, nonegate: true, basename: !pattern.includes('/') }),
+    // a name may have line breaks in it
+    picomatch(pattern, { dot: true, nonegate: true, basename: !pattern.includes('/'), flags: 's' }),
   );
   return (text) => matchers.some((matches) => matches(text));
 }

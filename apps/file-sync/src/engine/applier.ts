@@ -7,6 +7,7 @@ import {
   type LinkEntry,
   parentOf,
   type RelativePath,
+  sameTime,
   shownPath,
 } from '../domain/entry.ts';
 import type { FileCalls } from '../ports/file-calls.ts';
@@ -15,7 +16,7 @@ import { readContent } from './file-content.ts';
 import { type Inventory, sameEntry } from './inventory.ts';
 import { isUnchanged, type Problem, reasonOf } from './scanner.ts';
 import type { Staged, Staging } from './staging.ts';
-import { isAbsence, type Tree } from './tree.ts';
+import { isAbsence, isRefused, type Tree, TreeError } from './tree.ts';
 
 /** The direction is no longer the one that a run began with: nothing more may be changed. */
 export class DirectionLost extends Error {}
@@ -27,8 +28,6 @@ export interface ApplierParts {
   readonly staging: Staging;
   readonly aside: Aside;
   readonly inventory: Inventory;
-  /** What this server and the active one are known to have had in common last: content by path. */
-  readonly agreed: Map<RelativePath, string>;
   /** Throws `DirectionLost` when nothing may be changed any more; asked before every change that can be seen. */
   readonly mayChange: () => void;
   readonly pause: () => Promise<void>;
@@ -47,49 +46,60 @@ export class Applier {
 
   /** Makes directories, parents first. They get their owner and mode at the end. */
   async makeDirectories(entries: readonly DirectoryEntry[]): Promise<void> {
-    const { calls, tree, mayChange } = this.parts;
+    const { calls, tree, mayChange, pause } = this.parts;
     const made: RelativePath[] = [];
     for (const entry of entries) {
+      await pause();
       await this.attempt(entry.path, async () => {
         mayChange();
         const stats = tree.stat(entry.path);
-        if (stats !== null && !stats.isDirectory()) await this.clear(entry);
-        if (!stats?.isDirectory()) {
-          calls.mkdirSync(tree.place(entry.path), { mode: 0o700 });
-          made.push(parentOf(entry.path));
-        }
+        if (!stats?.isDirectory())
+          await this.clear(entry, () => {
+            calls.mkdirSync(tree.place(entry.path), { mode: 0o700 });
+            made.push(parentOf(entry.path));
+          });
         this.enter(entry);
       });
     }
     await this.parts.staging.syncDirectories(made);
   }
 
-  /** Gives completed files and links their names, and makes both durable. Returns the entries that are in place. */
-  async commit(staged: readonly Staged[]): Promise<Entry[]> {
+  /**
+   * Gives completed files and links their names, and makes both durable. Returns the entries that are in place.
+   * @param pause between two of them; keeping files aside takes long on a slow disk, and the direction has to be heard meanwhile
+   */
+  async commit(staged: readonly Staged[], pause = this.parts.pause): Promise<Entry[]> {
     const { calls, tree, staging, mayChange } = this.parts;
     if (staged.length === 0) return [];
     await staging.syncFiles(staged);
     const placed: Entry[] = [];
-    for (const { name, entry } of staged) {
-      const isPlaced = await this.attempt(entry.path, async () => {
-        mayChange();
-        await this.clear(entry);
-        const target = tree.place(entry.path);
-        calls.renameSync(staging.place(name), target);
-        placed.push(entry);
-      });
-      if (!isPlaced) staging.discard(name);
+    try {
+      for (const { name, entry } of staged) {
+        await pause();
+        const isPlaced = await this.attempt(entry.path, async () => {
+          mayChange();
+          await this.clear(entry, () => calls.renameSync(staging.place(name), tree.place(entry.path)));
+          placed.push(entry);
+        });
+        if (!isPlaced) staging.discard(name);
+      }
+    } finally {
+      // also those before the direction was lost: they are the active server's
+      await staging.syncDirectories(placed.map(({ path }) => parentOf(path)));
+      for (const entry of placed) {
+        await pause();
+        await this.attempt(entry.path, async () => this.enter(entry));
+      }
     }
-    await staging.syncDirectories(placed.map(({ path }) => parentOf(path)));
-    for (const entry of placed) await this.attempt(entry.path, async () => this.enter(entry));
     return placed;
   }
 
   /** Makes links in the staging directory, for `commit`. */
   async stageLinks(entries: readonly LinkEntry[], withOwner: boolean): Promise<Staged[]> {
-    const { calls, staging } = this.parts;
+    const { calls, staging, pause } = this.parts;
     const staged: Staged[] = [];
     for (const entry of entries) {
+      await pause();
       await this.attempt(entry.path, async () => {
         const name = staging.newName();
         calls.symlinkSync(Buffer.from(entry.target, 'latin1'), staging.place(name));
@@ -110,8 +120,12 @@ export class Applier {
         if (entry.kind === 'link') calls.lchownSync(tree.place(entry.path), entry.uid, entry.gid);
         else if (entry.kind === 'directory') staging.giveMetadata(tree.directory(entry.path), entry);
         else {
-          const { fd } = tree.openFile(entry.path);
+          const { fd, stats } = tree.openFile(entry.path);
           try {
+            // whoever has changed it since it was looked at would be taken for the active server
+            if ((await this.contentAt(entry.path, stats)) !== contentOf(entry))
+              throw new TreeError('EBUSY', 'was changed here meanwhile: the next run keeps it aside and replaces it');
+            mayChange();
             staging.giveMetadata(fd, entry);
           } finally {
             calls.closeSync(fd);
@@ -135,8 +149,7 @@ export class Applier {
           tree.forget(path);
           if (!this.removeDirectory(path)) return;
         } else if (stats !== null) {
-          await this.keepUnlessAgreed(path, stats);
-          calls.unlinkSync(tree.place(path));
+          await this.takeAway(path, stats, () => calls.unlinkSync(tree.place(path)));
         }
         touched.push(parentOf(path));
         this.leave(path);
@@ -150,7 +163,7 @@ export class Applier {
     try {
       return take();
     } catch (error) {
-      if (typeof (error as NodeJS.ErrnoException).code !== 'string') throw error;
+      if (!isRefused(error)) throw error;
       return null;
     }
   }
@@ -165,16 +178,19 @@ export class Applier {
     }
   }
 
-  /** Makes the place of an entry free for a rename, or, for a directory, empty. */
-  private async clear(entry: Entry): Promise<void> {
+  /** Makes the place of an entry free, for a rename or, where it is a directory, empty; then it is taken. */
+  private async clear(entry: Entry, take: () => void): Promise<void> {
     const { calls, tree } = this.parts;
     const stats = tree.stat(entry.path);
-    if (stats === null) return;
-    if (stats.isDirectory()) await this.removeTree(entry.path);
-    else {
-      await this.keepUnlessAgreed(entry.path, stats, contentOf(entry));
-      if (entry.kind === 'directory') calls.unlinkSync(tree.place(entry.path));
+    if (stats !== null && !stats.isDirectory()) {
+      const takeFrom = () => {
+        if (entry.kind === 'directory') calls.unlinkSync(tree.place(entry.path));
+        take();
+      };
+      return this.takeAway(entry.path, stats, takeFrom, contentOf(entry));
     }
+    if (stats !== null) await this.removeTree(entry.path);
+    take();
   }
 
   private async removeTree(directory: RelativePath): Promise<void> {
@@ -185,8 +201,7 @@ export class Applier {
       if (stats === null) continue;
       if (stats.isDirectory()) await this.removeTree(path);
       else {
-        await this.keepUnlessAgreed(path, stats);
-        calls.unlinkSync(tree.place(path));
+        await this.takeAway(path, stats, () => calls.unlinkSync(tree.place(path)));
         this.leave(path);
       }
     }
@@ -195,15 +210,30 @@ export class Applier {
     this.leave(directory);
   }
 
-  /** @param replacement content that takes its place: the same content is no loss */
-  private async keepUnlessAgreed(path: RelativePath, stats: Stats, replacement?: string): Promise<void> {
-    const { aside, tree, agreed } = this.parts;
-    if (!stats.isFile() && !stats.isSymbolicLink()) return;
+  /**
+   * Makes a change after which a file or link is no longer at its path. Where that is refused nothing is kept: the next run tries it again.
+   * @param replacement content that takes its place: the same content is no loss
+   */
+  private async takeAway(path: RelativePath, stats: Stats, change: () => void, replacement?: string): Promise<void> {
+    const takeBack = await this.keepUnlessAgreed(path, stats, replacement);
+    try {
+      change();
+    } catch (error) {
+      if (isRefused(error) && this.parts.tree.stat(path)?.ino === stats.ino) takeBack?.();
+      throw error;
+    }
+  }
+
+  private async keepUnlessAgreed(path: RelativePath, stats: Stats, replacement?: string) {
+    const { aside, tree, inventory, mayChange } = this.parts;
+    if (!stats.isFile() && !stats.isSymbolicLink()) return null;
     const movedTo = this.moved.get(path);
-    if (movedTo !== undefined && tree.stat(movedTo)?.ino === stats.ino) return;
+    if (movedTo !== undefined && tree.stat(movedTo)?.ino === stats.ino) return null;
     const content = await this.contentAt(path, stats);
-    if (content !== null && (content === agreed.get(path) || content === replacement)) return;
-    aside.keep(tree, path);
+    // a large file takes minutes to be read
+    mayChange();
+    if (content !== null && (content === inventory.agreed.get(path) || content === replacement)) return null;
+    return aside.keep(tree, path);
   }
 
   /** What is at a path now; null: nothing. What cannot be read is no content that anything has. */
@@ -229,16 +259,19 @@ export class Applier {
   }
 
   private enter(entry: Entry): void {
-    const { tree, inventory, agreed } = this.parts;
+    const { tree, inventory } = this.parts;
     const stats = tree.stat(entry.path);
     if (stats === null) return;
-    inventory.put({ entry: asFound(entry, stats), inode: stats.ino, ctimeMs: stats.ctimeMs, isSettled: true });
-    agreed.set(entry.path, contentOf(entry));
+    const found = asFound(entry, stats);
+    // one that was changed by hand meanwhile is read at the next look
+    const isSettled = entry.kind !== 'file' || sameTime(entry.mtimeUs, stats.mtimeMs * 1000);
+    inventory.put({ entry: found, inode: stats.ino, ctimeMs: stats.ctimeMs, isSettled });
+    inventory.agreed.set(entry.path, contentOf(entry));
   }
 
   private leave(path: RelativePath): void {
     this.parts.inventory.drop(path);
-    this.parts.agreed.delete(path);
+    this.parts.inventory.agreed.delete(path);
   }
 
   /** False when it failed. Only what the system refuses is a problem of this entry; anything else ends the run. */
@@ -247,7 +280,7 @@ export class Applier {
       await change();
       return true;
     } catch (error) {
-      if (typeof (error as NodeJS.ErrnoException).code !== 'string') throw error;
+      if (!isRefused(error)) throw error;
       this.problems.push({ path: shownPath(path), message: reasonOf(error), isSkipped: false });
       return false;
     }

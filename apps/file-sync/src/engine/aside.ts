@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { join } from 'node:path';
 import { nameOf, parentOf, type RelativePath } from '../domain/entry.ts';
 import type { FileCalls } from '../ports/file-calls.ts';
-import type { Tree } from './tree.ts';
+import { isAbsence, isRefused, type Tree } from './tree.ts';
 
 const { O_WRONLY, O_CREAT, O_EXCL, O_RDONLY, O_DIRECTORY } = constants;
 const CHUNK_BYTES = 256 * 1024;
@@ -15,42 +15,132 @@ export class Aside {
   /** What was kept, as paths in the set. */
   readonly kept: RelativePath[] = [];
 
-  /** @param folder absolute path; must lie outside of every file set */
-  constructor(
+  /**
+   * @param folder absolute path; must lie outside of every file set
+   * @param note absolute path of a file that names the folder until people have been told of it, whatever ends before
+   */
+  private constructor(
     private readonly calls: FileCalls,
     readonly folder: string,
+    private readonly note: string,
   ) {}
 
-  /** Keeps the file or link at `path`, durably, under the same path below the folder; a second one of a name gets a number. */
-  keep(tree: Tree, path: RelativePath): void {
-    const directory = Buffer.concat([Buffer.from(join(this.folder, '/')), Buffer.from(parentOf(path), 'latin1')]);
-    this.calls.mkdirSync(directory, { recursive: true, mode: 0o700 });
-    const place = (suffix: string) => Buffer.concat([directory, Buffer.from(`/${nameOf(path)}${suffix}`, 'latin1')]);
-    for (let count = 1; ; count++) {
-      const kept = place(count === 1 ? '' : `~${count}`);
+  /** In a folder of the present time. @param setAside absolute path of the folder for all sets @param name of the set */
+  static now(calls: FileCalls, setAside: string, name: string): Aside {
+    const folder = join(setAside, name, new Date().toISOString().replaceAll(':', ''));
+    return new Aside(calls, folder, noteOf(setAside, name));
+  }
+
+  /** What an earlier process has kept, and told nobody before it ended; null: nothing. Throws as `readdir(2)` does. */
+  static untold(calls: FileCalls, setAside: string, name: string): Aside | null {
+    const note = noteOf(setAside, name);
+    try {
+      const aside = new Aside(calls, calls.readlinkSync(note), note);
+      for (const path of filesBelow(calls, aside.folder, '')) aside.kept.push(path);
+      return aside;
+    } catch (error) {
+      if (isAbsence(error)) return null;
+      throw error;
+    }
+  }
+
+  /** People have been told. A note that the system does not let go is told once more by the next process. */
+  told(): void {
+    this.discard(this.note);
+  }
+
+  /**
+   * Keeps the file or link at `path`, durably, under the same path below the folder; a second one of a name gets a number.
+   * Returns what lets go of it again.
+   */
+  keep(tree: Tree, path: RelativePath): () => void {
+    let place: Buffer | null = null;
+    try {
+      const directory = this.directory(parentOf(path));
+      this.calls.mkdirSync(directory, { recursive: true, mode: 0o700 });
+      if (this.kept.length === 0) this.begin();
+      place = this.keepIn(directory, tree, path);
+      const fd = this.calls.openSync(directory, O_RDONLY | O_DIRECTORY);
       try {
-        this.calls.linkSync(tree.place(path), kept);
-        break;
+        this.calls.fsyncSync(fd);
+      } finally {
+        this.calls.closeSync(fd);
+      }
+    } catch (error) {
+      this.letGo(path, place);
+      throw error;
+    }
+    this.kept.push(path);
+    return () => {
+      this.kept.splice(this.kept.lastIndexOf(path), 1);
+      this.letGo(path, place);
+    };
+  }
+
+  private begin(): void {
+    this.discard(this.note);
+    this.calls.symlinkSync(this.folder, this.note);
+  }
+
+  private directory(path: RelativePath): Buffer {
+    return Buffer.concat([Buffer.from(join(this.folder, '/')), Buffer.from(path, 'latin1')]);
+  }
+
+  private keepIn(directory: Buffer, tree: Tree, path: RelativePath): Buffer {
+    for (let count = 1; ; count++) {
+      const suffix = count === 1 ? '' : `~${count}`;
+      const place = Buffer.concat([directory, Buffer.from(`/${nameOf(path)}${suffix}`, 'latin1')]);
+      try {
+        this.calls.linkSync(tree.place(path), place);
+        return place;
       } catch (error) {
         const { code } = error as NodeJS.ErrnoException;
         if (code === 'EEXIST') continue;
         if (code !== 'EXDEV' && code !== 'EMLINK' && code !== 'EPERM') throw error;
       }
-      const unfinished = place(`~${count}.part`);
-      this.copy(tree, path, unfinished);
-      this.calls.renameSync(unfinished, kept);
-      break;
+      this.copy(tree, path, place);
+      return place;
     }
-    const fd = this.calls.openSync(directory, O_RDONLY | O_DIRECTORY);
-    try {
-      this.calls.fsyncSync(fd);
-    } finally {
-      this.calls.closeSync(fd);
-    }
-    this.kept.push(path);
   }
 
+  /** What cannot be kept, or stays in its place, leaves nothing here: it comes again with every run. */
+  private letGo(path: RelativePath, place: Buffer | null): void {
+    if (place !== null) this.discard(place);
+    if (this.kept.length === 0) this.told();
+    for (let left = path; left !== ''; ) {
+      left = parentOf(left);
+      try {
+        this.calls.rmdirSync(this.directory(left));
+      } catch (error) {
+        // something else is in it, or it was not made
+        if (!isRefused(error)) throw error;
+      }
+    }
+  }
+
+  /** Under a name that is not too long, and beside the folder, in which everything is whole. */
   private copy(tree: Tree, path: RelativePath, to: Buffer): void {
+    const unfinished = `${this.folder}.unfinished`;
+    try {
+      this.copyTo(tree, path, unfinished);
+      this.calls.renameSync(unfinished, to);
+    } catch (error) {
+      // a disk that has become full with it is not left so
+      this.discard(unfinished);
+      throw error;
+    }
+  }
+
+  /** What the system does not remove stays. */
+  private discard(place: string | Buffer): void {
+    try {
+      this.calls.unlinkSync(place);
+    } catch (error) {
+      if (!isRefused(error)) throw error;
+    }
+  }
+
+  private copyTo(tree: Tree, path: RelativePath, to: string): void {
     if (tree.stat(path)?.isSymbolicLink()) {
       this.calls.symlinkSync(this.calls.readlinkSync(tree.place(path), { encoding: 'buffer' }), to);
       return;
@@ -73,6 +163,21 @@ export class Aside {
     } finally {
       this.calls.closeSync(source);
     }
+  }
+}
+
+/** A link: made at once as a whole, and a person sees where it leads. In the set's own folder: any name beside it may be another set's. */
+function noteOf(setAside: string, name: string): string {
+  return join(setAside, name, 'untold');
+}
+
+function* filesBelow(calls: FileCalls, folder: string, path: RelativePath): Generator<RelativePath> {
+  const directory = Buffer.concat([Buffer.from(join(folder, '/')), Buffer.from(path, 'latin1')]);
+  for (const entry of calls.readdirSync(directory, { withFileTypes: true, encoding: 'buffer' })) {
+    const name = entry.name.toString('latin1');
+    const below = path === '' ? name : `${path}/${name}`;
+    if (entry.isDirectory()) yield* filesBelow(calls, folder, below);
+    else yield below;
   }
 }
 

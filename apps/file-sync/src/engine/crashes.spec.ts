@@ -1,23 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { FILE_CALLS, type FileCalls } from '../ports/file-calls.ts';
+import { Operation, operate } from '../testing/operations.ts';
 import { TwoTrees, treeOf } from '../testing/trees.ts';
 import type { OpenContent } from './fetcher.ts';
-
-/** Few names, so that operations meet. */
-const NAMES = ['a', 'b', 'c', 'd/a', 'd/b', 'd/e/a', 'f/a', 'd', 'f', 'g\n\u00ff'] as const;
-
-const Operation = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ kind: fc.constant('write' as const), name: name(), length: fc.nat(3000) }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('remove' as const), name: name() }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('rename' as const), name: name(), to: name() }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('link' as const), name: name(), to: name() }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('directory' as const), name: name() }) },
-);
-type Operation = typeof Operation extends fc.Arbitrary<infer T> ? T : never;
 
 /** The process ends between two system calls. */
 class Crash extends Error {}
@@ -39,33 +28,6 @@ function callsUntilCrash(count: number): FileCalls {
   });
 }
 
-function name() {
-  return fc.constantFrom(...NAMES);
-}
-
-let versions = 0;
-
-/** Does one operation on a tree, whatever is in its way. */
-function operate(root: string, operation: Operation): void {
-  const at = (path: string) => Buffer.from(join(root, path), 'latin1');
-  const parent = (path: string) => at(path.includes('/') ? path.slice(0, path.lastIndexOf('/')) : '.');
-  try {
-    if (operation.kind === 'remove') {
-      rmSync(at(operation.name), { recursive: true, force: true });
-      return;
-    }
-    mkdirSync(parent(operation.kind === 'rename' ? operation.to : operation.name), { recursive: true });
-    if (operation.kind === 'rename') renameSync(at(operation.name), at(operation.to));
-    if (operation.kind === 'directory') mkdirSync(at(operation.name), { recursive: true });
-    if (operation.kind === 'link') symlinkSync(operation.to, at(operation.name));
-    if (operation.kind !== 'write') return;
-    versions += 1;
-    writeFileSync(at(operation.name), `${versions}:`.padEnd(operation.length + 12, '.'));
-  } catch (error) {
-    if (!('code' in (error as object))) throw error;
-  }
-}
-
 /** Everything that may be on the standby at a path: what was there before the run, and what the active server has. */
 function assertOldOrNew(
   now: Record<string, string>,
@@ -73,7 +35,7 @@ function assertOldOrNew(
   wanted: Record<string, string>,
 ): void {
   for (const [path, what] of Object.entries(now)) {
-    const content = (text: string | undefined) => text?.replace(/^(file|directory) \d+ ?/, '$1 ');
+    const content = (text: string | undefined) => text?.replace(/^(file|directory) \S+ ?/, '$1 ');
     if (what.startsWith('directory')) continue;
     if (content(what) === content(before[path]) || content(what) === content(wanted[path])) continue;
     throw new Error(`${JSON.stringify(path)} is neither old nor new: ${what.slice(0, 60)}`);
@@ -225,6 +187,29 @@ describe('an atomic set', () => {
     }
   });
 
+  it('gives a directory that takes the place of a file its mode, wherever the step was left', async () => {
+    for (let count = 0; count < 80; count++) {
+      const trees = new TwoTrees({ atomic: true });
+      try {
+        const place = join(trees.active, 'a');
+        writeFileSync(place, 'old');
+        await trees.run();
+        const before = JSON.stringify(treeOf(trees.standby));
+        rmSync(place);
+        mkdirSync(place, { mode: 0o755 });
+        trees.restartSink(callsUntilCrash(count));
+        await trees.run().catch((error: unknown) => {
+          if (!(error instanceof Crash)) throw error;
+        });
+        trees.restartSink();
+        await trees.completeStep();
+        expect([before, JSON.stringify(treeOf(trees.active))]).toContain(JSON.stringify(treeOf(trees.standby)));
+      } finally {
+        trees.remove();
+      }
+    }
+  });
+
   it('that was left half way keeps what its application has changed since', async () => {
     const trees = new TwoTrees({ atomic: true });
     try {
@@ -232,17 +217,7 @@ describe('an atomic set', () => {
       await trees.run();
       for (const name of ['a', 'b', 'c']) writeFileSync(join(trees.active, name), `new ${name}`);
       rmSync(join(trees.active, 'd'));
-      // the first name is given, and then the process ends
-      let renames = 0;
-      const calls = new Proxy(FILE_CALLS, {
-        get: (real, name) => {
-          if (name === 'renameSync' && ++renames === 3) throw new Crash('renameSync');
-          return real[name as keyof FileCalls];
-        },
-      });
-      trees.restartSink(calls, { keeps: true });
-      await expect(trees.run()).rejects.toThrow(Crash);
-      trees.restartSink(FILE_CALLS, { keeps: true });
+      await endsAfterTheFirstName(trees);
       writeFileSync(join(trees.standby, 'b'), 'of the application');
       writeFileSync(join(trees.standby, 'd'), 'of the application too');
       expect(await trees.completeStep()).toEqual([]);
@@ -257,7 +232,60 @@ describe('an atomic set', () => {
       trees.remove();
     }
   });
+
+  it('that was left half way tells what it keeps aside when it is completed', async () => {
+    const trees = new TwoTrees({ atomic: true });
+    try {
+      for (const name of ['a', 'b']) writeFileSync(join(trees.active, name), 'old');
+      await trees.run();
+      for (const name of ['a', 'b']) writeFileSync(join(trees.active, name), `new ${name}`);
+      writeFileSync(join(trees.standby, 'b'), 'by hand');
+      await endsAfterTheFirstName(trees);
+      const aside = trees.asideNow();
+      expect(await trees.completeStep(aside)).toEqual([]);
+      expect(treeOf(trees.standby)).toEqual(treeOf(trees.active));
+      expect(aside.kept).toEqual(['b']);
+      expect(readFileSync(join(aside.folder, 'b'), 'utf8')).toBe('by hand');
+    } finally {
+      trees.remove();
+    }
+  });
 });
+
+it('what a run has kept aside is told by the next process when its own has ended before', async () => {
+  const trees = new TwoTrees();
+  try {
+    for (const name of ['a', 'b', 'c']) writeFileSync(join(trees.active, name), 'old');
+    await trees.run();
+    for (const name of ['a', 'b', 'c']) {
+      writeFileSync(join(trees.active, name), 'new');
+      writeFileSync(join(trees.standby, name), `${name} by hand`);
+    }
+    expect(trees.asideUntold()).toBeNull();
+    await endsAfterTheFirstName(trees);
+    const untold = trees.asideUntold();
+    expect(untold?.kept).toEqual(['a', 'b', 'c']);
+    expect(readFileSync(join(untold?.folder ?? '', 'a'), 'utf8')).toBe('a by hand');
+    untold?.told();
+    expect(trees.asideUntold()).toBeNull();
+  } finally {
+    trees.remove();
+  }
+});
+
+/** A run gives the first of its files their names, and then the process ends; the next one has not looked at anything yet. */
+async function endsAfterTheFirstName(trees: TwoTrees): Promise<void> {
+  let renames = 0;
+  const calls = new Proxy(FILE_CALLS, {
+    get: (real, name) => {
+      if (name === 'renameSync' && ++renames === 3) throw new Crash('renameSync');
+      return real[name as keyof FileCalls];
+    },
+  });
+  trees.restartSink(calls, { keeps: true });
+  await expect(trees.run()).rejects.toThrow(Crash);
+  trees.restartSink(FILE_CALLS, { keeps: true });
+}
 
 function sorted(tree: Record<string, string>): [string, string][] {
   return Object.entries(tree).sort(([a], [b]) => (a < b ? -1 : 1));

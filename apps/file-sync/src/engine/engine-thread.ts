@@ -1,10 +1,17 @@
 import { Worker } from 'node:worker_threads';
-import type { FileDifferences, FilesView, PeerIdentity } from '@understudy/contracts';
+import type { FileDifferences, FileSetStates, PeerIdentity } from '@understudy/contracts';
 import type { Logger } from '@understudy/platform';
 import type { Direction } from '../domain/direction.ts';
 import type { EngineSettings } from './engine.ts';
+import type { OwnSide } from './peer-server.ts';
 import type { Incident } from './set-report.ts';
 import type { FromThread, ThreadStart, ToThread } from './thread-messages.ts';
+
+/**
+ * Memory that JavaScript of the engine may use, in MiB: much more than it needs for the most entries that a set may have. Left to itself it
+ * takes all the more room for garbage the more the machine has.
+ */
+export const ENGINE_MEMORY = { maxOldGenerationSizeMb: 2048, maxYoungGenerationSizeMb: 24 } as const;
 
 const START_AGAIN_MS = 1000;
 const CLOSE_LIMIT_MS = 5000;
@@ -14,13 +21,14 @@ const ANSWER_LIMIT_MS = 5000;
 export interface ThreadListeners {
   incident(incident: Incident): void;
   changed(fileSet: string): void;
-  status(status: FilesView): void;
+  status(status: FileSetStates): void;
 }
 
 /** The engine's thread as the service sees it. One that ends by a fault is started again, and told again what it has to know. */
 export class EngineThread {
   private worker: Worker;
   private peer: PeerIdentity | null = null;
+  private own: OwnSide;
   private direction: Direction | null = null;
   private isClosed = false;
   private lastId = 0;
@@ -32,6 +40,7 @@ export class EngineThread {
     private readonly listeners: ThreadListeners,
     private readonly logger: Logger,
   ) {
+    this.own = settings.own;
     this.worker = this.start();
   }
 
@@ -40,9 +49,11 @@ export class EngineThread {
     this.tell({ type: 'direction', direction });
   }
 
-  setPeer(peer: PeerIdentity | null): void {
+  /** `own`: with which certificate this server speaks with it. */
+  setPeer(peer: PeerIdentity | null, own: OwnSide): void {
     this.peer = peer;
-    this.tell({ type: 'peer', peer });
+    this.own = own;
+    this.tell({ type: 'peer', peer, own });
   }
 
   peerChanged(fileSet: string): void {
@@ -60,8 +71,8 @@ export class EngineThread {
   }
 
   /** See `FileSyncEngine.handOver`. Rejects when the thread does not answer. */
-  handOver(epoch: number, limitMs: number): Promise<string[]> {
-    return this.ask((id) => ({ type: 'hand-over', id, epoch, limitMs }), limitMs + ANSWER_LIMIT_MS);
+  handOver(epoch: number, limitMs: number, without: readonly string[]): Promise<string[]> {
+    return this.ask((id) => ({ type: 'hand-over', id, epoch, limitMs, without }), limitMs + ANSWER_LIMIT_MS);
   }
 
   private ask<T>(message: (id: number) => ToThread, limitMs: number): Promise<T> {
@@ -96,7 +107,7 @@ export class EngineThread {
   private start(): Worker {
     const workerData: ThreadStart = { settings: this.settings };
     // the compiled file, which lies beside this one
-    const worker = new Worker(new URL('./thread.js', import.meta.url), { workerData });
+    const worker = new Worker(new URL('./thread.js', import.meta.url), { workerData, resourceLimits: ENGINE_MEMORY });
     worker.on('message', (message: FromThread) => this.take(message));
     worker.on('error', (error) =>
       this.logger.error('The thread of file synchronisation has ended by a fault', { error }),
@@ -107,7 +118,7 @@ export class EngineThread {
       setTimeout(() => {
         if (this.isClosed) return;
         this.worker = this.start();
-        this.setPeer(this.peer);
+        this.setPeer(this.peer, this.own);
         if (this.direction !== null) this.setDirection(this.direction);
       }, START_AGAIN_MS).unref();
     });

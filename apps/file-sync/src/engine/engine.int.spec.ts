@@ -1,9 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import type { FileSetConfiguration } from '@understudy/platform';
 import { EPOCH_HEADER, PAIR_HEADER } from '../domain/protocol.ts';
+import { FILE_CALLS, type FileCalls } from '../ports/file-calls.ts';
 import { identityOf, PairOfEngines, type Side, until } from '../testing/pair-of-engines.ts';
 import { treeOf } from '../testing/trees.ts';
 
@@ -18,10 +21,86 @@ beforeEach(async () => {
 
 afterEach(() => pair.close());
 
+/** Several times what the longest takes when nothing else runs. */
+jest.setTimeout(90_000);
+
 const same = () => JSON.stringify(treeOf(alpha.files)) === JSON.stringify(treeOf(beta.files));
 
 /** The active server has been told that its peer has everything. */
 const isConfirmed = () => alpha.engine.status().fileSets[0]?.lastCompleteAt !== null;
+
+describe('a set that takes long to be looked at for the first time', () => {
+  const FILES = 400;
+  let slow: PairOfEngines;
+
+  afterEach(() => slow.close());
+
+  async function begin(
+    set: Partial<FileSetConfiguration>,
+    prepare: () => void = () => undefined,
+  ): Promise<() => number> {
+    const lstatSync = ((path: unknown, options: never) => {
+      if (String(path).endsWith('.slow')) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3);
+      return FILE_CALLS.lstatSync(path as string, options);
+    }) as FileCalls['lstatSync'];
+    slow = await PairOfEngines.open(set, { calls: { ...FILE_CALLS, lstatSync }, partMs: 50 });
+    mkdirSync(join(slow.alpha.files, 'd'));
+    for (let count = 0; count < FILES; count++) writeFileSync(join(slow.alpha.files, `d/${count}.slow`), `${count}`);
+    writeFileSync(join(slow.beta.files, 'foreign'), 'of beta');
+    prepare();
+    slow.direct('alpha');
+    return () => slow.alpha.engine.status().fileSets[0]?.files ?? 0;
+  }
+  const here = (name: string) => Object.keys(treeOf(slow.beta.files)).filter((path) => path.endsWith(name)).length;
+
+  it('comes while the look goes on; what is not wanted goes, and the peer is told that it has all, when it has ended', async () => {
+    const found = await begin({});
+    await until('the first files are there', () => here('.slow') > 0);
+    expect(found()).toBeLessThan(FILES);
+    expect(here('foreign')).toBe(1);
+    expect(slow.alpha.engine.status().fileSets[0]?.lastCompleteAt).toBeNull();
+    expect(slow.beta.engine.differences('set')?.asOf).toBeNull();
+    await until('all are there', () => here('.slow') === FILES && here('foreign') === 0);
+    await until('alpha knows it', () => slow.alpha.engine.status().fileSets[0]?.lastCompleteAt !== null);
+    expect(treeOf(slow.beta.files)).toEqual(treeOf(slow.alpha.files));
+    await until('it is said', () => slow.beta.incidents.length > 0);
+    expect(slow.beta.incidents.map(({ code }) => code)).toEqual(['file-set-aside']);
+  });
+
+  it('keeps what had to make room in one folder, and says so once', async () => {
+    await begin({}, () => {
+      mkdirSync(join(slow.beta.files, 'd'));
+      for (let count = 0; count < FILES; count++)
+        writeFileSync(join(slow.beta.files, `d/${count}.slow`), `${count} of beta`);
+    });
+    await until('it is said', () => slow.beta.incidents.length > 0);
+    const [folder = '', ...others] = readdirSync(join(slow.beta.setAside, 'set'));
+    expect(others).toEqual([]);
+    expect(readdirSync(join(slow.beta.setAside, 'set', folder, 'd'))).toHaveLength(FILES);
+    expect(slow.beta.incidents).toMatchObject([
+      { code: 'file-set-aside', message: expect.stringContaining(`and ${FILES + 1 - 5} more`) },
+    ]);
+    expect(slow.beta.incidents[0]?.message).toContain(folder);
+  });
+
+  it('does not go on in a directory that was moved out of it between two parts', async () => {
+    await begin({});
+    await until('the first files are there', () => here('.slow') > 0);
+    const [directory, outside] = [join(slow.beta.files, 'd'), `${slow.beta.files}-moved`];
+    renameSync(directory, outside);
+    mkdirSync(directory);
+    await until('alpha is told', () => slow.alpha.engine.status().fileSets[0]?.lastCompleteAt !== null);
+    expect(here('.slow')).toBeGreaterThan(0);
+    expect(here('.slow') + Object.keys(treeOf(outside)).length).toBe(FILES);
+  });
+
+  it('appears all at once when it is atomic', async () => {
+    const found = await begin({ atomic: true });
+    await until('the look has begun', () => found() > 0);
+    await until('the first file is there', () => here('.slow') > 0);
+    expect([found(), here('.slow')]).toEqual([FILES, FILES]);
+  });
+});
 
 describe('two servers', () => {
   it('move nothing while the direction is unknown, and then from the active one to the other, whichever is which', async () => {
@@ -55,7 +134,7 @@ describe('two servers', () => {
   it('keep aside what a former active server had and its peer never got', async () => {
     pair.direct('alpha', 1);
     writeFileSync(join(alpha.files, 'shared'), 'one');
-    await until('the file is there', same);
+    await until('alpha knows that the file is there', isConfirmed);
     // the link is cut: beta takes over, alpha goes on for a while
     pair.directOne(beta, { way: 'sends', epoch: 2, reason: '' });
     writeFileSync(join(alpha.files, 'shared'), 'unsent');
@@ -106,11 +185,40 @@ describe('two servers', () => {
     rmSync(alpha.files, { recursive: true });
     await beta.engine.fetch('set');
     expect(Object.keys(treeOf(beta.files))).toEqual(['a']);
-    expect(beta.engine.status().fileSets[0]?.reason).toContain('cannot be read');
+    const missing = `${alpha.files} cannot be read: there is no such directory: create it, or mount its disk`;
+    expect(beta.engine.status().fileSets[0]?.reason).toBe(missing);
+    await until('alpha says it too', () => alpha.engine.status().fileSets[0]?.reason === missing);
     mkdirSync(alpha.files);
     writeFileSync(join(alpha.files, 'a'), 'back');
     await beta.engine.fetch('set');
     expect(readFileSync(join(beta.files, 'a'), 'utf8')).toBe('back');
+  });
+
+  it('say that the standby has lost its directory, or has something else in its place', async () => {
+    pair.direct('alpha');
+    writeFileSync(join(alpha.files, 'a'), 'x');
+    await until('it is there', same);
+    rmSync(beta.files, { recursive: true });
+    await beta.engine.fetch('set');
+    const reason = () => beta.engine.status().fileSets[0]?.reason;
+    expect(reason()).toBe(`${beta.files} cannot be read: there is no such directory: create it, or mount its disk`);
+    writeFileSync(beta.files, 'no directory');
+    await beta.engine.fetch('set');
+    expect(reason()).toBe(`${beta.files} cannot be read: it is no directory: a file set is one`);
+    rmSync(beta.files);
+    mkdirSync(beta.files);
+    await beta.engine.fetch('set');
+    expect(same()).toBe(true);
+  });
+
+  it('say what an active server lacks at which nothing listens', async () => {
+    pair.direct('alpha');
+    await until('alpha knows it', isConfirmed);
+    await alpha.engine.close();
+    await beta.engine.fetch('set');
+    expect(beta.engine.status().fileSets[0]?.reason).toBe(
+      `nothing listens at 127.0.0.1:${alpha.port}: the other server does while it runs and has file sets in its configuration`,
+    );
   });
 });
 
@@ -164,6 +272,34 @@ describe('a switch', () => {
     expect(await alpha.engine.handOver(1, 200)).toEqual(['set: the peer has not got the last changes']);
     // an order of an earlier epoch
     expect(await beta.engine.handOver(0, 200)).toEqual(['set: this server does not send']);
+  });
+});
+
+describe('files of an atomic set', () => {
+  it('that are written one shortly after the other appear together', async () => {
+    const keys = await PairOfEngines.open({ atomic: true });
+    try {
+      const write = (name: string, text: string) => writeFileSync(join(keys.alpha.files, name), text);
+      const read = (name: string) => readFileSync(join(keys.beta.files, name), 'utf8');
+      write('key', '0');
+      write('certificate', '0');
+      keys.direct('alpha');
+      await until('the first are there', () => Object.keys(treeOf(keys.beta.files)).length === 2);
+      for (const version of ['1', '2', '3']) {
+        write('key', version);
+        await delay(50);
+        // the look of the schedule comes in between
+        void keys.beta.engine.fetch('set');
+        await delay(50);
+        write('certificate', version);
+        await until('one of them has changed', () => read('key') === version || read('certificate') === version);
+        // the renames themselves
+        await delay(30);
+        expect([read('key'), read('certificate')]).toEqual([version, version]);
+      }
+    } finally {
+      await keys.close();
+    }
   });
 });
 

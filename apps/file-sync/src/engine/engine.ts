@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { FileDifferences, FilesView, PeerIdentity } from '@understudy/contracts';
+import type { FileDifferences, FileSetStates, PeerIdentity } from '@understudy/contracts';
 import type { FileSetConfiguration } from '@understudy/platform';
 import { DIRECTION_VALID_MS, type Direction, NOT_KNOWN } from '../domain/direction.ts';
 import { FILE_CALLS, type FileCalls } from '../ports/file-calls.ts';
@@ -36,6 +36,8 @@ export interface EngineEvents {
 export interface EngineSeams {
   readonly calls?: FileCalls;
   readonly sync?: SyncFileSystem;
+  /** See `ScannerParts`. */
+  readonly partMs?: number;
 }
 
 const LISTEN_AGAIN_MS = 1000;
@@ -48,6 +50,7 @@ export class FileSyncEngine {
   /** The application has stopped, the role has not moved: what was written last may still be sent. */
   private handingOver: { readonly epoch: number; readonly untilMs: number } | null = null;
   private peer: PeerIdentity | null = null;
+  private own: OwnSide;
   private server: PeerServer | null = null;
   private client: PeerClient | null = null;
   private changing: Promise<void> = Promise.resolve();
@@ -55,15 +58,16 @@ export class FileSyncEngine {
   private isClosed = false;
 
   private constructor(
-    private readonly settings: EngineSettings,
+    settings: EngineSettings,
     private readonly events: EngineEvents,
     seams: EngineSeams,
   ) {
+    this.own = settings.own;
     const pause = makePause();
     const calls = seams.calls ?? FILE_CALLS;
     for (const configuration of settings.fileSets) {
       const sync = new SetSync(
-        new FileSet(configuration, calls, pause),
+        new FileSet(configuration, calls, pause, seams.partMs),
         new StateFile(join(settings.stateDirectory, `${configuration.name}.jsonl`)),
         {
           direction: () => this.direction,
@@ -72,7 +76,6 @@ export class FileSyncEngine {
           announce: (fileSet) => events.changed(fileSet),
           observed: () => events.observed(),
           setAside: settings.setAside,
-          withOwner: process.getuid?.() === 0,
           sync: seams.sync ?? syncFileSystem,
           pause,
         },
@@ -102,12 +105,13 @@ export class FileSyncEngine {
   setDirection(direction: Direction): void {
     this.told = direction;
     this.toldAtMs = performance.now();
+    for (const sync of this.sets.values()) sync.heard();
     this.turn();
   }
 
-  /** The pinned peer, null for none. Takes effect after what is under way on the connections has been broken off. */
-  setPeer(peer: PeerIdentity | null): Promise<void> {
-    this.changing = this.changing.then(() => this.changePeer(peer));
+  /** The pinned peer, null for none, and this server's own certificate. Takes effect after what is under way on the connections has been broken off. */
+  setPeer(peer: PeerIdentity | null, own: OwnSide = this.own): Promise<void> {
+    this.changing = this.changing.then(() => this.changePeer(peer, own));
     return this.changing;
   }
 
@@ -116,7 +120,7 @@ export class FileSyncEngine {
     this.sets.get(fileSet)?.peerChanged();
   }
 
-  status(): FilesView {
+  status(): FileSetStates {
     return { fileSets: [...this.sets.values()].map((sync) => sync.status()) };
   }
 
@@ -133,12 +137,17 @@ export class FileSyncEngine {
   /**
    * The application has stopped for a switch, and this server still owns the role under `epoch`: sends until the peer has everything.
    * Resolves with what it has not got when the time is over, one sentence for each set.
+   * @param without sets that the peer does not have: they are not waited for
    */
-  async handOver(epoch: number, limitMs: number): Promise<string[]> {
+  async handOver(epoch: number, limitMs: number, without: readonly string[] = []): Promise<string[]> {
     this.handingOver = { epoch, untilMs: performance.now() + limitMs };
     this.turn();
     try {
-      const missing = await Promise.all([...this.sets.values()].map((sync) => sync.handOver(limitMs)));
+      const missing = await Promise.all(
+        [...this.sets].map(([name, sync]) =>
+          without.includes(name) ? `${name}: the peer has no file set of this name` : sync.handOver(limitMs),
+        ),
+      );
       return missing.filter((sentence) => sentence !== null);
     } finally {
       this.handingOver = null;
@@ -167,19 +176,20 @@ export class FileSyncEngine {
     for (const sync of this.sets.values()) sync.turned(way);
   }
 
-  private async changePeer(peer: PeerIdentity | null): Promise<void> {
-    if (JSON.stringify(peer) === JSON.stringify(this.peer)) return;
+  private async changePeer(peer: PeerIdentity | null, own: OwnSide): Promise<void> {
+    if (JSON.stringify([peer, own]) === JSON.stringify([this.peer, this.own])) return;
     this.peer = peer;
+    this.own = own;
     await this.server?.close();
     this.client?.close();
     this.server = null;
-    this.client = peer && new PeerClient(this.settings.own, peer);
+    this.client = peer && new PeerClient(own, peer);
     this.turn();
     if (peer !== null && this.sets.size > 0) await this.listen(peer);
   }
 
   private async listen(peer: PeerIdentity): Promise<void> {
-    const server = new PeerServer(this.settings.own, peer, {
+    const server = new PeerServer(this.own, peer, {
       direction: () => this.direction,
       set: (name) => this.sets.get(name)?.set,
       peerHas: (set, generation) => this.sets.get(set.name)?.peerHas(generation),
@@ -190,7 +200,7 @@ export class FileSyncEngine {
       this.server = server;
     } catch (error) {
       await server.close();
-      const { address, port } = this.settings.own;
+      const { address, port } = this.own;
       const message = `files cannot be given to the peer: ${address}:${port} (ports.fileSync): ${reasonOf(error)}`;
       this.events.incident({ severity: 'warning', code: 'file-sync-port', message });
       const again = () => {

@@ -8,7 +8,7 @@ import { hashBeginning, hashOf } from './file-content.ts';
 import type { Inventory } from './inventory.ts';
 import { isUnchanged, type Problem, reasonOf } from './scanner.ts';
 import type { Staged, Staging } from './staging.ts';
-import { type Tree, TreeError } from './tree.ts';
+import { isRefused, type Tree, TreeError } from './tree.ts';
 
 /** A batch: so many files, so many bytes, or one file that is larger. */
 const BATCH_FILES = 512;
@@ -20,9 +20,15 @@ const GATHERED_BYTES = 1024 * 1024;
 /** Where the content of files comes from. */
 export type OpenContent = (wants: readonly Want[]) => AsyncIterable<Frame>;
 
+const PART = '.part';
+
 /** Name of a file that is being received: an earlier run's goes on, when the content is still wanted. */
 export function partName(hash: string): string {
-  return `${hash}.part`;
+  return `${hash}${PART}`;
+}
+
+export function isPartName(name: string): boolean {
+  return name.endsWith(PART);
 }
 
 /** Splits files into batches, the order kept. */
@@ -50,6 +56,7 @@ interface Receiving {
   hash: Hash | null;
   written: number;
   readonly buffer: Buffer;
+  readonly onPart: (bytes: number) => void;
   gathered: number;
 }
 
@@ -65,8 +72,11 @@ export class Fetcher {
     private readonly openContent: OpenContent,
   ) {}
 
-  /** Receives a batch of files of different content. What fails is told by file; a broken connection is thrown. */
-  async receive(batch: readonly FileEntry[]): Promise<Staged[]> {
+  /**
+   * Receives a batch of files of different content. What fails is told by file; a broken connection is thrown.
+   * @param onPart told of each piece of a file that is larger than what is gathered: its bytes
+   */
+  async receive(batch: readonly FileEntry[], onPart: (bytes: number) => void = () => undefined): Promise<Staged[]> {
     const staged: Staged[] = [];
     const wants = batch.map(({ path, hash, size }) => ({ path, hash, offset: this.beginning(hash, size) }));
     const buffer = Buffer.allocUnsafe(Math.min(GATHERED_BYTES, Math.max(0, ...batch.map(({ size }) => size))));
@@ -80,7 +90,7 @@ export class Fetcher {
           entry = frame.index === next && entry === null ? (batch[next] ?? null) : null;
           if (entry === null || want === undefined) throw new ProtocolError('a file that was not asked for');
           next += 1;
-          file = this.attempt(entry, () => this.begin(batch[frame.index] as FileEntry, want, buffer));
+          file = this.attempt(entry, () => this.begin(batch[frame.index] as FileEntry, want, { buffer, onPart }));
           continue;
         }
         if (entry === null) throw new ProtocolError('bytes of no file');
@@ -193,11 +203,11 @@ export class Fetcher {
     return 0;
   }
 
-  private begin(entry: FileEntry, { offset }: Want, buffer: Buffer): Receiving {
+  private begin(entry: FileEntry, { offset }: Want, means: Pick<Receiving, 'buffer' | 'onPart'>): Receiving {
     const fd = this.staging.openFile(partName(entry.hash));
     const hash = offset === 0 ? null : createHash('sha256');
     if (hash === null || hashBeginning(this.calls, fd, offset, hash))
-      return { entry, fd, hash, written: offset, buffer, gathered: 0 };
+      return { entry, fd, hash, written: offset, ...means, gathered: 0 };
     this.calls.closeSync(fd);
     throw new TreeError('ENOENT', 'what was received of it has gone');
   }
@@ -223,6 +233,7 @@ export class Fetcher {
     file.hash.update(bytes);
     file.written += bytes.length;
     file.gathered = 0;
+    file.onPart(bytes.length);
   }
 
   private finish(file: Receiving): Staged | null {
@@ -258,7 +269,7 @@ export class Fetcher {
     try {
       return work();
     } catch (error) {
-      if (typeof (error as NodeJS.ErrnoException).code !== 'string') throw error;
+      if (!isRefused(error)) throw error;
       this.fail(path, reasonOf(error));
       return null;
     }

@@ -1,7 +1,8 @@
 import { createHash, type Hash, hash } from 'node:crypto';
 import type { Stats } from 'node:fs';
-import type { RelativePath } from '../domain/entry.ts';
+import type { Attributes, RelativePath } from '../domain/entry.ts';
 import type { FileCalls } from '../ports/file-calls.ts';
+import type { ExtendedAttributes } from './extended-attributes.ts';
 import { type Tree, TreeError } from './tree.ts';
 
 const CHUNK_BYTES = 256 * 1024;
@@ -14,6 +15,8 @@ export interface ReadContent {
   readonly stats: Stats;
   /** SHA-256, base64url. */
   readonly hash: string;
+  /** Undefined: none, or not asked for. */
+  readonly attributes: Attributes | undefined;
   readonly isSettled: boolean;
 }
 
@@ -29,13 +32,15 @@ export async function readContent(
   tree: Tree,
   path: RelativePath,
   pause: () => Promise<void>,
+  attributes: ExtendedAttributes | null = null,
 ): Promise<ReadContent> {
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     const { fd, stats } = tree.openFile(path);
     try {
       const digest = stats.size <= CHUNK_BYTES ? hashSmall(calls, fd, stats) : await hashLarge(calls, fd, stats, pause);
+      const found = attributes?.read(fd);
       if (digest === null || !sameVersion(stats, calls.fstatSync(fd))) continue;
-      return { stats, hash: digest, isSettled: isSettled(stats) };
+      return { stats, hash: digest, attributes: found, isSettled: isSettled(stats) };
     } finally {
       calls.closeSync(fd);
     }

@@ -1,32 +1,45 @@
 import { randomUUID } from 'node:crypto';
 import type { FileSetConfiguration } from '@understudy/platform';
-import { contentOf, type RelativePath } from '../domain/entry.ts';
+import type { RelativePath } from '../domain/entry.ts';
 import { type Selection, selectionOf } from '../domain/selection.ts';
 import { Throttle } from '../domain/throttle.ts';
 import type { FileCalls } from '../ports/file-calls.ts';
+import type { ChangeWatch } from './change-watch.ts';
+import { ExtendedAttributes } from './extended-attributes.ts';
 import { Inventory } from './inventory.ts';
+import { listingDigest } from './listing.ts';
 import { Scanner, type ScanResult } from './scanner.ts';
 import { Tree } from './tree.ts';
 
 const MIB = 1024 * 1024;
+/** What a long look has found so far can be told so often. */
+const PART_MS = 500;
 
 /** One file set on this server: what is in it, and one piece of work on it at a time. */
 export class FileSet {
-  readonly inventory = new Inventory();
-  /** What both servers are known to have had in common last: content by path. */
-  readonly agreed = new Map<RelativePath, string>();
+  /** Owners can be given here: this process is root. */
+  readonly withOwner = process.getuid?.() === 0;
+  readonly inventory = new Inventory(this.withOwner);
   readonly selection: Selection;
+  readonly attributes: ExtendedAttributes;
   /** Of what is sent of the set; null: as fast as the link takes it. */
   readonly throttle: Throttle | null;
   private readonly run = randomUUID();
   private opened: Tree | null = null;
+  private following: ChangeWatch | null = null;
+  /** What the last look at everything has found, when there is nothing in it to be looked at once more. */
+  private looked: { readonly digest: string; readonly generation: number; readonly result: ScanResult } | null = null;
+  private pruned: readonly RelativePath[] = [];
+  private growth = Promise.withResolvers<void>();
   private work: Promise<unknown> = Promise.resolve();
 
   constructor(
     readonly configuration: FileSetConfiguration,
     readonly calls: FileCalls,
     readonly pause: () => Promise<void>,
+    private readonly partMs = PART_MS,
   ) {
+    this.attributes = new ExtendedAttributes(calls);
     this.selection = selectionOf(configuration.include, configuration.exclude);
     const { maxMibPerSecond } = configuration;
     this.throttle = maxMibPerSecond === undefined ? null : new Throttle(maxMibPerSecond * MIB);
@@ -65,22 +78,48 @@ export class FileSet {
     return this.tree();
   }
 
+  /** What follows the directories of the set from the next look at them on. */
+  follow(watch: ChangeWatch | null): void {
+    this.following = watch;
+    this.looked = null;
+  }
+
   /** Looks at everything. Throws when the root cannot be read. */
-  scanAll(): Promise<ScanResult> {
+  async scanAll(): Promise<ScanResult> {
     const tree = this.reopen();
-    return new Scanner(this.calls, tree, this.selection, this.inventory, this.pause).scanAll();
+    const { inventory, pruned, looked } = this;
+    const digest = await listingDigest(tree.rootForOthers, pruned);
+    if (digest !== null && digest === looked?.digest && inventory.generation === looked.generation)
+      return looked.result;
+    // files that belong together are told together
+    const onPart = this.configuration.atomic ? null : () => this.grown();
+    const result = await this.scanner(tree, onPart).scanAll();
+    this.grown();
+    this.pruned = result.pruned;
+    const isDone = !result.isUnsettled && result.problems.every(({ isSkipped }) => isSkipped);
+    const { generation } = inventory;
+    this.looked = isDone && digest !== null ? { digest, generation, result: { ...result, changed: 0 } } : null;
+    return result;
+  }
+
+  /** Resolves when a look at everything has found something after a generation (null: anything), before its end if that is far. */
+  async grows(generation: number | null): Promise<void> {
+    if (generation === null || this.inventory.generation <= generation) await this.growth.promise;
+  }
+
+  private grown(): void {
+    this.growth.resolve();
+    this.growth = Promise.withResolvers();
   }
 
   /** Looks at what is known to have changed. */
   scan(paths: readonly RelativePath[]): Promise<ScanResult> {
-    return new Scanner(this.calls, this.tree(), this.selection, this.inventory, this.pause).scan(paths);
+    return this.scanner(this.tree()).scan(paths);
   }
 
-  /** The peer has everything up to a generation of this run. */
-  peerHas(generation: number): void {
-    for (const { entry, generation: since } of this.inventory.entries.values())
-      if (since <= generation) this.agreed.set(entry.path, contentOf(entry));
-    for (const path of [...this.agreed.keys()]) if (!this.inventory.entries.has(path)) this.agreed.delete(path);
+  private scanner(tree: Tree, onPart: (() => void) | null = null): Scanner {
+    const { calls, selection, attributes, inventory, pause, following: watch } = this;
+    return new Scanner({ calls, tree, selection, attributes, inventory, pause, watch, onPart, partMs: this.partMs });
   }
 
   close(): void {

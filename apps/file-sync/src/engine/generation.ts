@@ -1,9 +1,8 @@
 import { constants } from 'node:fs';
-import { join } from 'node:path';
 import { z } from 'zod';
 import { contentOf, type Entry, EntrySchema, isSafePath, type RelativePath, STAGING } from '../domain/entry.ts';
 import { Applier } from './applier.ts';
-import { Aside, writeWhole } from './aside.ts';
+import { type Aside, writeWhole } from './aside.ts';
 import type { FileSet } from './file-set.ts';
 import type { Problem } from './scanner.ts';
 import { Staging, type SyncFileSystem } from './staging.ts';
@@ -26,10 +25,19 @@ const StepSchema = z.strictObject({
 /** From one generation of a set to the next, when everything that it needs is in the staging directory. */
 export type GenerationStep = z.infer<typeof StepSchema>;
 
-/** Notes a step durably, with what it needs: from now on it is completed, whatever ends before. */
-export async function noteStep(set: FileSet, staging: Staging, step: GenerationStep): Promise<void> {
+/**
+ * Notes a step durably, with what it needs: from now on it is completed, whatever ends before.
+ * @param mayChange throws when it shall not be; what it needs may take minutes to be durable
+ */
+export async function noteStep(
+  set: FileSet,
+  staging: Staging,
+  step: GenerationStep,
+  mayChange: () => void,
+): Promise<void> {
   const { calls } = set;
   await staging.syncFiles(step.staged);
+  mayChange();
   const fd = calls.openSync(staging.place(UNFINISHED), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o600);
   try {
     writeWhole(calls, fd, Buffer.from(JSON.stringify(step)), 0);
@@ -44,7 +52,8 @@ export async function noteStep(set: FileSet, staging: Staging, step: GenerationS
 /** Makes a step. What the system refuses stays as it was and becomes a problem of the applier. */
 export async function makeStep(applier: Applier, staging: Staging, step: GenerationStep): Promise<void> {
   await applier.makeDirectories(step.directories);
-  await applier.commit(step.staged);
+  // nothing comes between them: they are to appear together
+  await applier.commit(step.staged, async () => undefined);
   await applier.remove(step.removals);
   await applier.giveMetadata(step.metadata);
   staging.discard(JOURNAL);
@@ -54,8 +63,8 @@ export async function makeStep(applier: Applier, staging: Staging, step: Generat
 export interface CompletionParts {
   readonly sync: SyncFileSystem;
   readonly pause: () => Promise<void>;
-  readonly setAside: string;
-  readonly withOwner: boolean;
+  /** Keeps what its places hold and the active server does not know. */
+  readonly aside: Aside;
 }
 
 /**
@@ -63,19 +72,23 @@ export interface CompletionParts {
  * one since: what its application has changed meanwhile stays. Null: there is none. Throws as `open(2)` does when there is no root.
  */
 export async function completeStep(set: FileSet, parts: CompletionParts): Promise<readonly Problem[] | null> {
-  const { calls, inventory, agreed } = set;
+  const { calls, inventory } = set;
   const tree = set.tree();
   if (tree.stat(`${STAGING}/${JOURNAL}`) === null) return null;
-  const { sync, withOwner, pause } = parts;
-  const staging = Staging.open(calls, tree, { sync, withOwner, kept: 'all' });
+  const { sync, pause, aside } = parts;
+  const staging = Staging.open(calls, tree, {
+    sync,
+    withOwner: set.withOwner,
+    attributes: set.attributes,
+    kept: (names) => new Set(names),
+  });
   try {
     const step = readStep(set, staging);
     if (step === null) {
       staging.discard(JOURNAL);
       return null;
     }
-    const aside = new Aside(calls, join(parts.setAside, set.name, new Date().toISOString().replaceAll(':', '')));
-    const applier = new Applier({ calls, tree, staging, aside, inventory, agreed, pause, mayChange: () => undefined });
+    const applier = new Applier({ calls, tree, staging, aside, inventory, pause, mayChange: () => undefined });
     await makeStep(applier, staging, await stillToDo(step, applier, staging));
     inventory.closeGeneration();
     return applier.problems;
@@ -123,9 +136,9 @@ async function stillToDo(step: GenerationStep, applier: Applier, staging: Stagin
     staged: await keep(step.staged, async ({ name, entry }) => staging.has(name) && (await isEntry(entry))),
     removals: await keep(step.removals, (path) => mayBecome(path, null)),
     metadata: await keep(step.metadata, async (entry) => {
-      // what is still to come will have it by then
-      const now = await applier.contentOf(entry.path);
-      return now === contentOf(entry) || (now === null && entry.kind === 'directory');
+      // a directory may still be to come, also in the place of a file; a file that is has its own
+      if (entry.kind === 'directory') return isEntry(entry);
+      return (await applier.contentOf(entry.path)) === contentOf(entry);
     }),
   };
 }

@@ -10,7 +10,7 @@ import { chunksOf } from './file-chunks.ts';
 import { hashBeginning } from './file-content.ts';
 import type { Inventory } from './inventory.ts';
 import type { Staged, Staging } from './staging.ts';
-import type { Tree } from './tree.ts';
+import { isRefused, type Tree } from './tree.ts';
 
 /** From this size on a changed file is sent in part; below, asking for its chunks costs as much. */
 const SMALLEST_BYTES = 1024 * 1024;
@@ -55,7 +55,7 @@ export class Patcher {
       return await this.tryTo(entry);
     } catch (error) {
       // whatever the system refuses here, it says again when the file is received as a whole
-      if (typeof (error as NodeJS.ErrnoException).code !== 'string') throw error;
+      if (!isRefused(error)) throw error;
       return null;
     }
   }

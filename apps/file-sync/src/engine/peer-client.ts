@@ -1,6 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { Agent, request } from 'node:https';
-import type { PeerIdentity } from '@understudy/contracts';
+import { pipeline } from 'node:stream';
+import { createZstdDecompress } from 'node:zlib';
+import { isTrusted, type PeerIdentity, trustedCertificates } from '@understudy/contracts';
 import { pinnedForm } from '@understudy/platform';
 import { type Chunk, decodeChunks, longestList } from '../domain/chunks.ts';
 import type { Entry, FileEntry, RelativePath } from '../domain/entry.ts';
@@ -35,10 +37,17 @@ export class PeerRefused extends Error {
   }
 }
 
-/** What the active server has, or what has changed of it. */
-export interface Manifest extends ManifestHead {
-  readonly entries: readonly Entry[];
-  readonly removed: readonly RelativePath[];
+/** What hears of what the active server has, or of what has changed of it, line by line: it may still turn out to be no manifest. */
+export interface ManifestListener {
+  head(head: ManifestHead): void;
+  entry(entry: Entry): void;
+  removed(path: RelativePath): void;
+}
+
+/** What a manifest was, when it has come whole. */
+export interface ManifestSummary extends ManifestHead {
+  /** Entries and removed paths. */
+  readonly lines: number;
 }
 
 /** Asks the active server. Only one that shows the pinned certificate is believed. */
@@ -54,29 +63,35 @@ export class PeerClient {
       maxSockets: CONNECTIONS_MAX,
       key: own.privateKeyPem,
       cert: own.certificatePem,
-      ca: [peer.certificatePem],
+      ca: trustedCertificates(peer).map(({ certificatePem }) => certificatePem),
       minVersion: 'TLSv1.3',
       // the certificate itself is pinned; the name in it may be of another address
       checkServerIdentity: (_, { fingerprint256 }) =>
-        pinnedForm(fingerprint256) === peer.fingerprint
-          ? undefined
-          : new Error('this is not the certificate of the peer'),
+        isTrusted(peer, pinnedForm(fingerprint256)) ? undefined : new Error('this is not the certificate of the peer'),
     });
   }
 
-  /** What has changed after generation `since` (null: everything). `isFresh`: the peer looks at its files first. */
+  /**
+   * What has changed after generation `since` (null: everything). `isFresh`: the peer looks at its files first; `inParts`: what it has found
+   * so far will do, and the rest is asked for with what came.
+   */
   async manifest(
     set: string,
-    { since, isFresh, epoch }: { since: string | null; isFresh: boolean; epoch: number },
+    { since, isFresh, inParts, epoch }: { since: string | null; isFresh: boolean; inParts: boolean; epoch: number },
+    listener: ManifestListener,
     signal: AbortSignal,
-  ): Promise<Manifest> {
+  ): Promise<ManifestSummary> {
     const query = new URLSearchParams({
       ...(since === null ? {} : { since }),
       fresh: isFresh ? '1' : '0',
+      attributes: '1',
+      packed: '1',
+      ...(inParts ? { parts: '1' } : {}),
     });
     const path = `${pathOf(set)}/manifest?${query}`;
     const response = await this.open('GET', path, epoch, null, signal, isFresh ? SCAN_SILENCE_MS : SILENCE_MS);
-    return readManifest(response);
+    const isPacked = response.headers['content-encoding'] === 'zstd';
+    return readManifest(isPacked ? unpacked(response) : response, listener, inParts);
   }
 
   /** The content of files, as frames in the order of `wants`. */
@@ -140,13 +155,35 @@ export class PeerClient {
         headers: { [PAIR_HEADER]: this.peer.pairId, [EPOCH_HEADER]: String(epoch), 'accept-encoding': PACKED },
       });
       outgoing.on('timeout', () => outgoing.destroy(new Error(`the peer was silent for ${silenceMs / 1000} s`)));
-      outgoing.on('error', reject);
+      outgoing.on('error', (error) => reject(this.unreached(error)));
       outgoing.on('response', (response) => {
         if (response.statusCode === 200) resolve(response);
         else readRefusal(response).then(reject, reject);
       });
       outgoing.end(body ?? undefined);
     });
+  }
+
+  /** What an operator can do something about, in words. */
+  private unreached(error: NodeJS.ErrnoException): Error {
+    if (error.code !== 'ECONNREFUSED') return error;
+    const { address, ports } = this.peer;
+    const where = `nothing listens at ${address}:${ports.fileSync}`;
+    return new Error(`${where}: the other server does while it runs and has file sets in its configuration`);
+  }
+}
+
+/** Throws `ProtocolError` for what cannot be unpacked. */
+async function* unpacked(response: IncomingMessage): AsyncGenerator<Uint8Array> {
+  const unpacking = createZstdDecompress();
+  // the error of either ends the reading below
+  pipeline(response, unpacking, () => undefined);
+  try {
+    for await (const bytes of unpacking as AsyncIterable<Buffer>) yield bytes;
+  } catch (error) {
+    if (String((error as NodeJS.ErrnoException).code).startsWith('ZSTD'))
+      throw new ProtocolError('a manifest that cannot be unpacked');
+    throw error;
   }
 }
 
@@ -177,12 +214,18 @@ async function bytesOf(response: IncomingMessage, most: number): Promise<Buffer>
   return Buffer.concat(pieces);
 }
 
-/** Reads a manifest line by line. Throws `ProtocolError` for anything that is none, or that breaks off. */
-export async function readManifest(chunks: AsyncIterable<Uint8Array>): Promise<Manifest> {
+/**
+ * Reads a manifest line by line. `inParts`: it may be unfinished. Throws `ProtocolError` for anything that is none, or that breaks off, and
+ * what the listener throws.
+ */
+export async function readManifest(
+  chunks: AsyncIterable<Uint8Array>,
+  listener: ManifestListener,
+  inParts = false,
+): Promise<ManifestSummary> {
   let head: ManifestHead | null = null;
   let ended = false;
-  const entries: Entry[] = [];
-  const removed: RelativePath[] = [];
+  let count = 0;
   for await (const text of lines(chunks)) {
     const value = parse(text);
     if (ended) throw new ProtocolError('the manifest goes on behind its end');
@@ -190,20 +233,26 @@ export async function readManifest(chunks: AsyncIterable<Uint8Array>): Promise<M
       const parsed = ManifestHeadSchema.safeParse(value);
       if (!parsed.success) throw new ProtocolError('the manifest has no head');
       head = parsed.data;
+      // what is made of a part is not guarded, and tears an atomic set apart
+      if (head.isUnfinished && !inParts) throw new ProtocolError('the manifest is a part, and all was asked for');
+      listener.head(head);
       continue;
     }
     const parsed = ManifestLineSchema.safeParse(value);
     if (!parsed.success) throw new ProtocolError('the manifest has a line that is none');
-    const entry = parsed.data;
-    if ('end' in entry) {
-      if (entry.end !== entries.length + removed.length) throw new ProtocolError('the manifest lacks lines');
+    const told = parsed.data;
+    if ('end' in told) {
+      if (told.end !== count) throw new ProtocolError('the manifest lacks lines');
       ended = true;
-    } else if ('removed' in entry) removed.push(entry.removed);
-    else entries.push(entry);
-    if (entries.length + removed.length > ENTRIES_MAX) throw new ProtocolError('the manifest has too many lines');
+      continue;
+    }
+    count += 1;
+    if (count > ENTRIES_MAX) throw new ProtocolError('the manifest has too many lines');
+    if ('removed' in told) listener.removed(told.removed);
+    else listener.entry(told);
   }
   if (head === null || !ended) throw new ProtocolError('the manifest breaks off');
-  return { ...head, entries, removed };
+  return { ...head, lines: count };
 }
 
 async function* lines(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<string> {

@@ -1,12 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
-import { setTimeout as delay } from 'node:timers/promises';
+import { pipeline, type Writable } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
-import type { PeerIdentity } from '@understudy/contracts';
+import { constants, createZstdCompress } from 'node:zlib';
+import { isTrusted, type PeerIdentity, trustedCertificates } from '@understudy/contracts';
 import { fingerprintOn } from '@understudy/platform';
 import { encodeChunk } from '../domain/chunks.ts';
 import type { Direction } from '../domain/direction.ts';
-import { encodeFrame, encodeHead, HEAD_BYTES, pack } from '../domain/frames.ts';
+import { encodeFrame, encodeHead, HEAD_BYTES } from '../domain/frames.ts';
 import {
   AppliedSchema,
   ChunksWantSchema,
@@ -18,14 +19,12 @@ import {
   type Want,
   WantsSchema,
 } from '../domain/protocol.ts';
-import type { Throttle } from '../domain/throttle.ts';
 import { chunksOf } from './file-chunks.ts';
 import type { FileSet } from './file-set.ts';
-import { reasonOf } from './scanner.ts';
+import { Gathered } from './gathered.ts';
+import { reasonOf, unreadable } from './scanner.ts';
 
 const BODY_BYTES_MAX = WANTS_MAX * 6 * 4096;
-/** So much is gathered before it is written: many small files make one write. */
-const GATHERED_BYTES = 256 * 1024;
 /** Less room than this is not worth a piece of a file. */
 const PIECE_BYTES_MIN = 4096 + HEAD_BYTES;
 
@@ -60,6 +59,8 @@ const refused = (status: number, code: string, message: string) => new Refused(s
 /** Gives the peer what is in the file sets, while this server is the active one. Only the pinned certificate gets through. */
 export class PeerServer {
   private server: Server | null = null;
+  /** Looks at sets whose beginning the peer was told. */
+  private readonly looks = new Map<FileSet, Promise<void>>();
 
   constructor(
     private readonly own: OwnSide,
@@ -73,7 +74,7 @@ export class PeerServer {
       {
         key: this.own.privateKeyPem,
         cert: this.own.certificatePem,
-        ca: [this.peer.certificatePem],
+        ca: trustedCertificates(this.peer).map(({ certificatePem }) => certificatePem),
         requestCert: true,
         rejectUnauthorized: true,
         minVersion: 'TLSv1.3',
@@ -112,7 +113,8 @@ export class PeerServer {
       const url = new URL(request.url ?? '/', 'https://peer');
       const [, version, sets, name = '', what] = url.pathname.split('/');
       const set = version === 'v1' && sets === 'sets' ? this.source.set(decodeURIComponent(name)) : undefined;
-      if (set === undefined) throw refused(404, 'unknown-set', 'no file set of this name is configured here');
+      if (set === undefined)
+        throw refused(404, 'unknown-set', 'the active server has no file set of this name in its configuration');
       if (request.method === 'GET' && what === 'manifest') await this.sendManifest(set, url.searchParams, response);
       else if (request.method === 'POST' && what === 'content') await this.sendContent(set, request, response);
       else if (request.method === 'POST' && what === 'chunks') await this.sendChunks(set, request, response);
@@ -131,7 +133,7 @@ export class PeerServer {
   }
 
   private requirePeer(request: IncomingMessage): void {
-    if (fingerprintOn(request.socket as TLSSocket) !== this.peer.fingerprint)
+    if (!isTrusted(this.peer, fingerprintOn(request.socket as TLSSocket)))
       throw refused(403, 'not-the-peer', 'this is not the certificate of the peer');
     if (request.headers[PAIR_HEADER] !== this.peer.pairId)
       throw refused(409, 'wrong-pair', 'this server belongs to another pair');
@@ -150,23 +152,48 @@ export class PeerServer {
 
   private async sendManifest(set: FileSet, query: URLSearchParams, response: ServerResponse): Promise<void> {
     const since = set.numberOf(query.get('since'));
-    if (query.get('fresh') === '1') {
-      try {
-        await this.source.scanned(set);
-      } catch (error) {
-        throw refused(503, 'unreadable', `${set.configuration.path} cannot be read: ${reasonOf(error)}`);
-      }
-    }
+    const isUnfinished = query.get('fresh') === '1' && !(await this.looked(set, since, query.get('parts') === '1'));
     const { epoch } = this.source.direction();
     this.requireActive(epoch);
-    const { isPartial, entries, removed } = set.inventory.since(since);
-    response.writeHead(200, { 'content-type': 'application/x-ndjson' });
-    const out = new Gathered(response);
-    await out.write(line({ generation: set.generation, epoch, isPartial }));
-    for (const entry of entries) await out.write(line(entry));
+    // else whoever is told would hear of what is found meanwhile for as long as the look goes on
+    const upTo = isUnfinished ? set.inventory.generation : undefined;
+    const { isPartial, entries, removed } = set.inventory.since(since, upTo);
+    const isPacked = !isPartial && query.get('packed') === '1';
+    const out = new Gathered(isPacked ? packedInto(response) : response);
+    response.writeHead(200, {
+      'content-type': 'application/x-ndjson',
+      ...(isPacked ? { 'content-encoding': 'zstd' } : {}),
+    });
+    await out.write(line({ generation: set.generation, epoch, isPartial, ...(isUnfinished ? { isUnfinished } : {}) }));
+    // a standby of an earlier release does not know them
+    const withAttributes = query.get('attributes') === '1';
+    // first: what has come back since is named behind it
     for (const path of removed) await out.write(line({ removed: path }));
-    await out.write(line({ end: entries.length + removed.length }));
+    let count = removed.length;
+    // a step from one generation to the next is not to be torn apart; in another set what is newer by then does no harm
+    for (const entry of set.configuration.atomic ? [...entries] : entries) {
+      count += 1;
+      await out.write(line(withAttributes ? entry : { ...entry, attributes: undefined }));
+    }
+    await out.write(line({ end: count }));
     await out.end();
+  }
+
+  /** Looks at a set, or goes on with the look whose beginning was told. False: it goes on still, and has found more than `since`. */
+  private async looked(set: FileSet, since: number | null, inParts: boolean): Promise<boolean> {
+    try {
+      const begun = inParts && since !== null ? this.looks.get(set) : undefined;
+      const look = begun ?? this.source.scanned(set);
+      const isDone = look.then(() => true);
+      if (!inParts || set.configuration.atomic) return await isDone;
+      this.looks.set(set, look);
+      const isWhole = await Promise.race([isDone, set.grows(since).then(() => false)]);
+      if (isWhole) this.looks.delete(set);
+      return isWhole;
+    } catch (error) {
+      this.looks.delete(set);
+      throw refused(503, 'unreadable', unreadable(set.configuration.path, error));
+    }
   }
 
   private async noteApplied(set: FileSet, request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -248,59 +275,12 @@ export class PeerServer {
   }
 }
 
-/** Writes to a response in large pieces, as fast as the peer takes them. */
-class Gathered {
-  private buffer = Buffer.allocUnsafeSlow(GATHERED_BYTES);
-  private length = 0;
-
-  /** `isPacked`: what is gathered is frames, which the peer takes packed. */
-  constructor(
-    private readonly response: ServerResponse,
-    private readonly options: { readonly isPacked: boolean; readonly throttle: Throttle | null } = {
-      isPacked: false,
-      throttle: null,
-    },
-  ) {}
-
-  /** Where more can be put; `take` tells how much that was. */
-  get room(): Buffer {
-    return this.buffer.subarray(this.length);
-  }
-
-  take(length: number): void {
-    this.length += length;
-  }
-
-  /** @param bytes no more than are gathered at once */
-  async write(bytes: Buffer): Promise<void> {
-    if (bytes.length > this.room.length) await this.flush();
-    this.take(bytes.copy(this.room));
-  }
-
-  async end(): Promise<void> {
-    await this.flush();
-    this.response.end();
-  }
-
-  async flush(): Promise<void> {
-    if (this.length === 0) return;
-    const whole = this.buffer.subarray(0, this.length);
-    this.buffer = Buffer.allocUnsafeSlow(GATHERED_BYTES);
-    this.length = 0;
-    const sent = (this.options.isPacked && pack(whole)) || whole;
-    const waitMs = this.options.throttle?.waitMs(sent.length, performance.now()) ?? 0;
-    if (waitMs > 0) await delay(waitMs);
-    if (this.response.destroyed) throw new Error('the peer has gone');
-    if (this.response.write(sent)) return;
-    await new Promise<void>((resolve, reject) => {
-      const onClose = () => reject(new Error('the peer has gone'));
-      this.response.once('close', onClose);
-      this.response.once('drain', () => {
-        this.response.off('close', onClose);
-        resolve();
-      });
-    });
-  }
+/** What is written to it goes to a response, compressed. */
+function packedInto(response: ServerResponse): Writable {
+  const packing = createZstdCompress({ params: { [constants.ZSTD_c_compressionLevel]: 1 } });
+  // whoever writes hears of it
+  pipeline(packing, response, () => undefined);
+  return packing;
 }
 
 function line(value: object): Buffer {

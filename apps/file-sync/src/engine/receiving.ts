@@ -1,5 +1,4 @@
-import type { Plan } from '../domain/difference.ts';
-import type { FileEntry, RelativePath } from '../domain/entry.ts';
+import type { Entry, FileEntry, RelativePath } from '../domain/entry.ts';
 import type { Applier } from './applier.ts';
 import { batchesOf, type Fetcher } from './fetcher.ts';
 import type { FileSet } from './file-set.ts';
@@ -22,24 +21,71 @@ export interface Tools {
 /** Who is told and asked meanwhile; see `RunParts`. */
 export interface ReceivingParts {
   readonly mayChange: () => void;
-  readonly onPending: (files: number, bytes: number) => void;
+  readonly pending: Pending;
+}
+
+/** Files and bytes of a run that are still to come. */
+export class Pending {
+  private files = 0;
+  private bytes = 0;
+  /** Of files that are not whole yet. */
+  private partBytes = 0;
+
+  constructor(
+    { inventory }: FileSet,
+    differing: readonly RelativePath[],
+    private readonly tell: (files: number, bytes: number) => void,
+  ) {
+    for (const path of differing) {
+      const entry = inventory.wanted.get(path);
+      if (entry?.kind !== 'file' || isHere(inventory.entries.get(path)?.entry, entry)) continue;
+      this.files += 1;
+      this.bytes += entry.size;
+    }
+    this.tellNow();
+  }
+
+  /** A piece of a file has come. */
+  part(bytes: number): void {
+    this.partBytes += bytes;
+    this.tellNow();
+  }
+
+  /** Files are whole, or have failed. @param partBytes of them that were told as pieces */
+  done(files: readonly FileEntry[], partBytes: number): void {
+    this.files -= files.length;
+    this.bytes -= files.reduce((sum, { size }) => sum + size, 0);
+    this.partBytes -= partBytes;
+    this.tellNow();
+  }
+
+  end(): void {
+    this.tell(0, 0);
+  }
+
+  private tellNow(): void {
+    this.tell(Math.max(0, this.files), Math.max(0, this.bytes - this.partBytes));
+  }
+}
+
+function isHere(here: Entry | undefined, { hash }: FileEntry): boolean {
+  return here?.kind === 'file' && here.hash === hash;
 }
 
 /** Completes all files of a plan and gives them their names as they come. */
 export async function receiveAll(
   set: FileSet,
-  { files, removals }: Pick<Plan, 'files' | 'removals'>,
+  files: readonly FileEntry[],
+  going: ReadonlySet<RelativePath>,
   tools: Tools,
   parts: ReceivingParts,
 ): Promise<void> {
   const { applier, fetcher } = tools;
   const place = async (staged: readonly Staged[]) => void (await applier.commit(staged));
-  const going = new Set(removals);
   const { once, again } = byContent(await reuseAll(set, files, going, tools, place));
-  await receive(once, again.length, tools, parts, place);
+  await receive(once, tools, parts, place);
   // of content that came under another name just now
   for (const file of await reuseAll(set, again, new Set(), tools, place)) await place(await fetcher.receive([file]));
-  parts.onPending(0, 0);
 }
 
 /** Completes files and leaves them all in the staging directory. What fails is a problem of the fetcher. */
@@ -55,14 +101,13 @@ export async function receiveForOneStep(
   };
   // nothing goes before the step: what is here is copied
   const { once, again } = byContent(await reuseAll(set, files, new Set(), tools, place));
-  await receive(once, again.length, tools, parts, place);
+  await receive(once, tools, parts, place);
   const byHash = new Map(staged.flatMap((one) => (one.entry.kind === 'file' ? [[one.entry.hash, one]] : [])));
   for (const file of again) {
     const same = byHash.get(file.hash);
     // what has failed once is a problem already
     if (same !== undefined) staged.push(tools.fetcher.again(same, file));
   }
-  parts.onPending(0, 0);
   return staged;
 }
 
@@ -82,16 +127,12 @@ function byContent(files: readonly FileEntry[]): { readonly once: FileEntry[]; r
 /** Receives files, several batches at a time, and places them group by group. */
 async function receive(
   files: readonly FileEntry[],
-  moreFiles: number,
   { fetcher, patcher }: Tools,
-  { onPending, mayChange }: ReceivingParts,
+  { pending, mayChange }: ReceivingParts,
   place: (staged: readonly Staged[]) => Promise<void>,
 ): Promise<void> {
   const changed = files.filter((file) => patcher.isMeant(file));
   const batches = [...changed.map((file) => [file]), ...batchesOf(files.filter((file) => !patcher.isMeant(file)))];
-  let pendingFiles = files.length + moreFiles;
-  let pendingBytes = files.reduce((sum, { size }) => sum + size, 0);
-  onPending(pendingFiles, pendingBytes);
   let staged: Staged[] = [];
   let stagedBytes = 0;
   const placeGroup = () => {
@@ -106,11 +147,17 @@ async function receive(
       const bytes = batch.reduce((sum, { size }) => sum + size, 0);
       const [first] = batch;
       const patched = first !== undefined && patcher.isMeant(first) ? await patcher.patch(first) : null;
-      staged.push(...(patched === null ? await fetcher.receive(batch) : [patched]));
+      let partBytes = 0;
+      const onPart = (length: number) => {
+        partBytes += length;
+        pending.part(length);
+      };
+      try {
+        staged.push(...(patched === null ? await fetcher.receive(batch, onPart) : [patched]));
+      } finally {
+        pending.done(batch, partBytes);
+      }
       stagedBytes += bytes;
-      pendingFiles -= batch.length;
-      pendingBytes -= bytes;
-      onPending(pendingFiles, pendingBytes);
       if (staged.length >= GROUP_FILES || stagedBytes >= GROUP_BYTES) await placeGroup();
     }
   };
@@ -131,8 +178,7 @@ async function reuseAll(
   if (files.length === 0) return [];
   const wanted = new Set(files.map(({ hash }) => hash));
   const places = new Map<string, RelativePath>();
-  for (const { entry } of set.inventory.entries.values()) {
-    if (entry.kind !== 'file' || !wanted.has(entry.hash)) continue;
+  for (const entry of set.inventory.entries.filesWith(wanted)) {
     // one that goes is better: it need not be copied
     if (!places.has(entry.hash) || going.has(entry.path)) places.set(entry.hash, entry.path);
   }

@@ -1,29 +1,30 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { FileDifferences, FileSetView } from '@understudy/contracts';
-import { type Difference, differencesOf, pathsOf } from '../domain/difference.ts';
+import type { FileDifferences, FileSetState } from '@understudy/contracts';
+import type { Difference } from '../domain/difference.ts';
 import type { Direction } from '../domain/direction.ts';
-import type { Entry, RelativePath } from '../domain/entry.ts';
+import type { RelativePath } from '../domain/entry.ts';
 import { INTERVAL_SECONDS } from '../domain/schedule.ts';
 import { DirectionLost } from './applier.ts';
-import { ChangeWatch } from './change-watch.ts';
+import { Aside } from './aside.ts';
+import { ChangeWatch, SOON, TOGETHER } from './change-watch.ts';
 import type { FileSet } from './file-set.ts';
 import { completeStep } from './generation.ts';
-import { sameEntry } from './inventory.ts';
 import type { PeerClient } from './peer-client.ts';
-import { reasonOf } from './scanner.ts';
-import { type Incident, isComplete, SetReport } from './set-report.ts';
+import { RunQueue } from './run-queue.ts';
+import { reasonOf, unreadable } from './scanner.ts';
+import { type Incident, SetReport } from './set-report.ts';
 import { SinceWhen } from './since-when.ts';
 import type { SyncFileSystem } from './staging.ts';
+import { Standby } from './standby.ts';
 import type { StateFile } from './state-file.ts';
-import { type RunResult, syncRun } from './sync-run.ts';
 import { isAbsence } from './tree.ts';
 
 const RETRY_FIRST_MS = 1000;
+/** So many runs that fail one after the other are told. */
+const FAILURES_TOLD = 4;
 const HAND_OVER_LOOK_MS = 10;
+const ANNOUNCE_AGAIN_MS = 1000;
 const SAVE_EVERY_MS = 10_000;
-
-/** Both servers have what they had. */
-const NOTHING_DONE: RunResult = { awaiting: null, problems: [], changed: 0, receivedBytes: 0, kept: null };
 
 /** What keeping one set the same needs to know of the rest. */
 export interface SetSurroundings {
@@ -35,7 +36,6 @@ export interface SetSurroundings {
   readonly announce: (fileSet: string) => void;
   readonly observed: () => void;
   readonly setAside: string;
-  readonly withOwner: boolean;
   readonly sync: SyncFileSystem;
   readonly pause: () => Promise<void>;
 }
@@ -44,28 +44,22 @@ export interface SetSurroundings {
 export class SetSync {
   private way: Direction['way'] = 'unknown';
   private watch: ChangeWatch | null = null;
-  private timer: NodeJS.Timeout | null = null;
-  private running: Promise<void> | null = null;
-  private next: Promise<void> | null = null;
-  private nextIsFresh = false;
   private isClosed = false;
-  private readonly abort = new AbortController();
-
-  /** What the active server has, and in which generation of it; null: not asked yet. */
-  private wanted: Map<RelativePath, Entry> | null = null;
-  private base: string | null = null;
-  /** The generation that the active server knows to be in place here. */
-  private told: string | null = null;
-  /** The generation of this server's files in which they were all that is wanted. */
-  private completeIn: number | null = null;
-  private confirmed = 0;
+  /** Ends what is under way in one direction: a peer that does not answer must not hold up the other. */
+  private abort = new AbortController();
 
   private failures = 0;
   private savedAtMs = 0;
   private isUnsaved = false;
   private acknowledged = 0;
+  /** The generation with which this server began to send last. */
+  private sentFrom = 0;
+  /** What earlier runs and the rest of their step have kept aside, until there is somebody to tell. */
+  private keptBefore: Aside | null = null;
   private readonly since = new SinceWhen();
   private readonly report: SetReport;
+  private readonly standby: Standby;
+  private readonly runs: RunQueue;
 
   constructor(
     readonly set: FileSet,
@@ -73,14 +67,26 @@ export class SetSync {
     private readonly around: SetSurroundings,
   ) {
     this.report = new SetReport(set.name, around.tell);
+    this.standby = new Standby(set, around, this.report, this.since, (isNew) => {
+      this.isUnsaved ||= isNew;
+      return this.save(false);
+    });
+    this.runs = new RunQueue(
+      (isFresh) => this.fetchOnce(isFresh),
+      () => (this.way === 'fetches' && !this.isClosed ? this.waitMs() : null),
+    );
   }
 
   /** Reads what is known from earlier runs. */
   load(): Promise<void> {
     return this.set.exclusively(async () => {
       await this.state.load(this.set);
+      const { sync, pause, setAside } = this.around;
+      const { calls, name } = this.set;
+      const aside = this.untold() ?? Aside.now(calls, setAside, name);
+      this.keptBefore = aside;
       try {
-        await completeStep(this.set, this.around);
+        await completeStep(this.set, { sync, pause, aside });
       } catch (error) {
         // there may be no root yet; the next run tries it again
         if (!isAbsence(error)) this.report.change({ reason: reasonOf(error) });
@@ -88,7 +94,23 @@ export class SetSync {
     });
   }
 
-  status(): FileSetView {
+  /** A note that cannot be read is no reason to leave a step half made. */
+  private untold(): Aside | null {
+    try {
+      return Aside.untold(this.set.calls, this.around.setAside, this.set.name);
+    } catch (error) {
+      this.report.change({ reason: `what was kept aside is not known: ${reasonOf(error)}` });
+      return null;
+    }
+  }
+
+  /** The health monitor has been heard of: it keeps what it is told. */
+  heard(): void {
+    if (this.keptBefore !== null) this.report.kept(this.keptBefore);
+    this.keptBefore = null;
+  }
+
+  status(): FileSetState {
     const { name, path, class: kind } = this.set.configuration;
     const { way, reason } = this.around.direction();
     return {
@@ -108,14 +130,13 @@ export class SetSync {
     if (way === 'sends') {
       const { entries, removed } = set.inventory.since(this.acknowledged === 0 ? null : this.acknowledged);
       const unconfirmed: Difference[] = [
-        ...entries.map(({ path }) => ({ path, what: 'changed' as const })),
+        ...[...entries].map(({ path }) => ({ path, what: 'changed' as const })),
         ...removed.map((path) => ({ path, what: 'removed' as const })),
       ];
       return this.since.told(unconfirmed, { direction: way, asOf: this.report.view.lastCompleteAt });
     }
-    if (this.wanted === null) return this.since.told([], { direction: way, asOf: null });
-    const differing = differencesOf(this.wanted, set.inventory.entries, this.around.withOwner);
-    return this.since.told(differing, { direction: way, asOf: this.report.view.lastRunAt });
+    const differing = this.standby.differences();
+    return this.since.told(differing ?? [], { direction: way, asOf: differing && this.report.view.lastRunAt });
   }
 
   /** The direction may have changed. */
@@ -124,11 +145,15 @@ export class SetSync {
     const before = this.way;
     this.way = way;
     if (before === 'sends') void this.endSending();
-    if (before === 'fetches') this.clearTimer();
-    this.base = null;
+    if (before === 'fetches') {
+      this.runs.stop();
+      this.abort.abort();
+      this.abort = new AbortController();
+    }
+    this.standby.turned();
     this.report.turned();
     if (way === 'sends') void this.beginSending();
-    if (way === 'fetches') this.fetchSoon(0);
+    if (way === 'fetches') this.runs.plan(0);
   }
 
   /** The peer says that the set has changed there. */
@@ -140,7 +165,7 @@ export class SetSync {
   confirm(): number | null {
     const { awaitingDeletion } = this.report.view;
     if (awaitingDeletion === null) return null;
-    this.confirmed = awaitingDeletion.deletions;
+    this.standby.confirm(awaitingDeletion.deletions);
     void this.fetch(true);
     return awaitingDeletion.deletions;
   }
@@ -155,10 +180,17 @@ export class SetSync {
 
   /** Looks at all files of this server, for the peer that asks. Throws when the root cannot be read. */
   async scanAll(): Promise<void> {
-    await this.openWatch();
+    this.openWatch();
+    // files that belong together are not looked at while they are written
+    if (this.set.configuration.atomic) await this.watch?.settled();
+    await this.look();
+  }
+
+  private async look(): Promise<void> {
     await this.set.exclusively(async () => {
+      if (this.isClosed) throw new Error('the service ends');
       this.report.looked(await this.set.scanAll());
-      this.report.change({ lastRunAt: new Date().toISOString() });
+      this.report.change({ lastRunAt: new Date().toISOString(), reason: '' });
       await this.save(false);
     });
   }
@@ -168,13 +200,19 @@ export class SetSync {
     const endMs = performance.now() + limitMs;
     if (this.way !== 'sends') return `${this.set.name}: this server does not send`;
     try {
-      await this.scanAll();
+      this.openWatch();
+      await this.look();
     } catch (error) {
-      return `${this.set.name}: ${reasonOf(error)}`;
+      return `${this.set.name}: ${unreadable(this.set.configuration.path, error)}`;
     }
     const { generation } = this.set.inventory;
-    if (this.acknowledged < generation) this.around.announce(this.set.name);
+    let announcedAtMs = Number.NEGATIVE_INFINITY;
     while (this.acknowledged < generation) {
+      // the word may be lost on its way
+      if (performance.now() - announcedAtMs >= ANNOUNCE_AGAIN_MS) {
+        announcedAtMs = performance.now();
+        this.around.announce(this.set.name);
+      }
       if (performance.now() >= endMs || this.isClosed) return `${this.set.name}: the peer has not got the last changes`;
       await delay(HAND_OVER_LOOK_MS);
     }
@@ -183,10 +221,10 @@ export class SetSync {
 
   async close(): Promise<void> {
     this.isClosed = true;
-    this.clearTimer();
+    this.runs.stop();
     this.abort.abort();
-    await this.watch?.close();
-    await this.running?.catch(() => undefined);
+    this.watch?.close();
+    await this.runs.settled();
     await this.set.exclusively(async () => {
       await this.save(true).catch(() => undefined);
       this.set.close();
@@ -195,30 +233,7 @@ export class SetSync {
 
   /** Fetches once more from now on; what is under way is finished first. */
   fetch(isFresh: boolean): Promise<void> {
-    if (this.running === null) return this.begin(isFresh);
-    this.nextIsFresh ||= isFresh;
-    this.next ??= this.running.then(() => {
-      const isNextFresh = this.nextIsFresh;
-      this.next = null;
-      this.nextIsFresh = false;
-      return this.begin(isNextFresh);
-    });
-    return this.next;
-  }
-
-  private begin(isFresh: boolean): Promise<void> {
-    this.clearTimer();
-    this.running = this.fetchOnce(isFresh).finally(() => {
-      this.running = null;
-      if (this.next === null) this.fetchSoon(this.waitMs());
-    });
-    return this.running;
-  }
-
-  private fetchSoon(ms: number): void {
-    this.clearTimer();
-    if (this.way !== 'fetches' || this.isClosed) return;
-    this.timer = setTimeout(() => void this.fetch(true), ms);
+    return this.runs.ask(isFresh);
   }
 
   /** The schedule; sooner after a failure. */
@@ -228,9 +243,10 @@ export class SetSync {
   }
 
   private async fetchOnce(isFresh: boolean): Promise<void> {
+    const { signal } = this.abort;
     try {
-      await this.set.exclusively(() => this.runOnce(isFresh));
-      if (this.failures > 0)
+      await this.set.exclusively(() => this.standby.run(isFresh, signal));
+      if (this.failures >= FAILURES_TOLD)
         this.around.tell({
           severity: 'info',
           code: 'file-sync-resumed',
@@ -238,13 +254,13 @@ export class SetSync {
         });
       this.failures = 0;
     } catch (error) {
-      if (this.isClosed || error instanceof DirectionLost || this.way !== 'fetches') return;
-      this.base = null;
+      if (signal.aborted || error instanceof DirectionLost || this.way !== 'fetches') return;
+      this.standby.failed();
       this.failures += 1;
       const reason = reasonOf(error);
       this.report.change({ reason });
       // the peer may be starting, or changing its role
-      if (this.failures === 4)
+      if (this.failures === FAILURES_TOLD)
         this.around.tell({
           severity: 'warning',
           code: 'file-sync-failed',
@@ -256,127 +272,46 @@ export class SetSync {
     }
   }
 
-  private async runOnce(isFresh: boolean): Promise<void> {
-    const { set, around } = this;
-    const client = around.client();
-    const { way, epoch } = around.direction();
-    if (client === null || way !== 'fetches') throw new DirectionLost();
-    const mayChange = () => {
-      const now = around.direction();
-      if (now.way !== 'fetches' || now.epoch !== epoch || this.isClosed) throw new DirectionLost();
-    };
-    const isFirst = this.base === null;
-    const looks = isFresh || isFirst;
-    const asking = client.manifest(set.name, { since: this.base, isFresh: looks, epoch }, this.abort.signal);
-    // both servers look at the same time; before the first run there may be nothing to look at
-    const [asked, looked] = await Promise.allSettled([asking, looks && !isFirst ? this.lookHere() : null]);
-    if (asked.status === 'rejected') throw asked.reason;
-    if (looked.status === 'rejected') throw looked.reason;
-    const manifest = asked.value;
-    if (manifest.epoch < epoch)
-      throw new Error(`the peer is active under epoch ${manifest.epoch}, and ${epoch} has begun`);
-    mayChange();
-    if (isFirst) {
-      this.makeRoot();
-      await this.lookHere();
-    }
-    const wanted = manifest.isPartial && this.wanted !== null ? this.wanted : new Map<RelativePath, Entry>();
-    this.wanted = wanted;
-    for (const entry of manifest.entries) {
-      const own = set.inventory.entries.get(entry.path)?.entry;
-      // one object for both: there are many
-      wanted.set(entry.path, own !== undefined && sameEntry(own, entry) ? own : entry);
-    }
-    for (const path of manifest.removed) wanted.delete(path);
-    this.base = manifest.generation;
-
-    const begunAtMs = performance.now();
-    const isSame = manifest.isPartial && manifest.entries.length + manifest.removed.length === 0;
-    const result =
-      isSame && this.completeIn === set.inventory.generation
-        ? NOTHING_DONE
-        : await this.apply(client, epoch, wanted, mayChange);
-    if (result.awaiting === null) this.confirmed = 0;
-    this.isUnsaved ||= result.changed > 0;
-    this.completeIn = isComplete(result) ? set.inventory.generation : null;
-    if (isComplete(result)) this.since.note([], new Date());
-    this.report.ran(result, performance.now() - begunAtMs);
-    await this.save(false);
-    if (!isComplete(result) || this.told === manifest.generation) return;
-    // it matters only when the roles change: whoever was active knows then what the other has not got
-    await client.applied(set.name, manifest.generation, epoch, this.abort.signal);
-    this.told = manifest.generation;
-  }
-
-  private async lookHere(): Promise<void> {
-    this.report.looked(await this.set.scanAll());
-  }
-
-  /** Makes the files what is wanted. */
-  private apply(
-    client: PeerClient,
-    epoch: number,
-    wanted: ReadonlyMap<RelativePath, Entry>,
-    mayChange: () => void,
-  ): Promise<RunResult> {
-    const { set, around } = this;
-    return syncRun(set, wanted, {
-      openContent: (wants) => client.content(set.name, wants, epoch, this.abort.signal),
-      askChunks: (entry, average) => client.chunks(set.name, entry, average, epoch, this.abort.signal),
-      sync: around.sync,
-      mayChange,
-      pause: around.pause,
-      setAside: around.setAside,
-      withOwner: around.withOwner,
-      confirmedDeletions: this.confirmed,
-      onPlan: (plan) => this.since.note(pathsOf(plan), new Date()),
-      onPending: (pendingFiles, pendingBytes) => {
-        this.report.change({ pendingFiles, pendingBytes });
-      },
-    });
-  }
-
-  /** A set that this server has never had begins with an empty directory. */
-  private makeRoot(): void {
-    const { calls, configuration, agreed } = this.set;
-    if (agreed.size === 0) calls.mkdirSync(configuration.path, { recursive: true, mode: 0o755 });
-  }
-
   private async beginSending(): Promise<void> {
-    await this.openWatch();
+    this.openWatch();
+    await this.set.exclusively(async () => {
+      this.sentFrom = this.set.inventory.generation;
+      this.standby.ended();
+    });
     await this.lookAt(null);
   }
 
-  private async openWatch(): Promise<void> {
-    const { path, class: kind } = this.set.configuration;
-    if (kind !== 'realtime' || this.watch !== null) return;
-    try {
-      const watch = await ChangeWatch.open(path, (paths) => void this.lookAt(paths));
-      if (this.way === 'sends' && !this.isClosed && this.watch === null) this.watch = watch;
-      else await watch.close();
-    } catch (error) {
-      const message = `changes are found by the schedule only: ${reasonOf(error)}`;
-      this.report.once(path, message, 'warning', 'file-watch-failed');
-    }
+  private openWatch(): void {
+    if (this.set.configuration.class !== 'realtime' || this.watch !== null || this.way !== 'sends') return;
+    const listener = {
+      changed: (paths: readonly RelativePath[]) => this.lookAt(paths),
+      refused: (error: unknown) => {
+        const message = `some changes are found by the schedule only: ${reasonOf(error)}`;
+        this.report.once(this.set.configuration.path, message, 'warning', 'file-watch-failed');
+      },
+    };
+    this.watch = new ChangeWatch(listener, this.set.configuration.atomic ? TOGETHER : SOON);
+    this.set.follow(this.watch);
   }
 
   private async endSending(): Promise<void> {
-    const { watch } = this;
+    this.watch?.close();
     this.watch = null;
+    this.set.follow(null);
     // before the first run in the other direction, which has to know it
-    const settled = this.set.exclusively(async () => this.settleAcknowledged());
-    await watch?.close();
-    await settled;
+    await this.set.exclusively(async () => this.settleAcknowledged());
   }
 
   private settleAcknowledged(): void {
-    if (this.acknowledged > 0) this.set.peerHas(this.acknowledged);
+    // an earlier word says nothing of what has come from the peer since
+    if (this.acknowledged > 0 && this.acknowledged >= this.sentFrom) this.set.inventory.agreeUpTo(this.acknowledged);
   }
 
   /** Files of this server may have changed; null: all. */
   private async lookAt(paths: readonly RelativePath[] | null): Promise<void> {
     try {
       await this.set.exclusively(async () => {
+        if (this.isClosed) return;
         const before = this.set.generation;
         const found = await (paths === null ? this.set.scanAll() : this.set.scan(paths));
         if (paths === null) this.report.looked(found);
@@ -384,7 +319,7 @@ export class SetSync {
       });
       this.report.change({ reason: '' });
     } catch (error) {
-      this.report.change({ reason: reasonOf(error) });
+      this.report.change({ reason: unreadable(this.set.configuration.path, error) });
     }
   }
 
@@ -397,10 +332,5 @@ export class SetSync {
       this.isUnsaved = true;
       this.report.change({ reason: `what is known of the set cannot be kept: ${reasonOf(error)}` });
     });
-  }
-
-  private clearTimer(): void {
-    if (this.timer) clearTimeout(this.timer);
-    this.timer = null;
   }
 }

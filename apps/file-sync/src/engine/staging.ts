@@ -3,6 +3,7 @@ import { constants, type PathLike } from 'node:fs';
 import { promisify } from 'node:util';
 import { type Entry, type RelativePath, STAGING } from '../domain/entry.ts';
 import type { FileCalls } from '../ports/file-calls.ts';
+import type { ExtendedAttributes } from './extended-attributes.ts';
 import { isAbsence, placeBelow, type Tree } from './tree.ts';
 
 const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_DIRECTORY, O_NOFOLLOW } = constants;
@@ -33,6 +34,7 @@ export class Staging {
     private readonly tree: Tree,
     private readonly sync: SyncFileSystem,
     private readonly withOwner: boolean,
+    private readonly attributes: ExtendedAttributes,
     private readonly fd: number,
   ) {}
 
@@ -40,7 +42,13 @@ export class Staging {
   static open(
     calls: FileCalls,
     tree: Tree,
-    options: { sync: SyncFileSystem; withOwner: boolean; kept: ReadonlySet<string> | 'all' },
+    options: {
+      sync: SyncFileSystem;
+      withOwner: boolean;
+      attributes: ExtendedAttributes;
+      /** Which of these names that earlier runs have left are still needed. */
+      kept: (names: readonly string[]) => ReadonlySet<string>;
+    },
   ): Staging {
     try {
       calls.mkdirSync(tree.place(STAGING), { mode: 0o700 });
@@ -53,9 +61,11 @@ export class Staging {
       }
     }
     const fd = calls.openSync(tree.place(STAGING), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    const staging = new Staging(calls, tree, options.sync, options.withOwner, fd);
-    for (const name of calls.readdirSync(`/proc/self/fd/${fd}`, { encoding: 'latin1' }))
-      if (options.kept === 'all' || options.kept.has(name)) staging.left.add(name);
+    const staging = new Staging(calls, tree, options.sync, options.withOwner, options.attributes, fd);
+    const names = calls.readdirSync(`/proc/self/fd/${fd}`, { encoding: 'latin1' });
+    const kept = options.kept(names);
+    for (const name of names)
+      if (kept.has(name)) staging.left.add(name);
       else staging.discard(name);
     return staging;
   }
@@ -109,9 +119,13 @@ export class Staging {
     }
   }
 
-  /** Gives an opened file or directory owner, mode and time. The owner first: a change of owner takes bits of the mode away. */
+  /**
+   * Gives an opened file or directory owner, attributes, mode and time. The owner first: a change of it takes bits of the mode and capabilities
+   * away; then the access control list, whose mask is a part of the mode.
+   */
   giveMetadata(fd: number, entry: Entry): void {
     if (this.withOwner) this.calls.fchownSync(fd, entry.uid, entry.gid);
+    if (entry.kind !== 'link') this.attributes.give(fd, entry.attributes);
     if (entry.kind !== 'link') this.calls.fchmodSync(fd, entry.mode);
     if (entry.kind === 'file') this.calls.futimesSync(fd, entry.mtimeUs / 1e6, entry.mtimeUs / 1e6);
   }

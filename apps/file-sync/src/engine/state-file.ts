@@ -3,7 +3,7 @@ import { mkdir, open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
-import { EntrySchema } from '../domain/entry.ts';
+import { contentOf, EntrySchema } from '../domain/entry.ts';
 import type { FileSet } from './file-set.ts';
 
 const LineSchema = z.strictObject({
@@ -11,10 +11,13 @@ const LineSchema = z.strictObject({
   inode: z.number().optional(),
   ctimeMs: z.number().optional(),
   isSettled: z.boolean().optional(),
-  /** Path and content. */
+  /** The content of the entry is what both servers had in common. */
+  isAgreed: z.boolean().optional(),
+  /** Path and content, where it is another. */
   agreed: z.tuple([z.string(), z.string()]).optional(),
 });
-const LINES_AT_ONCE = 2000;
+/** Much more than the longest line. */
+const WRITTEN_BYTES = 1024 * 1024;
 
 /**
  * What this server knows of a set, over restarts: so that files need not be read again, and a file that was changed meanwhile is
@@ -29,10 +32,11 @@ export class StateFile {
     const lines = createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY });
     try {
       for await (const text of lines) {
-        const { entry, inode, ctimeMs, isSettled, agreed } = LineSchema.parse(JSON.parse(text));
+        const { entry, inode, ctimeMs, isSettled, isAgreed, agreed } = LineSchema.parse(JSON.parse(text));
         if (entry !== undefined && inode !== undefined && ctimeMs !== undefined)
           set.inventory.put({ entry, inode, ctimeMs, isSettled: isSettled ?? false }, false);
-        if (agreed !== undefined) set.agreed.set(...agreed);
+        if (entry !== undefined && isAgreed) set.inventory.agreed.set(entry.path, contentOf(entry));
+        if (agreed !== undefined) set.inventory.agreed.set(...agreed);
       }
     } catch {
       // there is none yet, or it is damaged
@@ -48,17 +52,25 @@ export class StateFile {
     const unfinished = `${this.file}.tmp`;
     const handle = await open(unfinished, 'w', 0o600);
     try {
-      let lines: string[] = [];
-      const write = async (line: object, atOnce: number) => {
-        lines.push(JSON.stringify(line));
-        if (lines.length < atOnce) return;
-        await handle.writeFile(`${lines.join('\n')}\n`);
-        lines = [];
+      // one buffer for all: a million lines would be a garbage of hundreds of MiB
+      const buffer = Buffer.allocUnsafe(WRITTEN_BYTES);
+      let length = 0;
+      const flush = async () => {
+        await handle.writeFile(buffer.subarray(0, length));
+        length = 0;
       };
-      for (const { entry, inode, ctimeMs, isSettled } of [...set.inventory.entries.values()])
-        await write({ entry, inode, ctimeMs, isSettled }, LINES_AT_ONCE);
-      for (const agreed of [...set.agreed]) await write({ agreed }, LINES_AT_ONCE);
-      if (lines.length > 0) await handle.writeFile(`${lines.join('\n')}\n`);
+      const write = async (line: object) => {
+        const text = `${JSON.stringify(line)}\n`;
+        if (Buffer.byteLength(text) > buffer.length - length) await flush();
+        length += buffer.write(text, length);
+      };
+      const { entries, agreed } = set.inventory;
+      for (const { entry, inode, ctimeMs, isSettled } of entries.values()) {
+        const isAgreed = agreed.get(entry.path) === contentOf(entry);
+        await write({ entry, inode, ctimeMs, isSettled, isAgreed });
+      }
+      for (const path of [...agreed.differing()]) await write({ agreed: [path, agreed.get(path)] });
+      await flush();
       await handle.sync();
     } finally {
       await handle.close();

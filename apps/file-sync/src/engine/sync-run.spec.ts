@@ -17,6 +17,7 @@ import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { FileEntry } from '../domain/entry.ts';
+import { FILE_CALLS, type FileCalls } from '../ports/file-calls.ts';
 import { TwoTrees, treeOf } from '../testing/trees.ts';
 import { DirectionLost } from './applier.ts';
 import type { OpenContent } from './fetcher.ts';
@@ -42,6 +43,31 @@ function kept(): Record<string, string> {
 }
 
 describe('a run', () => {
+  it('lets others have a turn before each change, on a slow disk above all', async () => {
+    for (const name of ['a', 'b', 'c', 'd/a', 'd/b']) {
+      mkdirSync(join(file(name), '..'), { recursive: true });
+      writeFileSync(file(name), `${name} of the active`);
+      if (!name.includes('/')) writeFileSync(copy(name), `${name} by hand`);
+    }
+    symlinkSync('a', file('link'));
+    let turns = 0;
+    const changedIn: number[] = [];
+    const calls = new Proxy(FILE_CALLS, {
+      get: (real, name) => {
+        if (name === 'renameSync') changedIn.push(turns);
+        return real[name as keyof FileCalls];
+      },
+    });
+    trees.restartSink(calls);
+    const pause = async () => {
+      turns += 1;
+    };
+    await trees.run({ pause, entriesAtOnce: 100 });
+    expect(treeOf(trees.standby)).toEqual(treeOf(trees.active));
+    expect(changedIn).toHaveLength(6);
+    expect(new Set(changedIn).size).toBe(6);
+  });
+
   it('makes the standby’s tree the active server’s, with modes, times and links', async () => {
     mkdirSync(file('deep/er'), { recursive: true });
     mkdirSync(file('empty'), { mode: 0o750 });
@@ -82,6 +108,21 @@ describe('a run', () => {
     mkdirSync(file('link'));
     const result = await trees.run();
     expect(result).toMatchObject({ problems: [], kept: null });
+    expect(treeOf(trees.standby)).toEqual(treeOf(trees.active));
+  });
+
+  it('lets nothing go in a beginning, not even where a file takes the place of a directory', async () => {
+    mkdirSync(file('directory'));
+    for (let count = 0; count < 20; count++) writeFileSync(file(`directory/${count}`), `${count}`);
+    await trees.run({ isBeginning: true });
+    rmSync(file('directory'), { recursive: true });
+    writeFileSync(file('directory'), 'now a file');
+    writeFileSync(file('more'), 'more');
+    await trees.run({ isBeginning: true });
+    expect(readdirSync(copy('directory'))).toHaveLength(20);
+    expect(existsSync(copy('more'))).toBe(true);
+    expect((await trees.run()).awaiting).toEqual({ deletions: 20, files: 21 });
+    await trees.run({ confirmedDeletions: 20 });
     expect(treeOf(trees.standby)).toEqual(treeOf(trees.active));
   });
 
@@ -149,6 +190,15 @@ describe('a run', () => {
     const result = await trees.run();
     expect(result.receivedBytes).toBe(30_000);
     expect(treeOf(trees.standby)).toEqual(treeOf(trees.active));
+  });
+
+  it('says meanwhile how much of a large file is still to come', async () => {
+    writeFileSync(file('large'), randomBytes(4_000_000));
+    const pending: number[] = [];
+    await trees.run({ onPending: (_, bytes) => pending.push(bytes) });
+    expect([pending[0], pending.at(-1)]).toEqual([4_000_000, 0]);
+    expect(pending.length).toBeGreaterThan(4);
+    expect(pending.toSorted((a, b) => b - a)).toEqual(pending);
   });
 
   it('receives only what has changed of a large file, wherever bytes were put in or taken away', async () => {
@@ -224,6 +274,69 @@ describe('a run', () => {
     await expect(run).rejects.toThrow(DirectionLost);
     expect(Object.keys(treeOf(trees.standby)).length).toBeLessThan(2);
   });
+
+  it('that ends by it knows the files that have their names as the active server’s', async () => {
+    const names = ['a', 'b', 'c'];
+    const write = (text: string) => names.map((name) => writeFileSync(file(name), text));
+    write('one');
+    await trees.run();
+    write('two');
+    let renames = 0;
+    const renameSync: FileCalls['renameSync'] = (...paths) => {
+      renames += 1;
+      FILE_CALLS.renameSync(...paths);
+    };
+    trees.restartSink({ ...FILE_CALLS, renameSync }, { keeps: true });
+    const mayChange = () => {
+      if (renames === 2) throw new DirectionLost();
+    };
+    await expect(trees.run({ mayChange })).rejects.toThrow(DirectionLost);
+    write('three');
+    expect((await trees.run()).kept).toBeNull();
+    expect(treeOf(trees.standby)).toEqual(treeOf(trees.active));
+  });
+
+  it.each(['replaced', 'removed'])('leaves a file that is %s when it is lost while that is read', async (what) => {
+    writeFileSync(file('a'), 'of the active');
+    await trees.run();
+    if (what === 'removed') rmSync(file('a'));
+    else writeFileSync(file('a'), 'new');
+    let isLost = false;
+    const openSync: FileCalls['openSync'] = (path, ...rest) => {
+      isLost ||= isByHand && String(path).endsWith('/a');
+      return FILE_CALLS.openSync(path, ...rest);
+    };
+    let isByHand = false;
+    const byHand = () => {
+      isByHand = true;
+      writeFileSync(copy('a'), 'by hand');
+    };
+    trees.restartSink({ ...FILE_CALLS, openSync }, { keeps: true });
+    const mayChange = () => {
+      if (isLost) throw new DirectionLost();
+    };
+    await expect(trees.run({ mayChange, onDiffering: byHand })).rejects.toThrow(DirectionLost);
+    expect([readFileSync(copy('a'), 'utf8'), kept()]).toEqual(['by hand', {}]);
+  });
+
+  it('begins no atomic step when the direction is lost while that is made durable', async () => {
+    const atomic = new TwoTrees({ atomic: true });
+    try {
+      // as many as are made durable together
+      for (let count = 0; count < 20; count++) writeFileSync(join(atomic.active, `${count}`), `${count}`);
+      let isLost = false;
+      const sync = async () => {
+        isLost = true;
+      };
+      const mayChange = () => {
+        if (isLost) throw new DirectionLost();
+      };
+      await expect(atomic.run({ sync, mayChange })).rejects.toThrow(DirectionLost);
+      expect(treeOf(atomic.standby)).toEqual({});
+    } finally {
+      atomic.remove();
+    }
+  });
 });
 
 describe('files of the standby that the active server does not know', () => {
@@ -249,6 +362,56 @@ describe('files of the standby that the active server does not know', () => {
     expect(treeOf(trees.standby)).toEqual(treeOf(trees.active));
   });
 
+  describe('where the folder for them is on another file system', () => {
+    const refused = (code: string) => {
+      throw Object.assign(new Error(code), { code });
+    };
+    const calls: FileCalls = { ...FILE_CALLS, linkSync: () => refused('EXDEV') };
+
+    it('are copied, whatever the length of their names', async () => {
+      const name = 'n'.repeat(255);
+      writeFileSync(file(name), 'of the active');
+      writeFileSync(copy(name), 'by hand');
+      trees.restartSink(calls);
+      expect((await trees.run()).problems).toEqual([]);
+      expect(Object.values(kept())).toContain('file 600 by hand');
+    });
+
+    it('stay where they are, and leave no part behind, when it has no room for them', async () => {
+      const write = FILE_CALLS.writeSync as (...args: unknown[]) => number;
+      const writeSync = (...args: unknown[]) => (Number(args[4]) > 0 ? refused('ENOSPC') : write(...args));
+      writeFileSync(file('a'), 'of the active');
+      writeFileSync(copy('a'), Buffer.alloc(600_000));
+      trees.restartSink({ ...calls, writeSync: writeSync as FileCalls['writeSync'] });
+      expect((await trees.run()).problems).toMatchObject([{ path: 'a' }]);
+      expect([readFileSync(copy('a')).length, kept()]).toEqual([600_000, {}]);
+    });
+  });
+
+  it('are not kept run after run when the system lets nothing take their places', async () => {
+    for (const name of ['a', 'gone', 'd/in']) {
+      mkdirSync(join(copy(name), '..'), { recursive: true });
+      writeFileSync(copy(name), 'by hand');
+    }
+    for (const name of ['a', 'd']) writeFileSync(file(name), 'of the active');
+    const busy = (path: unknown) => {
+      if (/\/(a|gone|in)$/.test(String(path))) throw Object.assign(new Error('EBUSY'), { code: 'EBUSY' });
+    };
+    const renameSync: FileCalls['renameSync'] = (from, to) => {
+      busy(to);
+      FILE_CALLS.renameSync(from, to);
+    };
+    const unlinkSync: FileCalls['unlinkSync'] = (path) => {
+      if (!String(path).includes('/aside/')) busy(path);
+      FILE_CALLS.unlinkSync(path);
+    };
+    trees.restartSink({ ...FILE_CALLS, renameSync, unlinkSync });
+    const { problems, kept: told } = await trees.run();
+    expect(problems.map(({ path }) => path).toSorted()).toEqual(['a', 'd', 'd/in', 'gone']);
+    expect([told, kept(), readdirSync(join(trees.aside, 'set'))]).toEqual([null, {}, []]);
+    expect(Object.values(treeOf(trees.standby)).filter((text) => text.endsWith('by hand'))).toHaveLength(3);
+  });
+
   it('are not those that both had last, whatever was restarted', async () => {
     writeFileSync(file('a'), 'one');
     await trees.run();
@@ -256,6 +419,34 @@ describe('files of the standby that the active server does not know', () => {
     writeFileSync(file('a'), 'two');
     expect(await trees.run()).toMatchObject({ kept: null });
     expect(kept()).toEqual({});
+  });
+});
+
+describe('a file of the standby that is changed by hand', () => {
+  const byHand = () => writeFileSync(copy('a'), 'bad');
+
+  beforeEach(async () => {
+    writeFileSync(file('a'), 'one');
+    await trees.run();
+  });
+
+  it('between the look at it and a change of its mode is not taken for what it was', async () => {
+    chmodSync(file('a'), 0o600);
+    expect((await trees.run({ onDiffering: byHand })).problems).toHaveLength(1);
+    await trees.run();
+    expect([treeOf(trees.standby), kept()]).toEqual([treeOf(trees.active), { a: 'file 644 bad' }]);
+  });
+
+  it('between its rename and the end of the run is not taken for what it was', async () => {
+    for (let index = 0; index < 20; index++) {
+      mkdirSync(file(`d${index}`));
+      writeFileSync(file(`d${index}/a`), String(index));
+    }
+    writeFileSync(file('a'), 'two');
+    const isThere = () => readFileSync(copy('a'), 'utf8') === 'two';
+    await trees.run({ entriesAtOnce: 100, sync: async () => void (isThere() && byHand()) });
+    await trees.run();
+    expect([treeOf(trees.standby), kept()]).toEqual([treeOf(trees.active), { a: 'file 644 bad' }]);
   });
 });
 
@@ -274,6 +465,18 @@ describe('a set that has lost most of its files', () => {
     expect(await trees.run({ confirmedDeletions: 19 })).toMatchObject({ awaiting: { deletions: 20 } });
     expect(await trees.run({ confirmedDeletions: 20 })).toMatchObject({ awaiting: null });
     expect(treeOf(trees.standby)).toEqual(treeOf(trees.active));
+  });
+
+  it('under their old names, and has them under others, is followed', async () => {
+    mkdirSync(file('before'));
+    for (let index = 0; index < 30; index++) writeFileSync(file(`before/file-${index}`), String(index % 20));
+    await trees.run();
+    renameSync(file('before'), file('after'));
+    expect(await trees.run()).toMatchObject({ awaiting: null, problems: [] });
+    expect(treeOf(trees.standby)).toEqual(treeOf(trees.active));
+    renameSync(file('after'), file('again'));
+    for (let index = 0; index < 20; index++) rmSync(file(`again/file-${index}`));
+    expect(await trees.run()).toMatchObject({ awaiting: { deletions: 20, files: 30 } });
   });
 
   it('on the standby is not filled again until it is confirmed', async () => {

@@ -16,14 +16,16 @@ async function run(port: NonNullable<typeof parentPort>): Promise<void> {
   const timer = setInterval(() => tell({ type: 'status', status: engine.status() }), STATUS_MS);
   const take = async (message: ToThread) => {
     if (message.type === 'direction') engine.setDirection(message.direction);
-    if (message.type === 'peer') await engine.setPeer(message.peer);
+    if (message.type === 'peer') await engine.setPeer(message.peer, message.own);
     if (message.type === 'peer-changed') engine.peerChanged(message.fileSet);
     if (message.type === 'confirm-deletion')
       tell({ type: 'answer', id: message.id, answer: engine.confirmDeletion(message.fileSet) });
     if (message.type === 'differences')
       tell({ type: 'answer', id: message.id, answer: engine.differences(message.fileSet) });
-    if (message.type === 'hand-over')
-      tell({ type: 'answer', id: message.id, answer: await engine.handOver(message.epoch, message.limitMs) });
+    if (message.type === 'hand-over') {
+      const { id, epoch, limitMs, without } = message;
+      tell({ type: 'answer', id, answer: await engine.handOver(epoch, limitMs, without) });
+    }
     if (message.type === 'close') {
       clearInterval(timer);
       await engine.close();

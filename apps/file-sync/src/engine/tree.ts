@@ -142,6 +142,11 @@ export function placeBelow(fd: number, name: string): PathLike {
   return ASCII.test(name) ? place : Buffer.from(place, 'latin1');
 }
 
+/** Whether the system has refused a call; any other error is a fault of ours, or ends a run. */
+export function isRefused(error: unknown): boolean {
+  return typeof (error as NodeJS.ErrnoException).code === 'string';
+}
+
 /** Whether an error says that there is nothing at the path. */
 export function isAbsence(error: unknown): boolean {
   const { code } = error as NodeJS.ErrnoException;

@@ -17,6 +17,6 @@ export interface Engine {
   confirmDeletion(fileSet: string): Promise<number | null | undefined>;
   /** Undefined: no such set. */
   differences(fileSet: string): Promise<FileDifferences | undefined>;
-  /** What the peer has not got when the time is over, one sentence for each set. */
-  handOver(epoch: number, limitMs: number): Promise<string[]>;
+  /** What the peer has not got when the time is over, one sentence for each set. `without`: sets that it does not have, and that are not waited for. */
+  handOver(epoch: number, limitMs: number, without: readonly string[]): Promise<string[]>;
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { PeerIdentity } from '@understudy/contracts';
 import { ensureOwnIdentity, type FileSetConfiguration, NodePaths, type OwnIdentity } from '@understudy/platform';
 import type { Direction } from '../domain/direction.ts';
-import { FileSyncEngine } from '../engine/engine.ts';
+import { type EngineSeams, FileSyncEngine } from '../engine/engine.ts';
 import type { Incident } from '../engine/set-report.ts';
 
 const ADDRESS = '127.0.0.1';
@@ -18,7 +18,11 @@ export interface Side {
   readonly identity: OwnIdentity;
   readonly port: number;
   readonly incidents: Incident[];
+  /** Where it keeps what it knows of the set. */
+  readonly stateFile: string;
   engine: FileSyncEngine;
+  /** Begins another engine with what the one before has kept. */
+  readonly begin: () => Promise<FileSyncEngine>;
 }
 
 /** Two engines that know each other's certificates, over real HTTPS. What one announces reaches the other at once. */
@@ -35,12 +39,12 @@ export class PairOfEngines {
     this.timer = setInterval(() => this.repeat(), 500);
   }
 
-  static async open(set: Partial<FileSetConfiguration> = {}): Promise<PairOfEngines> {
+  static async open(set: Partial<FileSetConfiguration> = {}, seams: EngineSeams = {}): Promise<PairOfEngines> {
     const directory = mkdtempSync(join(tmpdir(), 'understudy-file-sync-'));
     const [alphaPort, betaPort] = (await freePorts(2)) as [number, number];
     let pair: PairOfEngines | undefined;
-    const alpha = await side(directory, 'alpha', alphaPort, set, (name) => pair?.beta.engine.peerChanged(name));
-    const beta = await side(directory, 'beta', betaPort, set, (name) => pair?.alpha.engine.peerChanged(name));
+    const alpha = await side(directory, 'alpha', alphaPort, set, seams, (name) => pair?.beta.engine.peerChanged(name));
+    const beta = await side(directory, 'beta', betaPort, set, seams, (name) => pair?.alpha.engine.peerChanged(name));
     pair = new PairOfEngines(directory, alpha, beta);
     await alpha.engine.setPeer(identityOf('beta', beta));
     await beta.engine.setPeer(identityOf('alpha', alpha));
@@ -58,6 +62,18 @@ export class PairOfEngines {
   /** One server's word alone. */
   directOne(side: Side, direction: Direction): void {
     this.directions.set(side, direction);
+    this.repeat();
+  }
+
+  /** One server's service ends and starts again. `isKilled`: it has kept nothing when it ended. */
+  async restart(side: Side, { isKilled = false } = {}): Promise<void> {
+    const kept = isKilled && existsSync(side.stateFile) ? readFileSync(side.stateFile) : null;
+    await side.engine.close();
+    if (isKilled) rmSync(side.stateFile, { force: true });
+    if (kept !== null) writeFileSync(side.stateFile, kept);
+    side.engine = await side.begin();
+    const [name, peer] = side === this.alpha ? (['beta', this.beta] as const) : (['alpha', this.alpha] as const);
+    await side.engine.setPeer(identityOf(name, peer));
     this.repeat();
   }
 
@@ -86,11 +102,11 @@ export function identityOf(name: string, { identity, port }: Pick<Side, 'identit
   };
 }
 
-/** Waits for a condition, at most 10 s. */
+/** Waits for a condition, at most 30 s: the machine may be busy. */
 export async function until(what: string, holds: () => boolean): Promise<void> {
-  const deadline = performance.now() + 10_000;
+  const deadline = performance.now() + 30_000;
   while (!holds()) {
-    if (performance.now() > deadline) throw new Error(`not within 10 s: ${what}`);
+    if (performance.now() > deadline) throw new Error(`not within 30 s: ${what}`);
     await delay(10);
   }
 }
@@ -100,6 +116,7 @@ async function side(
   name: string,
   port: number,
   set: Partial<FileSetConfiguration>,
+  seams: EngineSeams,
   changed: (fileSet: string) => void,
 ): Promise<Side> {
   const paths = new NodePaths(join(directory, name));
@@ -108,16 +125,19 @@ async function side(
   const identity = await ensureOwnIdentity(paths, { name, address: ADDRESS });
   const incidents: Incident[] = [];
   const setAside = join(paths.setAside, 'files');
-  const engine = await FileSyncEngine.open(
-    {
-      fileSets: [{ name: 'set', path: files, class: 'realtime', include: ['**'], exclude: [], ...set }],
-      own: { address: ADDRESS, port, ...identity },
-      stateDirectory: paths.fileSync,
-      setAside,
-    },
-    { incident: (incident) => incidents.push(incident), changed, observed: () => undefined },
-  );
-  return { files, setAside, identity, port, incidents, engine };
+  const begin = () =>
+    FileSyncEngine.open(
+      {
+        fileSets: [{ name: 'set', path: files, class: 'realtime', include: ['**'], exclude: [], ...set }],
+        own: { address: ADDRESS, port, ...identity },
+        stateDirectory: paths.fileSync,
+        setAside,
+      },
+      { incident: (incident) => incidents.push(incident), changed, observed: () => undefined },
+      seams,
+    );
+  const stateFile = join(paths.fileSync, 'set.jsonl');
+  return { files, setAside, identity, port, incidents, stateFile, engine: await begin(), begin };
 }
 
 async function freePorts(count: number): Promise<number[]> {

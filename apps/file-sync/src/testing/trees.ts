@@ -1,9 +1,21 @@
-import { closeSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import {
+  closeSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Chunk } from '../domain/chunks.ts';
 import { STAGING } from '../domain/entry.ts';
 import type { Frame } from '../domain/frames.ts';
+import { Aside } from '../engine/aside.ts';
+import { ExtendedAttributes } from '../engine/extended-attributes.ts';
 import type { OpenContent } from '../engine/fetcher.ts';
 import { chunksOf } from '../engine/file-chunks.ts';
 import { FileSet } from '../engine/file-set.ts';
@@ -13,7 +25,18 @@ import type { RunParts, RunResult } from '../engine/sync-run.ts';
 import { syncRun } from '../engine/sync-run.ts';
 import { FILE_CALLS, type FileCalls } from '../ports/file-calls.ts';
 
-/** What a directory holds, by path (bytes as Latin-1): kind, mode and content of each entry, as text. The staging directory is left out. */
+/** Attributes of what is at a place, as text; empty: none. */
+function attributesAt(place: Buffer): string {
+  const fd = openSync(place, 'r');
+  try {
+    const attributes = new ExtendedAttributes(FILE_CALLS).read(fd);
+    return attributes === undefined ? '' : `+${JSON.stringify(attributes)}`;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** What a directory holds, by path (bytes as Latin-1): kind, mode, attributes and content of each entry, as text. The staging directory is left out. */
 export function treeOf(root: string): Record<string, string> {
   const found: Record<string, string> = {};
   const look = (directory: Buffer, prefix: string) => {
@@ -25,13 +48,19 @@ export function treeOf(root: string): Record<string, string> {
       const mode = (stats.mode & 0o7777).toString(8);
       if (stats.isSymbolicLink()) found[path] = `link ${readlinkSync(place, { encoding: 'latin1' })}`;
       else if (stats.isDirectory()) {
-        found[path] = `directory ${mode}`;
+        found[path] = `directory ${mode}${attributesAt(place)}`;
         look(place, `${path}/`);
-      } else if (stats.isFile()) found[path] = `file ${mode} ${readFileSync(place, 'latin1')}`;
+      } else if (stats.isFile()) found[path] = `file ${mode}${attributesAt(place)} ${readFileSync(place, 'latin1')}`;
     }
   };
   look(Buffer.from(root), '');
   return found;
+}
+
+/** Files of the standby that were kept aside, and where. */
+interface Kept {
+  readonly paths: readonly string[];
+  readonly folder: string;
 }
 
 /** Two directories of one set, and what goes from one to the other without a network between. */
@@ -55,37 +84,47 @@ export class TwoTrees {
     const before = this.sink;
     before.close();
     this.sink = this.setAt(this.standby, calls);
-    if (keeps) for (const [path, content] of before.agreed) this.sink.agreed.set(path, content);
+    if (keeps) for (const [path, content] of before.inventory.agreed) this.sink.inventory.agreed.set(path, content);
   }
 
   /** What the standby's service does when it starts, before it knows of anybody. */
-  completeStep(): Promise<readonly Problem[] | null> {
-    return completeStep(this.sink, {
-      sync: async () => undefined,
-      pause: async () => undefined,
-      setAside: this.aside,
-      withOwner: process.getuid?.() === 0,
-    });
+  completeStep(aside = this.asideNow()): Promise<readonly Problem[] | null> {
+    return completeStep(this.sink, { sync: async () => undefined, pause: async () => undefined, aside });
+  }
+
+  /** Where a run, or the rest of a step, keeps aside what would be lost. */
+  asideNow(): Aside {
+    return Aside.now(this.sink.calls, this.aside, this.sink.name);
+  }
+
+  /** What an earlier process has kept aside and told nobody. */
+  asideUntold(): Aside | null {
+    return Aside.untold(this.sink.calls, this.aside, this.sink.name);
   }
 
   /** One run from the active to the standby. */
-  async run(parts: Partial<RunParts> = {}): Promise<RunResult> {
+  async run(parts: Partial<RunParts> = {}): Promise<RunResult & { readonly kept: Kept | null }> {
     await this.source.scanAll();
     await this.sink.scanAll();
-    const wanted = new Map([...this.source.inventory.entries].map(([path, { entry }]) => [path, entry]));
-    return syncRun(this.sink, wanted, {
+    const { wanted } = this.sink.inventory;
+    wanted.clear();
+    for (const { entry } of this.source.inventory.entries.values()) wanted.set(entry.path, entry);
+    const aside = this.asideNow();
+    const result = await syncRun(this.sink, {
+      aside,
       openContent: this.content(),
       askChunks: ({ path }, average) => this.chunks(path, average),
       sync: async () => undefined,
       mayChange: () => undefined,
       pause: async () => undefined,
-      setAside: this.aside,
-      withOwner: process.getuid?.() === 0,
       confirmedDeletions: 0,
-      onPlan: () => undefined,
+      // few, so that a run takes several turns
+      entriesAtOnce: 3,
+      onDiffering: () => undefined,
       onPending: () => undefined,
       ...parts,
     });
+    return { ...result, kept: aside.kept.length === 0 ? null : { paths: aside.kept, folder: aside.folder } };
   }
 
   /** The content of files, as the active server would send it. */

@@ -137,7 +137,7 @@ function pidsOf(part: string, server: UnderstudyServer): number[] {
 
 async function fillDisk(disk: SmallDisk): Promise<Struck> {
   await disk.fill();
-  let filling = Promise.resolve();
+  let filling: Promise<unknown> = Promise.resolve();
   const timer = setInterval(() => {
     filling = filling.then(() => disk.fill());
   }, REFILL_MS);

@@ -35,12 +35,14 @@ export class RealPairDriver implements PairDriver {
     this.pair.primary.host.healLink();
   }
 
-  inSync(): Promise<void> {
-    return this.pair.inSync(PATIENCE);
+  async inSync(): Promise<void> {
+    await this.pair.inSync(PATIENCE);
+    await this.recordsIt();
   }
 
-  inSyncSwapped(): Promise<void> {
-    return this.pair.inSyncSwapped(PATIENCE);
+  async inSyncSwapped(): Promise<void> {
+    await this.pair.inSyncSwapped(PATIENCE);
+    await this.recordsIt();
   }
 
   async bringNewPrimary(): Promise<void> {
@@ -71,5 +73,15 @@ export class RealPairDriver implements PairDriver {
 
   conformsTo(procedure: ProcedureId): Promise<void> {
     return this.pair.conformsTo(procedure);
+  }
+
+  /** What was made to fail on the way fails no longer: the next telling is played on hosts of the same names. */
+  async close(): Promise<void> {
+    for (const server of [this.primary, this.secondary]) await server.endCopyFailures();
+  }
+
+  /** One that dies before it has would not know how long it was away. */
+  private async recordsIt(): Promise<void> {
+    for (const server of this.pair.servers) await server.recordsThatItIsInSync(PATIENCE);
   }
 }

@@ -71,6 +71,9 @@ export class Host {
     ip(['-n', sw, 'link', 'set', port, 'up']);
   }
 
+  /** Files and directories that whatever is started on this host sees in place of others: what is there, by where. */
+  binds: Readonly<Record<string, string>> = {};
+
   /** The host dies: cable out first, so that nothing says good-bye; then every process at once; then its sockets and addresses. */
   die(): void {
     if (!this.isPowered) return;
@@ -125,6 +128,7 @@ export class Host {
     const mounts = Object.entries({
       '/run/postgresql': join(this.directory, 'sock'),
       '/tmp': join(this.directory, 'tmp'),
+      ...this.binds,
       ...binds,
     });
     const mount = `mkdir -p /run/postgresql && ${mounts.map(([at, from]) => `mount --bind '${from}' '${at}'`).join(' && ')} && exec "$@"`;

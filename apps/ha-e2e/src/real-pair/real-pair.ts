@@ -203,6 +203,9 @@ export class RealPair {
     await this.primary.is(primaryState, left());
     await this.secondary.is(secondaryState, left());
     await this.streams(active, standby, left());
+    // a manager that was restarted has its state at once, and hears the other server later
+    for (const server of this.servers)
+      await server.shows('that it hears the other server', left(), ({ peer }) => peer?.reachable === true);
     await this.secondary.shows(`that ${action} is possible`, left(), ({ availableActions }) =>
       availableActions.includes(action),
     );

@@ -16,14 +16,15 @@ export class SmallDisk {
     return new SmallDisk(directory);
   }
 
-  /** Takes what room is left with a ballast file; asked again, it grows by what was freed meanwhile. */
-  async fill(): Promise<void> {
+  /** Takes what room is left with a ballast file; asked again, it grows by what was freed meanwhile. True when there is none left. */
+  async fill(): Promise<boolean> {
     const { bavail, bsize } = statfsSync(this.directory);
-    if (bavail === 0) return;
+    if (bavail === 0) return true;
     const ballast = join(this.directory, BALLAST);
     const size = statSync(ballast, { throwIfNoEntry: false })?.size ?? 0;
-    // somebody else may take room at the same moment: then the next look takes what is left
+    // somebody else may take room at the same moment: then nothing is taken, and the next look takes what is left
     await promisify(execFile)('fallocate', ['-l', String(size + bavail * bsize), ballast]).catch(() => {});
+    return statfsSync(this.directory).bavail === 0;
   }
 
   /** Removes the ballast. */

@@ -67,6 +67,14 @@ export class UnderstudyServer {
     );
   }
 
+  /** Waits until the server's record says since when it has been in sync: it does a second after that. */
+  async recordsThatItIsInSync(options: { readonly withinMs: number }): Promise<void> {
+    const record = join(this.dataDirectory, 'journal', 'decisions');
+    await until(`${this.description.name} records that it is in sync`, options, () =>
+      /"lastInSyncUnixMs":\d/.test(readFileSync(record, 'latin1')),
+    );
+  }
+
   /** Asks `node run` to end, as an init system does, and waits until every process of the server is gone. */
   async stop(options: { readonly withinMs: number }): Promise<void> {
     if (this.runner?.pid) process.kill(this.runner.pid, 'SIGTERM');

@@ -196,6 +196,11 @@ scenariosOnRealPair('files', { layout: 'separate', sections }, (scenario) => {
       await holds(secondary, 'disk/f29', 'x');
       const diff = await secondary.command('files', 'diff', 'settings');
       expect([diff.code, diff.output]).toEqual([0, expect.stringMatching(/disk\/f29: only here, since 20/)]);
+      await until('the active server says so too', { withinMs: 10_000 }, async () =>
+        /on the peer: 30 of \d+ files would go at once: confirm-deletion there lets them/.test(
+          (await primary.command('files', 'status')).output,
+        ),
+      );
       const { code, output } = await secondary.command('files', 'confirm-deletion', 'settings', '--yes');
       expect([code, output.trim()]).toEqual([0, 'settings: the deletion of 30 files is confirmed.']);
       await holds(secondary, 'disk/f29', null);

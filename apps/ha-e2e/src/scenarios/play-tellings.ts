@@ -15,7 +15,15 @@ export function playOnRealPair(title: string, tellings: readonly Telling[]): voi
         scenario(
           `${procedures.join(', ')}: ${sentence}`,
           { failoverType, bothActive, timeoutMs: LIMIT_MS },
-          ({ pair }) => tell(new RealPairDriver(pair, failoverType)),
+          async ({ pair }) => {
+            const driver = new RealPairDriver(pair, failoverType);
+            try {
+              await driver.inSync();
+              await tell(driver);
+            } finally {
+              await driver.close();
+            }
+          },
         );
     });
   }

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -108,6 +109,27 @@ describeOnStage('readiness checks (needs root, ip and network namespaces)', () =
       ip(['-n', pair.stage.n2.namespace, 'rule', 'delete', ...rule]);
     }
   }, 90_000);
+
+  it('open a port of the other server that its firewall rejects, with --fix on the command line', async () => {
+    const nft = (...words: string[]) =>
+      execFileSync('ip', ['netns', 'exec', pair.stage.n1.namespace, 'nft', ...words], { encoding: 'utf8' });
+    nft('add', 'table', 'inet', 'filter');
+    nft('add', 'chain', 'inet', 'filter', 'input', '{ type filter hook input priority 0; policy accept; }');
+    nft('add', 'rule', 'inet', 'filter', 'input', 'tcp', 'dport', '5432', 'ct', 'state', 'new', 'reject');
+    try {
+      expect((await check(pair.secondary)).line('NETWORK - PORTS OF THE PAIR').status).toBe('failed');
+      const { code, output } = await pair.secondary.commandLine(['ha', 'check-readiness', '--fix'], 60_000);
+      expect([code, output]).toEqual([
+        0,
+        expect.stringMatching(/\[Firewall\] Added on the primary: nft insert rule inet/),
+      ]);
+      expect(output).toMatch(/take it away with: nft delete rule inet filter input handle \d+/);
+      expect(nft('list', 'ruleset')).toMatch(/ip saddr 10\.77\.0\.12 tcp dport 5432 accept/);
+      expect((await check(pair.secondary)).line('NETWORK - PORTS OF THE PAIR').status).toBe('passed');
+    } finally {
+      nft('flush', 'ruleset');
+    }
+  }, 120_000);
 
   it('see a way that swallows large packets, though every connection opens', async () => {
     const { stage } = pair;

@@ -59,6 +59,22 @@ scenariosOnRealPair('the end of a pair', {}, (scenario) => {
       await pair.inSync({ withinMs: 60_000 });
     },
   );
+
+  // Spec: "Remove HA Configuration via the GUI".
+  scenario(
+    'a removal that a secondary did not hear of, as it has just died, says so, and it hears of it when it is back',
+    { failoverType: 'manual' },
+    async ({ primary, secondary }) => {
+      secondary.die();
+      await primary.perform('/ha/configuration', {}, REMOVE);
+      await primary.refreshHistory();
+      const told = primary.history.eventsSinceMark().find(({ code }) => code === 'removal-untold');
+      expect(told?.message).toContain('beta has not answered');
+      secondary.host.powerOn();
+      secondary.boot();
+      await secondary.reaches('HA Not Configured', { withinMs: 60_000 });
+    },
+  );
 });
 
 scenariosOnRealPair('planned work', {}, (scenario) => {

@@ -37,7 +37,7 @@ describeOnStage('disk space (needs root, ip and network namespaces)', () => {
   }
 
   it('is watched: a disk that is full is told, and when it is free again', async () => {
-    await disk.fill();
+    await until('the disk is full', { withinMs: 10_000 }, () => disk.fill());
     const { severity, message } = await tells('storage-critical');
     expect(severity).toBe('critical');
     expect(message).toContain(`space of ${server.dataDirectory} (data, database, WAL, logs, set aside): `);

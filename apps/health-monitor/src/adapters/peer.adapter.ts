@@ -7,12 +7,16 @@ import { type Bus, BusError } from '@understudy/messaging';
 const ATTEMPTS = 3;
 const ANSWER_LIMIT_MS = 2000;
 
-/** The peer's health-monitor, over the pair link. A request that was not answered is repeated under the same nonce: the answer is the same. */
+/**
+ * The peer's health-monitor, over the pair link. A request that was not answered is repeated under the same nonce: the answer is the same.
+ * `onUntold`: the peer has not answered the word that the pair is dissolved.
+ */
 export class PeerAdapter implements PeerPort {
   constructor(
     private readonly bus: Bus,
     private readonly ownRole: ServerRole,
     private readonly pairId: () => string | null,
+    private readonly onUntold: () => void,
   ) {}
 
   async requestConsent(
@@ -45,7 +49,9 @@ export class PeerAdapter implements PeerPort {
 
   async announceDissolution({ pairId }: { pairId: string }, signal: AbortSignal): Promise<void> {
     const timing = { timeoutMs: ANSWER_LIMIT_MS, role: this.peerRole };
-    await this.ask(signal, () => this.bus.request(AnnounceDissolution, { pairId }, timing)).catch(() => undefined);
+    await this.ask(signal, () => this.bus.request(AnnounceDissolution, { pairId }, timing)).catch(() => {
+      if (!signal.aborted) this.onUntold();
+    });
   }
 
   private get peerRole(): ServerRole {

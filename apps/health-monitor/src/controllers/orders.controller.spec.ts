@@ -3,6 +3,7 @@ import { BusError } from '@understudy/messaging';
 import type { HealthMonitorService, Order } from '../services/health-monitor.service.ts';
 import type { MaintenanceService } from '../services/maintenance.ts';
 import type { Pairing } from '../services/pairing.ts';
+import type { SharedVirtualIp } from '../services/shared-virtual-ip.ts';
 import type { VirtualIpRequirements } from '../virtual-ip/index.ts';
 import { OrdersController } from './orders.controller.ts';
 
@@ -19,7 +20,7 @@ function serverThatRefuses(reason: string | null) {
     },
   } as unknown as HealthMonitorService;
   const pairing = { peer: { name: 'beta' } } as Pairing;
-  const others = [{} as MaintenanceService, {} as VirtualIpRequirements] as const;
+  const others = [{} as MaintenanceService, {} as VirtualIpRequirements, {} as SharedVirtualIp] as const;
   return { orders, controller: new OrdersController(monitor, pairing, ...others) };
 }
 

@@ -18,7 +18,8 @@ import type { z } from 'zod';
 import { HealthMonitorService, type Order } from '../services/health-monitor.service.ts';
 import { MaintenanceService } from '../services/maintenance.ts';
 import { Pairing, targetOf } from '../services/pairing.ts';
-import { canonical, type VirtualAddresses, VirtualIpRequirements } from '../virtual-ip/index.ts';
+import { SharedVirtualIp } from '../services/shared-virtual-ip.ts';
+import { addressesOf, listOf, type VirtualAddresses, VirtualIpRequirements } from '../virtual-ip/index.ts';
 
 type Data<Definition extends { data: z.ZodType }> = z.output<Definition['data']>;
 
@@ -30,6 +31,7 @@ export class OrdersController {
     private readonly pairing: Pairing,
     private readonly maintenance: MaintenanceService,
     private readonly requirements: VirtualIpRequirements,
+    private readonly sharedVirtualIp: SharedVirtualIp,
   ) {}
 
   @MessagePattern(Register.subject)
@@ -108,8 +110,10 @@ export class OrdersController {
   }
 
   @MessagePattern(ChangeConfiguration.subject)
-  async changeConfiguration(@Payload() { failoverType, emailAddresses }: Data<typeof ChangeConfiguration>) {
+  async changeConfiguration(@Payload() wanted: Data<typeof ChangeConfiguration>) {
+    const { failoverType, emailAddresses, virtualIp } = wanted;
     const { record } = this.monitor;
+    if (virtualIp !== undefined) await this.sharedVirtualIp.change(addressesOf(virtualIp ?? {}));
     // a secondary refuses it also where there is nothing to change
     if (failoverType !== undefined && (failoverType !== record.failoverType || record.role === 'secondary')) {
       await this.monitor.order({ type: 'operator-failover-type', failoverType });
@@ -120,12 +124,11 @@ export class OrdersController {
 
   /** The addresses of a registration as they are kept. Throws BusError `invalid-input` with the fields that cannot be. */
   private async acceptableVirtualIp({ virtualIp, secondaryAddress }: Data<typeof Register>): Promise<VirtualAddresses> {
-    const { ipv4 = null, ipv6 = null } = virtualIp ?? {};
-    const wanted = { ipv4, ipv6: ipv6 && canonical(ipv6) };
+    const wanted = addressesOf(virtualIp ?? {});
     const { name: ownName, address: ownAddress, ports } = this.pairing.ownFacts;
     const { address: peerAddress } = targetOf(secondaryAddress, ports.healthMonitor);
     const objections =
-      virtualIp !== undefined && ipv4 === null && ipv6 === null
+      virtualIp !== undefined && listOf(wanted).length === 0
         ? [{ pointer: '/virtualIp', message: 'names no address: ipv4, or ipv4 and ipv6' }]
         : await this.requirements.objectionsNow(wanted, { ownName, ownAddress, peerAddress });
     const [first] = objections;

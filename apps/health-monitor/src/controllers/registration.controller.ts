@@ -7,9 +7,8 @@ import {
   RegistrationHelloCommand,
   RegistrationProveCommand,
 } from '@understudy/contracts';
-import { BusError } from '@understudy/messaging';
 import type { z } from 'zod';
-import { type Refusable, RegistrationResponder } from '../registration/index.ts';
+import { orRefusal, RegistrationResponder } from '../registration/index.ts';
 import { AuthenticationKeyChange } from '../services/authentication-key-change.ts';
 
 /** The secondary's side of registration: three steps that its gateway passes on; and the changes of the key that was proven in it. */
@@ -54,8 +53,3 @@ export const REGISTRATION = [
   ChangeAuthenticationKey,
   AdoptAuthenticationKeyCommand,
 ];
-
-function orRefusal<T>(result: Refusable<T>): T {
-  if (!result.ok) throw new BusError(result.refusal.code, result.refusal.message);
-  return result.value;
-}

@@ -1,4 +1,4 @@
-import type { FilesView, StatusView } from '@understudy/contracts';
+import type { FileSetView, FilesView, StatusView } from '@understudy/contracts';
 
 /** All file sets together: the oldest of the last runs counts, so that one that stands still is seen. */
 export function fileSyncView(files: FilesView | null): StatusView['fileSync'] {
@@ -11,6 +11,11 @@ export function fileSyncView(files: FilesView | null): StatusView['fileSync'] {
       (sum, { pendingFiles, awaitingDeletion }) => sum + pendingFiles + (awaitingDeletion?.deletions ?? 0),
       0,
     ),
-    errors: sets.reduce((sum, { errorCount }) => sum + errorCount, 0),
+    errors: sets.reduce((sum, set) => sum + Math.max(set.errorCount, isHeldUp(set) ? 1 : 0), 0),
   };
+}
+
+/** Nothing of the set is synchronised, and nobody is asked for a word. */
+function isHeldUp({ direction, reason, awaitingDeletion }: FileSetView): boolean {
+  return direction !== 'unknown' && reason !== '' && awaitingDeletion === null;
 }

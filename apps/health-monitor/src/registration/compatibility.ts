@@ -15,6 +15,28 @@ export interface ServerFacts {
  * Why these two servers cannot be a pair; null when they can. Both sides ask, each about the other, so that both name the same reason.
  */
 export function incompatibility(self: ServerFacts, other: ServerFacts): RegistrationRefusal | null {
+  const conflict = identityConflict(self, other);
+  if (conflict !== null) return conflict;
+  if (series(self.version) !== series(other.version)) {
+    return refuse(
+      'wrong-version',
+      `${self.name} runs version ${self.version} and ${other.name} ${other.version}: both need the same major.minor version`,
+    ).refusal;
+  }
+  if (majorOf(self.databaseVersion) !== majorOf(other.databaseVersion)) {
+    return refuse(
+      'wrong-version',
+      `${self.name} has PostgreSQL ${self.databaseVersion} and ${other.name} ${other.databaseVersion}: both need the same major version`,
+    ).refusal;
+  }
+  return null;
+}
+
+/** Why these two are not a primary and a secondary, whatever runs on them; null when they are. */
+export function identityConflict(
+  self: Omit<ServerFacts, 'version' | 'databaseVersion'>,
+  other: Omit<ServerFacts, 'version' | 'databaseVersion'>,
+): RegistrationRefusal | null {
   if (self.role === other.role && self.name === other.name && self.fingerprint === other.fingerprint) {
     return refuse('wrong-role', `that is ${self.name} itself: give the address of the other server`).refusal;
   }
@@ -28,18 +50,6 @@ export function incompatibility(self: ServerFacts, other: ServerFacts): Registra
     return refuse(
       'same-name',
       `both servers have the same certificate: one is a copy of the other; remove its identity directory`,
-    ).refusal;
-  }
-  if (series(self.version) !== series(other.version)) {
-    return refuse(
-      'wrong-version',
-      `${self.name} runs version ${self.version} and ${other.name} ${other.version}: both need the same major.minor version`,
-    ).refusal;
-  }
-  if (majorOf(self.databaseVersion) !== majorOf(other.databaseVersion)) {
-    return refuse(
-      'wrong-version',
-      `${self.name} has PostgreSQL ${self.databaseVersion} and ${other.name} ${other.databaseVersion}: both need the same major version`,
     ).refusal;
   }
   return null;

@@ -46,9 +46,16 @@ export class HttpsRegistrationTransport implements RegistrationTransport {
         resolve(result);
         attempt.destroy();
       };
+      let hint = '';
       const timer = setTimeout(
-        () => settle(refuse('timeout', `${where} did not answer within ${this.deadlineMs / 1000} s`)),
+        () => settle(refuse('timeout', `${where} did not answer within ${this.deadlineMs / 1000} s${hint}`)),
         this.deadlineMs,
+      );
+      attempt.on('socket', (socket) =>
+        socket.once('connect', () => {
+          hint =
+            ', though connections open: that server hangs, or the way to it swallows large packets (look at the MTU)';
+        }),
       );
       attempt.on('error', (error: NodeJS.ErrnoException) => settle(connectionFailure(where, error)));
       attempt.on('response', (response) => {

@@ -54,7 +54,11 @@ const ABANDON_PATH = '/api/v1/pair/abandon';
  * the secondary is told to forget the pair again.
  */
 export class RegistrationClient {
-  constructor(private readonly transport: RegistrationTransport) {}
+  constructor(
+    private readonly transport: RegistrationTransport,
+    /** Why that certificate may not be pinned here, null when it may. */
+    private readonly untrusted: (fingerprint: string) => string | null = () => null,
+  ) {}
 
   /** Proves the key to the secondary and has it prove the same. Never rejects. */
   async register(
@@ -84,6 +88,8 @@ export class RegistrationClient {
       input,
     );
     if (objection) return { ok: false, refusal: objection };
+    const untrusted = this.untrusted(secondaryFingerprint);
+    if (untrusted !== null) return refuse('untrusted-certificate', untrusted);
 
     const transcript: Transcript = { hello, challenge, primaryFingerprint, secondaryFingerprint };
     const salt = Buffer.from(challenge.salt, 'base64url');
@@ -150,6 +156,7 @@ const SAID_BY_SECONDARY: ReadonlySet<string> = new Set([
   'same-name',
   'expired',
   'virtual-ip',
+  'untrusted-certificate',
   'no-key',
   'invalid-input',
 ]);
@@ -158,16 +165,26 @@ function objectionTo(
   challenge: RegistrationChallenge,
   seenFingerprint: string,
   self: RegistrationHello & { fingerprint: string },
+  target: RegistrationTarget,
+): RegistrationRefusal | null {
+  return (
+    impostor(challenge, seenFingerprint, target) ??
+    incompatibility(self, { ...challenge, fingerprint: seenFingerprint })
+  );
+}
+
+/** What is wrong when a server shows another certificate than it says is its own; null: nothing. */
+export function impostor(
+  { certificatePem, name }: Pick<RegistrationChallenge, 'certificatePem' | 'name'>,
+  seenFingerprint: string,
   { address, port }: RegistrationTarget,
 ): RegistrationRefusal | null {
-  const claimed = fingerprintOrNull(challenge.certificatePem);
-  if (!claimed || !equalInConstantTime(claimed, seenFingerprint)) {
-    return refuse(
-      'wrong-certificate',
-      `${address}:${port} shows another certificate than ${challenge.name} has: somebody may stand between the servers`,
-    ).refusal;
-  }
-  return incompatibility(self, { ...challenge, fingerprint: claimed });
+  const claimed = fingerprintOrNull(certificatePem);
+  if (claimed && equalInConstantTime(claimed, seenFingerprint)) return null;
+  return refuse(
+    'wrong-certificate',
+    `${address}:${port} shows another certificate than ${name} has: somebody may stand between the servers`,
+  ).refusal;
 }
 
 function peerOf({ hello, challenge, secondaryFingerprint }: Transcript): PeerIdentity {

@@ -5,23 +5,30 @@ import type { RegistrationChallenge, RegistrationHello } from '@understudy/contr
  * The proofs of registration: HMACs, by the stretched authentication key, over all that both sides have said and over both
  * certificates as each side knows them itself. Whoever stands between changes a certificate, hence the transcript, hence the proof.
  */
-const PURPOSE = 'understudy-registration-v1';
+const REGISTRATION = 'understudy-registration-v1';
+/** A proof for measuring must never be one for registering. */
+export const MEETING = 'understudy-readiness-v1';
 
 /** What both sides must agree on. Fingerprints are SHA-256, lower-case hexadecimal. */
-export interface Transcript {
-  readonly hello: RegistrationHello;
+export interface Transcript<Hello = RegistrationHello> {
+  readonly hello: Hello;
   readonly challenge: RegistrationChallenge;
   readonly primaryFingerprint: string;
   readonly secondaryFingerprint: string;
 }
 
-/** Who proves. */
-export type Prover = 'primary' | 'secondary';
+/** Who proves; `ticket`: what both sides make, and one shows to the other afterwards. */
+export type Prover = 'primary' | 'secondary' | 'ticket';
 
 /** The proof of one side, base64url. */
-export function proofOf(prover: Prover, key: Uint8Array, transcript: Transcript): string {
+export function proofOf(
+  prover: Prover,
+  key: Uint8Array,
+  transcript: Transcript<object>,
+  purpose: typeof REGISTRATION | typeof MEETING = REGISTRATION,
+): string {
   const digest = createHash('sha256').update(canonicalJson(transcript)).digest('hex');
-  return createHmac('sha256', key).update(`${PURPOSE}|${prover}|${digest}`).digest('base64url');
+  return createHmac('sha256', key).update(`${purpose}|${prover}|${digest}`).digest('base64url');
 }
 
 /** Proof that the registration of that pair is abandoned by one who took part in it, base64url. */

@@ -1,4 +1,6 @@
-/** Why a registration does not come about. The first nine are the secondary's words, the others what the primary finds. */
+import { BusError } from '@understudy/messaging';
+
+/** Why a registration does not come about. Some are the secondary's words, the others what the primary finds. */
 export const REGISTRATION_REFUSALS = [
   'wrong-role',
   'wrong-version',
@@ -11,6 +13,7 @@ export const REGISTRATION_REFUSALS = [
   'virtual-ip',
   'no-key',
   'invalid-input',
+  'untrusted-certificate',
   'unreachable',
   'timeout',
   'not-an-understudy',
@@ -38,6 +41,19 @@ export function refuse(code: RegistrationRefusalCode, message: string): { ok: fa
   return { ok: false, refusal: { code, message } };
 }
 
+/** The key that was proven is another one than that server has. */
+export function wrongKeyOf(name: string) {
+  return refuse(
+    'wrong-key',
+    `the authentication key is not the one of ${name}: take the one in the file that its node.authenticationKeyFile names`,
+  );
+}
+
+/** Wrong keys make the next attempt wait. */
+export function tooMany(waitMs: number) {
+  return refuse('too-many-attempts', `too many wrong authentication keys: try again in ${Math.ceil(waitMs / 1000)} s`);
+}
+
 /** A value as a result. */
 export function accept<T>(value: T): { ok: true; value: T } {
   return { ok: true, value };
@@ -46,4 +62,10 @@ export function accept<T>(value: T): { ok: true; value: T } {
 /** The code when it is one of ours. */
 export function refusalCode(text: unknown): RegistrationRefusalCode | null {
   return REGISTRATION_REFUSALS.find((code) => code === text) ?? null;
+}
+
+/** The value, or the refusal as what the bus answers. */
+export function orRefusal<T>(result: Refusable<T>): T {
+  if (!result.ok) throw new BusError(result.refusal.code, result.refusal.message);
+  return result.value;
 }

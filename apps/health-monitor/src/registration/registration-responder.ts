@@ -1,14 +1,14 @@
-import { randomBytes } from 'node:crypto';
 import {
   type PeerIdentity,
   type RegistrationChallenge,
-  RegistrationChallengeSchema,
   type RegistrationHello,
   RegistrationHelloSchema,
 } from '@understudy/contracts';
 import type { Clock } from '@understudy/platform';
 import { AttemptLimiter } from './attempt-limiter.ts';
+import { challengeOf, type OpenHandshake } from './challenge.ts';
 import { incompatibility } from './compatibility.ts';
+import { OpenHandshakes } from './open-handshakes.ts';
 import {
   abandonProofOf,
   equalInConstantTime,
@@ -16,11 +16,8 @@ import {
   proofOf,
   type Transcript,
 } from './registration-proof.ts';
-import { accept, type Refusable, refuse } from './registration-refusal.ts';
+import { accept, type Refusable, refuse, tooMany, wrongKeyOf } from './registration-refusal.ts';
 import type { StretchedKey } from './stretched-key.ts';
-
-const OPEN_HANDSHAKES_MAX = 16;
-const HANDSHAKE_LIFETIME_MS = 30_000;
 
 /** What this server says of itself in a registration. */
 export type OwnRegistrationFacts = Omit<RegistrationChallenge, 'protocol' | 'nonce' | 'salt'>;
@@ -35,6 +32,8 @@ export interface RegistrationResponderPort {
   alreadyPaired(hello: RegistrationHello): string | null;
   /** Why that server cannot take the place of this one's primary now; null when it can, has by this very hello, or does not want to. */
   notReplaceable(hello: RegistrationHello): string | null;
+  /** Why that certificate may not be pinned here; null when it may, or is pinned. */
+  untrusted(fingerprint: string): string | null;
   /** Why this server could not hold the virtual IP of the pair; null when it can, or when there is none. */
   noVirtualIp(hello: RegistrationHello): string | null;
   /** Why this server cannot be registered at this moment, though in a moment it can; null when it can. */
@@ -51,26 +50,21 @@ export interface AcceptedRegistration {
   readonly hello: RegistrationHello;
 }
 
-interface Handshake {
-  readonly transcript: Transcript;
-  readonly key: StretchedKey;
-  readonly expiresAtMs: number;
-}
-
 /**
  * The secondary's side of registration: hello -> challenge, prove -> proof. Before the proof nothing is changed. A handshake can
  * be used once, for 30 s; at most 16 are open, the oldest gives way. Never rejects: whatever goes wrong is a refusal.
  */
 export class RegistrationResponder {
-  /** Open handshakes by the nonce of their challenge, oldest first. */
-  private readonly open = new Map<string, Handshake>();
+  private readonly open: OpenHandshakes<OpenHandshake<RegistrationHello>>;
   private accepting = false;
 
   constructor(
     private readonly port: RegistrationResponderPort,
     private readonly clock: Clock,
     private readonly limiter = new AttemptLimiter(),
-  ) {}
+  ) {
+    this.open = new OpenHandshakes(clock);
+  }
 
   /**
    * The first step. @param input as it came, unchecked.
@@ -88,24 +82,7 @@ export class RegistrationResponder {
 
     const reason = this.objection(hello, primaryFingerprint, source);
     if (reason) return reason;
-    let key: StretchedKey | null;
-    try {
-      key = await this.port.key();
-    } catch (error) {
-      return refuse('no-key', error instanceof Error ? error.message : String(error));
-    }
-    if (!key) return refuse('no-key', `${self.name} has no authentication key: set node.authenticationKeyFile there`);
-
-    // Parsed, so that the transcript holds exactly what the other side gets to see.
-    const challenge = RegistrationChallengeSchema.parse({
-      ...self,
-      protocol: 1,
-      nonce: randomBytes(24).toString('base64url'),
-      salt: key.salt.toString('base64url'),
-    });
-    const transcript = { hello, challenge, primaryFingerprint, secondaryFingerprint };
-    this.remember(challenge.nonce, { transcript, key, expiresAtMs: this.clock.nowMs() + HANDSHAKE_LIFETIME_MS });
-    return accept(challenge);
+    return challengeOf(this.port, this.open, { self, hello, primaryFingerprint, secondaryFingerprint });
   }
 
   /** The second step: the primary's proof against ours. @param nonce the challenge's */
@@ -113,10 +90,9 @@ export class RegistrationResponder {
     input: { nonce: string; proof: string },
     source: string | null = null,
   ): Promise<Refusable<{ proof: string }>> {
-    const handshake = this.open.get(input.nonce);
-    this.open.delete(input.nonce);
+    const handshake = this.open.take(input.nonce);
     const atMs = this.clock.nowMs();
-    if (!handshake || atMs > handshake.expiresAtMs) {
+    if (!handshake) {
       return refuse('expired', 'this registration is unknown or has taken longer than 30 s: register again');
     }
     const { transcript, key } = handshake;
@@ -124,10 +100,7 @@ export class RegistrationResponder {
     if (reason) return reason;
     if (!equalInConstantTime(proofOf('primary', key.verifier, transcript), input.proof)) {
       this.limiter.wrong(source, atMs);
-      return refuse(
-        'wrong-key',
-        `the authentication key is not the one of ${transcript.challenge.name}: take the one in the file that its node.authenticationKeyFile names`,
-      );
+      return wrongKeyOf(transcript.challenge.name);
     }
     this.limiter.right(source);
     if (this.accepting) return refuse('already-paired', 'another registration is being completed at this moment');
@@ -179,23 +152,13 @@ export class RegistrationResponder {
     if (paired) return refuse('already-paired', paired);
     const notReplaceable = this.port.notReplaceable(hello);
     if (notReplaceable) return refuse('not-replaceable', notReplaceable);
+    const untrusted = this.port.untrusted(fingerprint);
+    if (untrusted) return refuse('untrusted-certificate', `${self.name}: ${untrusted}`);
     const noVirtualIp = this.port.noVirtualIp(hello);
     if (noVirtualIp) return refuse('virtual-ip', noVirtualIp);
     const notReady = this.port.notReady(hello);
     return notReady ? refuse('not-ready', notReady) : null;
   }
-
-  private remember(nonce: string, handshake: Handshake): void {
-    const atMs = this.clock.nowMs();
-    for (const [old, { expiresAtMs }] of this.open) {
-      if (expiresAtMs < atMs || this.open.size >= OPEN_HANDSHAKES_MAX) this.open.delete(old);
-    }
-    this.open.set(nonce, handshake);
-  }
-}
-
-function tooMany(waitMs: number) {
-  return refuse('too-many-attempts', `too many wrong authentication keys: try again in ${Math.ceil(waitMs / 1000)} s`);
 }
 
 function peerOf({ hello, primaryFingerprint }: Transcript): PeerIdentity {

@@ -66,6 +66,7 @@ describe('registration over HTTPS', () => {
       paired?: string;
       notReplaceable?: string;
       noVirtualIp?: string;
+      untrusted?: string;
       key?: StretchedKey | null;
       fails?: boolean;
     } = {},
@@ -88,6 +89,7 @@ describe('registration over HTTPS', () => {
         key: async () => (overrides.key === undefined ? key : overrides.key),
         alreadyPaired: () => overrides.paired ?? null,
         notReplaceable: (hello) => (hello.replacePrimary ? (overrides.notReplaceable ?? null) : null),
+        untrusted: () => overrides.untrusted ?? null,
         noVirtualIp: ({ virtualIp }) => (virtualIp?.ipv4 ? (overrides.noVirtualIp ?? null) : null),
         notReady: () => null,
         accepted: async (registration) => {
@@ -172,6 +174,7 @@ describe('registration over HTTPS', () => {
       KEY,
       'virtual-ip',
     ],
+    ['a secondary that trusts given certificates only', { untrusted: 'not given' }, {}, KEY, 'untrusted-certificate'],
     ['a secondary without a key', { key: null }, {}, KEY, 'no-key'],
     ['a secondary that cannot write', { fails: true }, {}, KEY, 'failed'],
     ['no certificate', {}, { certificatePem: 'none' }, KEY, 'failed'],
@@ -180,6 +183,16 @@ describe('registration over HTTPS', () => {
     const result = await register(await serve(beta, peer.post), difference, authenticationKey);
     expect(result.ok ? 'accepted' : result.refusal.code).toBe(code);
     expect(result.ok ? '' : result.refusal.message).not.toBe('');
+    expect(peer.accepted).toEqual([]);
+  });
+
+  it('refuses a secondary whose certificate may not be pinned here, before the key is proven', async () => {
+    const peer = secondary();
+    const port = await serve(beta, peer.post);
+    const objection = (fingerprint: string) => (fingerprint === beta.fingerprint ? 'not given' : null);
+    const client = new RegistrationClient(new HttpsRegistrationTransport(2000), objection);
+    const result = await client.register({ address: '127.0.0.1', port, authenticationKey: KEY, hello: hello() });
+    expect(result).toEqual({ ok: false, refusal: { code: 'untrusted-certificate', message: 'not given' } });
     expect(peer.accepted).toEqual([]);
   });
 
@@ -230,7 +243,7 @@ describe('registration over HTTPS', () => {
     const result = await register(await serve(beta, lossy), {}, KEY, new HttpsRegistrationTransport(500));
     expect(result.ok ? 'accepted' : result.refusal).toEqual({
       code: 'timeout',
-      message: expect.stringMatching(/^127.0.0.1:\d+ did not answer within 0.5 s$/),
+      message: expect.stringMatching(/^127.0.0.1:\d+ did not answer within 0.5 s, though connections open: /),
     });
     expect(peer.abandoned).toEqual(['pair-1']);
   });
@@ -313,7 +326,12 @@ describe('registration over HTTPS', () => {
       'unreachable',
       /closed the connection/,
     ],
-    ['nobody answers', async () => await listen(() => undefined), 'timeout', /did not answer within 2 s/],
+    [
+      'nobody answers',
+      async () => await listen(() => undefined),
+      'timeout',
+      /did not answer within 2 s, though .* MTU/,
+    ],
   ])('says so in one sentence when %s', async (_, target, code, message) => {
     const result = await register(await target());
     expect(result.ok ? 'accepted' : result.refusal).toEqual({ code, message: expect.stringMatching(message) });

@@ -39,6 +39,7 @@ import { type Bus, BusError, type CloseReason } from '@understudy/messaging';
 import { type ServiceEnvironment, wordLastsMs } from '@understudy/platform';
 import { at, Meter, placeOf } from '@understudy/telemetry';
 import { eventOf } from '../domain/event-text.ts';
+import { Repetition } from '../domain/repetition.ts';
 import { ownStatus, peerView, refusalOf, statusView, type ViewContext } from '../domain/views.ts';
 import type { ApplicationProcesses } from '../ports/application-processes.port.ts';
 import type { VirtualIp } from '../virtual-ip/index.ts';
@@ -62,8 +63,6 @@ const WATCH_REPEAT_MS = 5000;
 const SILENCE_MARGIN_MS = 5000;
 /** File-sync says how its sets are every second. */
 const FILES_VALID_MS = 5000;
-/** The same decision without a change of state is written into the event list once in this time. */
-const REPEAT_QUIET_MS = 60_000;
 
 const JOURNAL_SILENT =
   'The journal of decisions does not answer: nothing is decided, and the lease is not renewed, until the disk does';
@@ -91,12 +90,13 @@ export class HealthMonitorService {
   private missedBeats = 0;
   private timers: NodeJS.Timeout[] = [];
   private stopping = false;
+  private opensNothing = false;
   private isWitnessReachable: boolean | null = null;
   /** Ticks since the peer was heard of last. */
   private silentTicks = 0;
   /** What it was told last of the commits of the active server, or tells of its own. */
   private lastWord = '';
-  private lastSaid = { rule: '', atMs: 0 };
+  private readonly said = new Repetition();
   private wasJournalSilent = false;
   /** What was lost of the record, as last decided. */
   private doubt: string | null;
@@ -185,6 +185,7 @@ export class HealthMonitorService {
     try {
       if (reason === 'server-shutdown') await this.handOverBeforeStop();
       if (reason !== 'service-restart') {
+        this.opensNothing = true;
         await this.host.beginNothing();
         await this.processes.stopEverything();
       }
@@ -451,7 +452,8 @@ export class HealthMonitorService {
     this.right.note(closedByOthersFromMs(decision.server));
     if (decision.previousState === 'ha-initializing' && record.state !== 'ha-initializing' && record.pairId !== null)
       this.pairing.committed();
-    if (decision.effects?.some(({ kind }) => kind === 'start-processes')) this.virtualIp.prepare();
+    if (!this.opensNothing && decision.effects?.some(({ kind }) => kind === 'start-processes'))
+      this.virtualIp.claimAhead(record.epoch);
     this.operations.follow(decision);
     const { operationEnded } = decision;
     if (operationEnded !== null) {
@@ -469,16 +471,8 @@ export class HealthMonitorService {
       return;
     }
     this.publishCommits(record);
-    const nowMs = this.env.clock.nowMs();
     const event = eventOf(decision, cause);
-    const repeated =
-      decision.rule?.id === this.lastSaid.rule &&
-      record.state === decision.previousState &&
-      nowMs - this.lastSaid.atMs < REPEAT_QUIET_MS;
-    if (event !== null && !repeated) {
-      this.lastSaid = { rule: decision.rule?.id ?? '', atMs: nowMs };
-      this.events.add(event);
-    }
+    if (event !== null && !this.said.isOne(decision, cause, this.env.clock.nowMs())) this.events.add(event);
     this.publishStatusChanged(record);
   }
 

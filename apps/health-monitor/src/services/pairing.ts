@@ -1,7 +1,12 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type HaConfigurationView, type PeerIdentity, type RegistrationHello } from '@understudy/contracts';
+import {
+  type HaConfigurationView,
+  type NotedVirtualIp,
+  type PeerIdentity,
+  type RegistrationHello,
+} from '@understudy/contracts';
 import type { FailoverType, ServerRecord } from '@understudy/ha-core';
 import { type EffectContext, EffectError, type RegistrationPort } from '@understudy/ha-runtime';
 import {
@@ -23,9 +28,11 @@ const SettingsSchema = z.object({
   emailAddresses: z.array(z.string()),
   secondaryAddress: z.string().nullable(),
   virtualIp: z.object({ ipv4: z.string().nullable(), ipv6: z.string().nullable() }).default(NO_VIRTUAL_ADDRESSES),
+  /** How often the virtual IP was changed in place since the registration. */
+  virtualIpChange: z.int().nonnegative().default(0),
 });
 type PairSettings = z.infer<typeof SettingsSchema>;
-const NO_SETTINGS: PairSettings = { emailAddresses: [], secondaryAddress: null, virtualIp: NO_VIRTUAL_ADDRESSES };
+const NO_SETTINGS: PairSettings = SettingsSchema.parse({ emailAddresses: [], secondaryAddress: null });
 
 /** What an operator gave for a registration; the key is never kept on disk. */
 export interface RegistrationOrder {
@@ -45,12 +52,13 @@ export class Pairing implements RegistrationPort {
   private session: { pairId: string; key: StretchedKey } | null = null;
   private settings: PairSettings = NO_SETTINGS;
   private pinned: PeerIdentity | null = null;
+  private turn: Promise<unknown> = Promise.resolve();
   /** Called when the pinned peer has changed. */
   onChange: () => void = () => undefined;
 
   constructor(
     private readonly env: ServiceEnvironment,
-    private readonly self: { certificatePem: string; databaseVersion: string },
+    private self: { certificatePem: string; databaseVersion: string },
     private readonly file: PeerIdentityFile<PeerIdentity>,
     private readonly keys: AuthenticationKeyStore,
     private readonly client: RegistrationClient,
@@ -71,6 +79,21 @@ export class Pairing implements RegistrationPort {
   /** The addresses by which the active server of the pair is reached. */
   get virtualIp(): VirtualAddresses {
     return this.pinned === null ? NO_VIRTUAL_ADDRESSES : this.settings.virtualIp;
+  }
+
+  /** This server has renewed its certificate. */
+  set ownCertificate(certificatePem: string) {
+    this.self = { ...this.self, certificatePem };
+  }
+
+  /** The same, with the number of the change that has brought it. */
+  get notedVirtualIp(): NotedVirtualIp {
+    return { ...this.virtualIp, change: this.settings.virtualIpChange };
+  }
+
+  /** Another virtual IP for the pair from now on. */
+  async noteVirtualIp({ ipv4, ipv6, change }: NotedVirtualIp): Promise<void> {
+    await this.saveSettings({ ...this.settings, virtualIp: { ipv4, ipv6 }, virtualIpChange: change });
   }
 
   /** What this server says of itself in a registration. */
@@ -130,7 +153,17 @@ export class Pairing implements RegistrationPort {
     const peer = { ...result.value.peer, address: target.address };
     await this.keys.store(result.value.key);
     const { secondaryAddress, virtualIp } = order;
-    await this.pin(peer, { emailAddresses: [...order.emailAddresses], secondaryAddress, virtualIp });
+    await this.pin(peer, {
+      ...NO_SETTINGS,
+      emailAddresses: [...order.emailAddresses],
+      secondaryAddress,
+      virtualIp,
+    });
+    if (hello.certificatePem !== this.self.certificatePem)
+      throw new EffectError(
+        'interrupted',
+        'the certificate of this server was renewed while it was registered: register again',
+      );
     if (order.replacesPrimary) return;
     context.progress('opening replication for the secondary', null);
     await this.database.prepareSource(context);
@@ -151,6 +184,7 @@ export class Pairing implements RegistrationPort {
   /** Secondary: the primary has proven the key. */
   async accept(peer: PeerIdentity, hello: RegistrationHello): Promise<void> {
     await this.pin(peer, {
+      ...NO_SETTINGS,
       emailAddresses: hello.emailAddresses,
       secondaryAddress: this.env.configuration.node.address,
       virtualIp: hello.virtualIp ?? NO_VIRTUAL_ADDRESSES,
@@ -187,12 +221,26 @@ export class Pairing implements RegistrationPort {
     await this.unpin();
   }
 
+  /** Pins the same peer with other certificates, durably. `change` gets the one that is pinned then; false: there is none, or it gave null. */
+  repin(change: (peer: PeerIdentity) => PeerIdentity | null): Promise<boolean> {
+    return this.inTurn(async () => {
+      const peer = this.pinned && change(this.pinned);
+      if (peer === null) return false;
+      await this.file.write(peer);
+      this.pinned = peer;
+      this.onChange();
+      return true;
+    });
+  }
+
   /** Forgets the peer. */
-  async unpin(): Promise<void> {
-    await this.file.remove();
-    this.pinned = null;
-    this.settings = { ...NO_SETTINGS, emailAddresses: this.settings.emailAddresses };
-    this.onChange();
+  unpin(): Promise<void> {
+    return this.inTurn(async () => {
+      await this.file.remove();
+      this.pinned = null;
+      this.settings = { ...NO_SETTINGS, emailAddresses: this.settings.emailAddresses };
+      this.onChange();
+    });
   }
 
   /** Whether an address list was changed; kept on this server. */
@@ -217,11 +265,20 @@ export class Pairing implements RegistrationPort {
     };
   }
 
-  private async pin(peer: PeerIdentity, settings: PairSettings): Promise<void> {
-    await this.saveSettings(settings);
-    await this.file.write(peer);
-    this.pinned = peer;
-    this.onChange();
+  private pin(peer: PeerIdentity, settings: PairSettings): Promise<void> {
+    return this.inTurn(async () => {
+      await this.saveSettings(settings);
+      await this.file.write(peer);
+      this.pinned = peer;
+      this.onChange();
+    });
+  }
+
+  /** Changes of the pinned peer, one after another: a peer that is removed does not come back with a certificate that it was renewing. */
+  private inTurn<T>(change: () => Promise<T>): Promise<T> {
+    const changed = this.turn.then(change);
+    this.turn = changed.catch(() => undefined);
+    return changed;
   }
 
   private async undoDatabase(context: EffectContext, discardCopy: boolean): Promise<void> {

@@ -34,6 +34,7 @@ function registering(state = 'ha-initializing', virtualIp = NO_VIRTUAL_ADDRESSES
     pairing as unknown as Pairing,
     {} as AuthenticationKeyStore,
     WITHOUT_INTERFACE,
+    { objection: () => null },
   );
   return { gate, done };
 }
@@ -109,6 +110,7 @@ function withLostPrimary(isTaken = true, virtualIp = NO_VIRTUAL_ADDRESSES) {
     pairing as unknown as Pairing,
     {} as AuthenticationKeyStore,
     WITHOUT_INTERFACE,
+    { objection: () => null },
   );
   return { gate, done };
 }

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import type { RegistrationHello } from '@understudy/contracts';
+import { isTrusted, type RegistrationHello, trustedCertificates } from '@understudy/contracts';
 import { replacementRefusal } from '@understudy/ha-core';
 import type { AcceptedRegistration, AuthenticationKeyStore, RegistrationResponderPort } from '../registration/index.ts';
 import { NO_VIRTUAL_ADDRESSES, type VirtualAddresses, type VirtualIpRequirements } from '../virtual-ip/index.ts';
+import type { CertificateTrust } from './certificate-trust.ts';
 import type { HealthMonitorService } from './health-monitor.service.ts';
 import type { Pairing } from './pairing.ts';
 
@@ -12,8 +13,11 @@ export function registrationGate(
   pairing: Pairing,
   keys: AuthenticationKeyStore,
   requirements: VirtualIpRequirements,
+  trust: Pick<CertificateTrust, 'objection'>,
 ): RegistrationResponderPort {
-  const isPinnedPrimary = ({ certificatePem }: RegistrationHello) => pairing.peer?.certificatePem === certificatePem;
+  const isPinnedPrimary = (hello: RegistrationHello) =>
+    pairing.peer !== null &&
+    trustedCertificates(pairing.peer).some(({ certificatePem }) => certificatePem === hello.certificatePem);
   // The primary asks again when the answer to its proof was lost: that is the registration under way, not another one.
   const isUnderWay = (hello: RegistrationHello) =>
     monitor.record.pairId === hello.pairId &&
@@ -54,6 +58,8 @@ export function registrationGate(
     },
     notReplaceable: (hello) =>
       !hello.replacePrimary || isUnderWay(hello) ? null : replacementRefusal(monitor.view, isPinnedPrimary(hello)),
+    untrusted: (fingerprint) =>
+      pairing.peer !== null && isTrusted(pairing.peer, fingerprint) ? null : trust.objection(fingerprint),
     noVirtualIp: (hello) => {
       if (isUnderWay(hello)) return null;
       const { virtualIp = NO_VIRTUAL_ADDRESSES, address: peerAddress } = hello;

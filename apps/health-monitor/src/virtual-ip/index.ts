@@ -1,5 +1,6 @@
 export { NetworkInterface } from './network-interface.adapter.ts';
 export { ReachableApplication } from './reachable-application.ts';
-export { canonical, NO_VIRTUAL_ADDRESSES, type VirtualAddresses } from './subnet.ts';
-export { VirtualIp, virtualIpLifetimeSeconds } from './virtual-ip.ts';
+export { addressesOf, listOf, NO_VIRTUAL_ADDRESSES, type VirtualAddresses } from './subnet.ts';
+export { virtualIpLifetimeSeconds } from './surroundings.ts';
+export { VirtualIp } from './virtual-ip.ts';
 export { VirtualIpRequirements } from './virtual-ip-requirements.ts';

@@ -20,6 +20,17 @@ export interface SharedNetwork {
   readonly peerAddress: string;
 }
 
+/** Addresses as an operator gives them, in the way in which they are kept. */
+export function addressesOf({
+  ipv4,
+  ipv6,
+}: {
+  ipv4?: string | undefined;
+  ipv6?: string | undefined;
+}): VirtualAddresses {
+  return { ipv4: ipv4 ?? null, ipv6: ipv6 === undefined ? null : canonical(ipv6) };
+}
+
 /** Those that are set. */
 export function listOf({ ipv4, ipv6 }: VirtualAddresses): string[] {
   return [ipv4, ipv6].filter((address) => address !== null);

@@ -1,9 +1,8 @@
 import type { StatusView } from '@understudy/contracts';
 import { EffectError } from '@understudy/ha-runtime';
-import type { Clock, NodeConfiguration } from '@understudy/platform';
 import type { AddressAnnouncer, AddressHolder } from '../ports/address-holder.port.ts';
-import { ClaimPreparation } from './claim-preparation.ts';
-import { listOf, type VirtualAddresses } from './subnet.ts';
+import { listOf } from './subnet.ts';
+import type { VirtualIpSurroundings } from './surroundings.ts';
 
 const TICK_MS = 500;
 /** So little left is renewed also where little is gained. */
@@ -15,22 +14,8 @@ const ANNOUNCE_AGAIN_MS = [100, 400, 1000, 2000];
 const ANNOUNCE_EVERY_MS = 5000;
 /** So much longer than its lifetime an address that cannot be removed is waited for. */
 const RELEASE_MARGIN_MS = 2000;
-const LIFETIME_MAX_SECONDS = 10;
-const LIFETIME_MIN_SECONDS = 2;
-/** So late the kernel may be with an address whose lifetime has ended. */
+/** So late the kernel may be with an address whose lifetime has ended. How late it hears of a lifetime is measured. */
 const KERNEL_LATE_MS = 300;
-
-/** What the virtual IP needs of its server. */
-export interface VirtualIpSurroundings {
-  /** The addresses of the pair's configuration, as of now. */
-  addresses(): VirtualAddresses;
-  /** Until when this server may serve, on its own monotonic clock; 0: it may not, infinite: nothing limits it. */
-  mayServeUntilMs(): number;
-  tell(severity: 'info' | 'warning' | 'critical', code: string, message: string): void;
-  readonly clock: Clock;
-  /** The longest time for which the kernel keeps an address that is not renewed. */
-  readonly lifetimeSeconds: number;
-}
 
 /**
  * Whether clients may come: no; where the address still is, until it is known whether the application runs, which is being opened anew;
@@ -46,18 +31,6 @@ interface Held {
 }
 
 /**
- * The time that an address outlives its manager: less than a peer needs to find out that the manager is silent, between 2 and 10 s.
- */
-export function virtualIpLifetimeSeconds({
-  intervalSeconds,
-  missedLimit,
-  graceSeconds,
-}: NodeConfiguration['heartbeat']) {
-  const silence = Math.floor(intervalSeconds * (missedLimit - 1) + graceSeconds);
-  return Math.min(LIFETIME_MAX_SECONDS, Math.max(LIFETIME_MIN_SECONDS, silence));
-}
-
-/**
  * Holds the pair's virtual IP on this server while its application may be reached here, and at no other time. A dead man's handle: each
  * renewal lasts a short time, never longer than this server's right to serve; when nobody renews, the kernel drops the address. What
  * hinders it never hinders the application. Decision: docs/decisions/0018-virtual-ip.md.
@@ -66,11 +39,12 @@ export class VirtualIp {
   private reach: Reach = 'closed';
   private highestEpoch = 0;
   private readonly held = new Map<string, Held>();
-  private readonly preparation: ClaimPreparation;
   private readonly troubles = new Map<string, string>();
   /** Addresses of which it was told that they cannot be announced. */
   private readonly unannounceable = new Set<string>();
   private readonly claimableAtMs = new Map<string, number>();
+  /** How long the last addresses took to be put: a lifetime may begin that late. */
+  private putMs = 0;
   private probing = new AbortController();
   private tail: Promise<unknown> = Promise.resolve();
   private isIdle = true;
@@ -80,9 +54,7 @@ export class VirtualIp {
     /** Null: this server's configuration names no interface; nothing is ever held. */
     private readonly holder: AddressHolder | null,
     private readonly surroundings: VirtualIpSurroundings,
-  ) {
-    this.preparation = new ClaimPreparation(surroundings.clock);
-  }
+  ) {}
 
   /** Begins to keep watch. `reach`: what an earlier manager of this run has left. */
   start(reach: Reach): void {
@@ -99,16 +71,15 @@ export class VirtualIp {
   stop(): void {
     clearInterval(this.timer);
     this.probing.abort();
-    this.preparation.forget();
     for (const address of [...this.held.keys()]) this.letGo(address);
   }
 
-  /** The application is about to be opened: whether an address is free is asked meanwhile, so that the claim need not wait for it. */
-  prepare(): void {
-    const { holder } = this;
-    if (holder === null || this.reach === 'open') return;
-    const absent = listOf(this.surroundings.addresses()).filter((address) => !holder.has(address));
-    this.preparation.begin(holder, absent, (address) => this.announcerOf(holder, address));
+  /**
+   * This server is being opened: the address is claimed meanwhile, so that no client waits for it when the database is open. One that comes
+   * before that is refused, and learns sooner that it is to try again than by waiting.
+   */
+  claimAhead(epoch: number): void {
+    void this.claim(epoch).catch(() => undefined);
   }
 
   /** Clients may come. Resolves when the address is here or cannot be for now. Rejects with `EffectError` `stale-epoch` only. */
@@ -117,7 +88,8 @@ export class VirtualIp {
       throw new EffectError('stale-epoch', `epoch ${epoch} is lower than ${this.highestEpoch}: no virtual IP`);
     this.highestEpoch = epoch;
     this.reach = 'open';
-    this.probing = new AbortController();
+    // one that is under way since the claim ahead is called off together with this one
+    if (this.probing.signal.aborted) this.probing = new AbortController();
     this.claimableAtMs.clear();
     await this.settle().catch(() => undefined);
   }
@@ -159,7 +131,6 @@ export class VirtualIp {
   private close(): void {
     this.reach = 'closed';
     this.probing.abort();
-    this.preparation.forget();
   }
 
   /** Brings the interface to what is wanted now, after what is under way. Rejects when an address cannot be removed. */
@@ -200,6 +171,8 @@ export class VirtualIp {
 
   private async keep(holder: AddressHolder, address: string): Promise<void> {
     const held = this.held.get(address);
+    // an opening that has failed may leave nothing to be closed
+    if (this.surroundings.mayServeUntilMs() === 0) return this.giveBack(holder, address);
     if (this.remainingSeconds() < 1) return;
     if (holder.present.length === 0) {
       // a short loss of the carrier is over before the lifetime is; after a long one the peer may have the address
@@ -220,12 +193,11 @@ export class VirtualIp {
   private async renew(holder: AddressHolder, address: string, held: Held | undefined): Promise<void> {
     const { clock, lifetimeSeconds } = this.surroundings;
     const nowMs = clock.nowMs();
-    const seconds = this.remainingSeconds();
-    const untilMs = nowMs + seconds * 1000;
-    const gainedMs = untilMs - (held?.untilMs ?? 0);
+    const gainedMs = nowMs + this.remainingSeconds() * 1000 - (held?.untilMs ?? 0);
     const isShort = held !== undefined && held.untilMs - nowMs < SHORT_MS;
     if (gainedMs >= lifetimeSeconds * 250 || (isShort && gainedMs > 0)) {
-      await holder.put(address, seconds);
+      const untilMs = await this.put(holder, address);
+      if (untilMs === null) return;
       this.troubles.delete(address);
       const announcer = held?.announcer ?? this.announcerOf(holder, address);
       this.held.set(address, { announcedAtMs: 0, announcer, ...held, untilMs });
@@ -242,20 +214,18 @@ export class VirtualIp {
     if (clock.nowMs() < (this.claimableAtMs.get(address) ?? 0)) return;
     this.claimableAtMs.set(address, clock.nowMs() + CLAIM_AGAIN_MS);
     const { signal } = this.probing;
-    const prepared = this.preparation.take(address);
-    const announcer = prepared?.announcer ?? this.announcerOf(holder, address);
+    const announcer = this.announcerOf(holder, address);
     try {
-      const other = (await prepared?.isFree) ? null : await holder.neighbourWith(address, signal);
-      const seconds = this.remainingSeconds();
-      if (signal.aborted || seconds < 1) return;
+      const other = await holder.neighbourWith(address, signal);
+      if (signal.aborted || this.remainingSeconds() < 1) return;
       if (other !== null) {
         const message = `${address} is in use by ${other} on ${holder.name}: it is not claimed, and clients do not reach this server by it`;
         this.note(address, 'critical', 'virtual-ip-conflict', message);
         return;
       }
-      await holder.put(address, seconds);
-      const nowMs = clock.nowMs();
-      this.held.set(address, { untilMs: nowMs + seconds * 1000, announcedAtMs: nowMs, announcer });
+      const untilMs = await this.put(holder, address);
+      if (untilMs === null) return;
+      this.held.set(address, { untilMs, announcedAtMs: clock.nowMs(), announcer });
     } finally {
       if (!this.held.has(address)) announcer.close();
     }
@@ -264,6 +234,24 @@ export class VirtualIp {
     this.troubles.delete(address);
     tell('info', 'virtual-ip-claimed', `${address} is held on ${holder.name}`);
     for (const atMs of ANNOUNCE_AGAIN_MS) setTimeout(() => this.held.get(address)?.announcer.announce(), atMs).unref();
+  }
+
+  /**
+   * Puts an address for as long as this server may serve. A lifetime counts from when the kernel hears of it: one that was put so late on
+   * a busy machine that it would outlast the right is put again, or removed. Returns when the kernel drops it at the earliest; null: it
+   * is not here.
+   */
+  private async put(holder: AddressHolder, address: string): Promise<number | null> {
+    const { clock, mayServeUntilMs } = this.surroundings;
+    for (let seconds = this.remainingSeconds(); seconds >= 1; seconds = this.remainingSeconds()) {
+      const askedAtMs = clock.nowMs();
+      await holder.put(address, seconds);
+      const heardAtMs = clock.nowMs();
+      this.putMs = Math.max(heardAtMs - askedAtMs, this.putMs * 0.9);
+      if (heardAtMs + seconds * 1000 + KERNEL_LATE_MS <= mayServeUntilMs()) return askedAtMs + seconds * 1000;
+    }
+    await this.giveBack(holder, address);
+    return null;
   }
 
   private letGo(address: string): void {
@@ -292,7 +280,8 @@ export class VirtualIp {
   /** Whole seconds for which the kernel may keep an address that is put now. */
   private remainingSeconds(): number {
     const { clock, lifetimeSeconds, mayServeUntilMs } = this.surroundings;
-    return Math.min(lifetimeSeconds, Math.floor((mayServeUntilMs() - clock.nowMs() - KERNEL_LATE_MS) / 1000));
+    const leftMs = mayServeUntilMs() - clock.nowMs() - this.putMs - KERNEL_LATE_MS;
+    return Math.min(lifetimeSeconds, Math.floor(leftMs / 1000));
   }
 
   /** Keeps what is wrong with an address for the status, and tells it once. */

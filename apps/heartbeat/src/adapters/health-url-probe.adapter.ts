@@ -1,6 +1,6 @@
 import { request } from 'node:https';
 import type { TLSSocket } from 'node:tls';
-import type { PeerIdentity } from '@understudy/contracts';
+import { isTrusted, type PeerIdentity } from '@understudy/contracts';
 import { fingerprintOn } from '@understudy/platform';
 import type { ProbeOutcome, ProbePort } from '../ports/heartbeat.ports.ts';
 
@@ -45,7 +45,9 @@ export class HealthUrlProbe implements ProbePort {
       });
       attempt.on('response', (response) => {
         const seen = fingerprintOn(response.socket as TLSSocket);
-        if (seen !== peer.fingerprint)
+        // who has forgotten the peer cannot tell it from others: whoever answers there may be serving, and nothing that he says counts
+        if (peer.isForgotten) return settle(true, 'answered, and the certificate of the peer is forgotten');
+        if (!isTrusted(peer, seen))
           return settle(false, `answered under another certificate (${seen ?? 'none'}) than the pinned one`);
         const status = `answered with status ${response.statusCode}`;
         let body = '';

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { PeerIdentity } from '@understudy/contracts';
+import { isTrusted, type PeerIdentity, trustedCertificates } from '@understudy/contracts';
 import type { Clock, Logger } from '@understudy/platform';
 import { BeatLedger, beatDeadlineMs } from '../domain/beat-ledger.ts';
 import {
@@ -200,5 +200,10 @@ export class PeerWatchService {
 
 function samePeer(a: PeerIdentity | null, b: PeerIdentity | null): boolean {
   if (!a || !b) return a === b;
-  return a.pairId === b.pairId && a.role === b.role && a.fingerprint === b.fingerprint;
+  return a.pairId === b.pairId && a.role === b.role && isSameServer(a, b);
+}
+
+/** A certificate that is renewed is trusted beside the new one for a while: the server is the same, and no beat is lost by it. */
+function isSameServer(a: PeerIdentity, b: PeerIdentity): boolean {
+  return a.fingerprint === b.fingerprint || trustedCertificates(a).some(({ fingerprint }) => isTrusted(b, fingerprint));
 }

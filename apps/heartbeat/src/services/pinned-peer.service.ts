@@ -1,4 +1,4 @@
-import type { PeerIdentity } from '@understudy/contracts';
+import { type PeerIdentity, trustedPem } from '@understudy/contracts';
 import type { Logger } from '@understudy/platform';
 import type { PeerFilePort } from '../ports/peer-file.port.ts';
 import { PeerWatchService } from './peer-watch.service.ts';
@@ -38,5 +38,5 @@ export class PinnedPeerService {
 }
 
 function identityOf(peer: PeerIdentity | null): string {
-  return peer === null ? '' : `${peer.pairId} ${peer.role} ${peer.fingerprint}`;
+  return peer === null ? '' : `${peer.pairId} ${peer.role} ${trustedPem(peer)}`;
 }

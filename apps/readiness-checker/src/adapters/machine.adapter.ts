@@ -1,23 +1,24 @@
 import { execFile } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
-import { readFile, stat } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { arch, availableParallelism, release, totalmem, type } from 'node:os';
 import { promisify } from 'node:util';
 import { fileSystemUsage, type ServiceEnvironment } from '@understudy/platform';
 import type { Probe } from '../ports/probe.port.ts';
+import { accounts } from './accounts.ts';
 
 const run = promisify(execFile);
 const QUICK_MS = 5000;
 
 /** What the machine says of itself: nothing is loaded, nothing is changed. */
-export function machineProbes({ configuration, paths, clock }: ServiceEnvironment): Probe[] {
+export function machineProbes({ configuration, paths, clock, version }: ServiceEnvironment): Probe[] {
   const quick = (title: string, fields: Probe['fields'], measure: Probe['measure']): Probe => ({
     ...{ title, fields, measure },
     limitMs: QUICK_MS,
   });
   const { database, fileSets } = configuration;
   return [
-    quick('clock', ['unixMs'], async () => ({ unixMs: { value: clock.unixMs() } })),
+    quick('release', ['release'], async () => ({ release: { value: version } })),
     // what a container may use, where that is less than what the machine has
     quick('processors', ['cpuCount'], async () => ({ cpuCount: { value: availableParallelism() } })),
     quick('memory', ['memoryBytes'], async () => ({ memoryBytes: { value: memoryBytes() } })),
@@ -40,8 +41,8 @@ export function machineProbes({ configuration, paths, clock }: ServiceEnvironmen
     quick('mandatory access control', ['mandatoryAccessControl'], async () => ({
       mandatoryAccessControl: { value: await mandatoryAccessControl() },
     })),
-    quick('user ids', ['userIds'], async (signal) => ({
-      userIds: { value: await userIds(database.osUser, fileSets, signal) },
+    quick('user ids', ['accounts'], async (signal) => ({
+      accounts: { value: await accounts(database.osUser, fileSets, signal) },
     })),
     quick('certificate', ['certificate'], async () => {
       const certificate = new X509Certificate(await readFile(paths.certificate));
@@ -96,26 +97,4 @@ async function mandatoryAccessControl(): Promise<string> {
   const enforced = await textOf('/sys/fs/selinux/enforce');
   if (enforced !== null) return enforced === '1' ? 'SELinux enforcing' : 'SELinux permissive';
   return (await textOf('/sys/module/apparmor/parameters/enabled')) === 'Y' ? 'AppArmor' : 'none';
-}
-
-async function userIds(
-  osUser: string,
-  fileSets: readonly { readonly path: string }[],
-  signal: AbortSignal,
-): Promise<Record<string, string>> {
-  const owners = await Promise.all(
-    fileSets.map(({ path }) =>
-      stat(path).then(
-        ({ uid }) => String(uid),
-        () => null,
-      ),
-    ),
-  );
-  const found: Record<string, string> = {};
-  for (const user of new Set([osUser, ...owners.filter((uid) => uid !== null)])) {
-    const { stdout } = await run('getent', ['passwd', user], { signal }).catch(() => ({ stdout: '' }));
-    const [name = user, , uid, gid] = stdout.trim().split(':');
-    found[name === '' ? user : name] = uid === undefined ? 'unknown' : `${uid}:${gid}`;
-  }
-  return found;
 }

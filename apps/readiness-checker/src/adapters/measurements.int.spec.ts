@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Measurements } from '@understudy/contracts';
 import { ensureOwnIdentity, loadConfiguration, makeServiceEnvironment, SILENT_LOGGER } from '@understudy/platform';
+import { accounts } from './accounts.ts';
 import { diskProbes, diskSpeed } from './disk.adapter.ts';
 import { machineProbes } from './machine.adapter.ts';
 import { networkProbes } from './network.adapter.ts';
@@ -17,6 +18,7 @@ const DISK = fileURLToPath(new URL('../../dist/adapters/disk.adapter.js', import
 const isRoot = process.getuid?.() === 0;
 const itAsRoot = isRoot ? it : it.skip;
 const signal = new AbortController().signal;
+const NOBODY = { missing: 'HA is not configured', isSilent: false };
 
 let directory: string;
 beforeAll(() => {
@@ -60,7 +62,7 @@ describe('measurements on this machine', () => {
     const found: Measurements = Object.assign(
       {},
       ...(await Promise.all(
-        probes.filter(({ title }) => title !== 'time service').map(({ measure }) => measure(signal)),
+        probes.filter(({ title }) => title !== 'time service').map(({ measure }) => measure(signal, NOBODY)),
       )),
     );
     for (const [field, reading] of Object.entries(found))
@@ -77,6 +79,21 @@ describe('measurements on this machine', () => {
 
   it('sees a limit of open files', () => {
     expect(foundIn('ulimit -n 1000;').kernelLimits).toMatchObject({ value: { openFiles: 1000 } });
+  });
+
+  it('sees how many processors it may use', () => {
+    expect(foundIn('taskset -c 0').cpuCount).toEqual({ value: 1 });
+  });
+
+  itAsRoot('sees to whom the files of a file set belong, in the words of this server', async () => {
+    const set = join(directory, 'set');
+    mkdirSync(join(set, 'deep'), { recursive: true });
+    writeFileSync(join(set, 'deep', 'file'), '');
+    execFileSync('chown', ['daemon:12345', join(set, 'deep', 'file')]);
+    const { used, known } = await accounts('nobody', [{ path: set }, { path: '/no/such/set' }], signal);
+    expect(used).toEqual(['user nobody', 'user root', 'user daemon', 'group root', 'group 12345']);
+    expect(known).toMatchObject({ 'user nobody': 65534, 'user daemon': 1, 'group root': 0 });
+    expect(known).not.toHaveProperty(['group 12345']);
   });
 
   itAsRoot('sees a /dev/shm that is too small', () => {

@@ -1,13 +1,15 @@
 import { execFile } from 'node:child_process';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { PeerIdentity } from '@understudy/contracts';
+import { trustedPem } from '@understudy/contracts';
 import { fileSystemUsage, type ServiceEnvironment } from '@understudy/platform';
 import { z } from 'zod';
+import { type Counterpart, isCandidate, requireServer } from '../ports/counterpart.port.ts';
 import type { Probe } from '../ports/probe.port.ts';
-import { databaseAnswers } from './database-answers.ts';
-import { ownConnection, peerConnection, psql } from './psql.ts';
+import { hasDatabase } from './ports.adapter.ts';
+import { ownConnection, psql } from './psql.ts';
 
 const run = promisify(execFile);
 const ANSWER_MS = 4000;
@@ -30,6 +32,8 @@ const OWN_STATE = `select json_build_object(
   'settings', (${SETTINGS_ERRORS}),
   'peerRules', (select coalesce(json_agg(unnested), '[]') from (select unnest(database) as unnested from pg_hba_file_rules
     where type = 'hostssl' and auth_method = 'cert' and 'understudy_replication' = any(user_name)) as rules),
+  'hugePages', current_setting('huge_pages'),
+  'hugePagesNeeded', nullif(current_setting('shared_memory_size_in_huge_pages', true), '-1'),
   'ssl', current_setting('ssl'),
   'source', case when pg_is_in_recovery() then current_setting('primary_conninfo') end)`;
 
@@ -39,46 +43,33 @@ const OwnStateSchema = z.object({
   errors: z.array(z.string()),
   settings: z.array(z.string()),
   peerRules: z.array(z.string()),
+  hugePages: z.enum(['off', 'try', 'on']),
+  hugePagesNeeded: z.coerce.number().nullable(),
   ssl: z.string(),
   source: z.string().nullable(),
 });
 
-/** What the pair needs of this server's PostgreSQL, and a login at the peer's, really performed. */
-export function pairDatabaseProbes(env: ServiceEnvironment, readPeer: () => Promise<PeerIdentity | null>): Probe[] {
+/** What the pair needs of this server's PostgreSQL. */
+export function pairDatabaseProbes(env: ServiceEnvironment): Probe[] {
   const { configuration, paths } = env;
-  const { node, ports, database } = configuration;
+  const { database } = configuration;
   const ownState = async () => {
     const { output, isWhole } = await psql(env, ownConnection(env), OWN_STATE, ANSWER_MS);
     if (!isWhole) throw new Error(`PostgreSQL does not answer within ${ANSWER_MS / 1000} s`);
     return OwnStateSchema.parse(JSON.parse(output));
   };
-  const requirePeer = async (): Promise<PeerIdentity> => {
-    const peer = await readPeer();
-    if (peer === null) throw new Error('HA is not configured: there is no other server yet');
-    return peer;
-  };
-  const hasDatabase = () =>
-    readFile(join(database.dataDirectory, 'PG_VERSION')).then(
-      () => true,
-      () => false,
-    );
-  const requireDatabase = async () => {
-    if (!(await hasDatabase())) throw new Error('there is no database yet');
-  };
+  const stateIfAny = async (counterpart: Counterpart) =>
+    (await hasDatabase(env, counterpart)) ? await ownState() : null;
   const probe = (title: string, fields: Probe['fields'], measure: Probe['measure']): Probe => ({
     ...{ title, fields, measure },
     limitMs: LIMIT_MS,
   });
   return [
-    probe('listener of PostgreSQL', ['listener'], async () => {
-      await requireDatabase();
-      const problem = await databaseAnswers(node.address, ports.database, ANSWER_MS);
-      return { listener: { value: { where: `${node.address}:${ports.database}`, problem } } };
-    }),
-    probe('configuration of the listener', ['listenerConfiguration'], async () => {
-      await requireDatabase();
-      const { errors, settings, peerRules, ssl } = await ownState();
-      const isPaired = (await readPeer()) !== null;
+    probe('configuration of the listener', ['listenerConfiguration'], async (_, counterpart) => {
+      const state = await stateIfAny(counterpart);
+      if (state === null) throw new Error('there is no database yet');
+      const { errors, settings, peerRules, ssl } = state;
+      const isPaired = 'ticket' in counterpart && counterpart.ticket === null;
       const missing = ['replication', 'postgres'].filter((name) => !peerRules.includes(name));
       const problems = [
         ...errors,
@@ -88,53 +79,62 @@ export function pairDatabaseProbes(env: ServiceEnvironment, readPeer: () => Prom
       ];
       return { listenerConfiguration: { value: { problems } } };
     }),
-    probe('configuration of the connection', ['connectionConfiguration'], async () => {
-      const peer = await requirePeer();
-      const state = (await hasDatabase()) ? await ownState() : null;
+    probe('configuration of the connection', ['connectionConfiguration'], async (_, counterpart) => {
+      const server = requireServer(counterpart);
+      const peer = isCandidate(counterpart) ? null : server;
+      const [certificate, privateKey] = await Promise.all(
+        [paths.certificate, paths.privateKey].map((file) => readFile(file, 'utf8')),
+      );
+      const isKeyPair = new X509Certificate(certificate ?? '').checkPrivateKey(createPrivateKey(privateKey ?? ''));
+      const state = await stateIfAny(counterpart);
       const same = async (name: string, wanted: string) =>
         (await readFile(join(paths.postgresqlConfig, name), 'utf8').catch(() => null)) === wanted;
+      // a server that is neither paired nor has a database has none of them yet
       const files: [string, string][] = [
-        ['peer.pem', peer.certificatePem],
-        ['server.pem', await readFile(paths.certificate, 'utf8')],
-        ['server-key.pem', await readFile(paths.privateKey, 'utf8')],
+        ...(peer === null ? [] : [['peer.pem', trustedPem(peer) || (certificate ?? '')] satisfies [string, string]]),
+        ...(peer === null && state === null
+          ? []
+          : ([
+              ['server.pem', certificate ?? ''],
+              ['server-key.pem', privateKey ?? ''],
+            ] satisfies [string, string][])),
       ];
-      const problems: string[] = [];
+      const problems = isKeyPair ? [] : [`${paths.privateKey} is not the key of ${paths.certificate}`];
       for (const [name, wanted] of files)
         if (!(await same(name, wanted)))
           problems.push(`${join(paths.postgresqlConfig, name)} is not what belongs to this pair`);
-      if (state !== null && state.source !== null)
+      if (peer !== null && state !== null && state.source !== null)
         for (const entry of [`host='${peer.address}'`, `port='${peer.ports.database}'`])
           if (!state.source.includes(entry)) problems.push(`primary_conninfo has no ${entry}`);
       return { connectionConfiguration: { value: { problems } } };
     }),
-    probe('port of the other PostgreSQL', ['peerDatabasePort'], async () => {
-      const peer = await requirePeer();
-      const problem = await databaseAnswers(peer.address, peer.ports.database, ANSWER_MS);
-      return { peerDatabasePort: { value: { where: `${peer.address}:${peer.ports.database}`, problem } } };
-    }),
-    probe('login at the other PostgreSQL', ['peerLogin'], async () => {
-      const peer = await requirePeer();
-      const where = `${peer.address}:${peer.ports.database}`;
-      // the kind of login that a standby uses
-      const connection = { ...peerConnection(env, peer), replication: 'true' };
-      const problem = await psql(env, connection, 'IDENTIFY_SYSTEM', ANSWER_MS).then(
-        ({ isWhole }) => (isWhole ? null : `no answer within ${ANSWER_MS / 1000} s`),
-        (error: Error) => error.message,
-      );
-      return { peerLogin: { value: { where, problem } } };
-    }),
-    probe('locales', ['locales'], async (signal) => {
+    probe('locales', ['locales'], async (signal, counterpart) => {
       const [{ stdout: library }, { stdout: installed }] = await Promise.all([
         run('getconf', ['GNU_LIBC_VERSION'], { signal }),
         run('locale', ['-a'], { signal }),
       ]);
-      const used = (await hasDatabase()) ? ((await ownState()).locales ?? []) : [];
+      const used = (await stateIfAny(counterpart))?.locales ?? [];
       const names = installed.trim().split('\n');
       return { locales: { value: { library: library.trim(), used, installed: names.slice(0, 1000) } } };
     }),
-    probe('room for the database', ['databaseRoom'], async () => {
+    probe('huge pages', ['hugePages'], async (_, counterpart) => {
+      const memory = await readFile('/proc/meminfo', 'utf8');
+      const of = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(memory)?.[1] ?? 0);
+      const state = await stateIfAny(counterpart);
+      return {
+        hugePages: {
+          value: {
+            total: of('HugePages_Total'),
+            pageBytes: of('Hugepagesize') * 1024,
+            setting: state?.hugePages ?? null,
+            needed: state?.hugePagesNeeded ?? null,
+          },
+        },
+      };
+    }),
+    probe('room for the database', ['databaseRoom'], async (_, counterpart) => {
       const { availableBytes } = await fileSystemUsage(database.dataDirectory, ANSWER_MS);
-      const databaseBytes = (await hasDatabase()) ? (await ownState()).bytes : null;
+      const databaseBytes = (await stateIfAny(counterpart))?.bytes ?? null;
       return { databaseRoom: { value: { databaseBytes, availableBytes, walKeepLimitBytes: database.walKeepLimit } } };
     }),
   ];

@@ -1,9 +1,10 @@
-import { lookup, reverse } from 'node:dns/promises';
+import { lookup, lookupService, reverse } from 'node:dns/promises';
 import { connect, isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import type { PeerIdentity } from '@understudy/contracts';
 import { isLoopback, type ServiceEnvironment } from '@understudy/platform';
+import { type KnownCounterpart, requirePeer, requireServer } from '../ports/counterpart.port.ts';
 import type { Probe } from '../ports/probe.port.ts';
+import { askCandidate, NoAnswer } from './candidate-channel.ts';
 import { ping } from './ping.ts';
 import { peerConnection, psql } from './psql.ts';
 
@@ -14,30 +15,28 @@ const SLOW_LOOKUP_MS = 1000;
 const TRANSFER_MIB = 64;
 const TRANSFER_MS = 3500;
 const LOGIN_MS = 3000;
+const SAMPLE_BEGINS_MS = 500;
 const TRANSFER = `copy (select repeat('x', 1048575) from generate_series(1, ${TRANSFER_MIB})) to stdout`;
 
 /** The way to the peer, really gone. */
-export function pathProbes(env: ServiceEnvironment, readPeer: () => Promise<PeerIdentity | null>): Probe[] {
+export function pathProbes(env: ServiceEnvironment): Probe[] {
   const { configuration } = env;
-  const requirePeer = async (): Promise<PeerIdentity> => {
-    const peer = await readPeer();
-    if (peer === null) throw new Error('HA is not configured: there is no other server yet');
-    return peer;
-  };
   return [
     {
       title: 'ping',
       fields: ['ping'],
       limitMs: 6000,
-      measure: async (signal) => ({ ping: { value: await ping((await requirePeer()).address, signal) } }),
+      measure: async (signal, counterpart) => ({
+        ping: { value: await ping(requireServer(counterpart).address, signal) },
+      }),
     },
     {
       title: 'latency',
       fields: ['latency'],
       limitMs: CONNECTIONS * CONNECT_MS + 500,
       isAlone: true,
-      measure: async () => {
-        const { address, ports } = await requirePeer();
+      measure: async (_, counterpart) => {
+        const { address, ports } = requireServer(counterpart);
         return { latency: { value: await latency(address, ports.healthMonitor) } };
       },
     },
@@ -45,10 +44,9 @@ export function pathProbes(env: ServiceEnvironment, readPeer: () => Promise<Peer
       title: 'names',
       fields: ['names'],
       limitMs: 6000,
-      measure: async () => {
-        const peer = await readPeer();
+      measure: async (_, counterpart) => {
         const own = configuration.node.address;
-        const hosts = peer === null ? [own] : [own, peer.address];
+        const hosts = 'missing' in counterpart ? [own] : [own, counterpart.server.address];
         const problems = [...(await problemsOfOwn(own)), ...(await Promise.all(hosts.map(problemsOfName))).flat()];
         return { names: { value: { shown: hosts.join(', '), problems } } };
       },
@@ -58,8 +56,10 @@ export function pathProbes(env: ServiceEnvironment, readPeer: () => Promise<Peer
       fields: ['throughput'],
       limitMs: LOGIN_MS + TRANSFER_MS + 500,
       isAlone: true,
-      measure: async () => {
-        const connection = peerConnection(env, await requirePeer());
+      measure: async (_, counterpart) => {
+        if ('ticket' in counterpart && counterpart.ticket !== null)
+          return { throughput: { value: await throughputFrom(counterpart) } };
+        const connection = peerConnection(env, requirePeer(counterpart));
         // the way and the login work before the time counts; what hangs afterwards hangs by the size of its packets
         const { milliseconds, isWhole } = await psql(env, connection, 'select 1', LOGIN_MS);
         if (!isWhole) throw new Error('the other PostgreSQL does not answer within 3 s');
@@ -69,6 +69,18 @@ export function pathProbes(env: ServiceEnvironment, readPeer: () => Promise<Peer
       },
     },
   ];
+}
+
+/** Before registration there is no login at the other PostgreSQL: its gateway sends the rows' worth instead. */
+async function throughputFrom(candidate: KnownCounterpart): Promise<{ megabitsPerSecond: number; bytes: number }> {
+  try {
+    const { bytes, milliseconds } = await askCandidate(candidate, 'sample', TRANSFER_MS + SAMPLE_BEGINS_MS);
+    return { megabitsPerSecond: (bytes * 8) / 1000 / Math.max(1, milliseconds), bytes };
+  } catch (error) {
+    // it has answered small questions just now: what hangs here hangs by the size of its packets
+    if (error instanceof NoAnswer) return { megabitsPerSecond: 0, bytes: 0 };
+    throw error;
+  }
 }
 
 async function latency(host: string, port: number): Promise<{ milliseconds: number | null; problem: string | null }> {
@@ -118,10 +130,22 @@ async function problemsOfName(host: string): Promise<string[]> {
     const { address } = await lookup(host);
     const took = performance.now() - began;
     const slow = took > SLOW_LOOKUP_MS ? [`${host} takes ${Math.round(took)} ms to be looked up`] : [];
-    const names = await reverse(address).catch(() => []);
-    const back = names.some((name) => name === host || name.startsWith(`${host}.`));
+    const names = await namesOf(address);
+    const back = names.some((name) => name === host || name.startsWith(`${host}.`) || host.startsWith(`${name}.`));
     return back ? slow : [...slow, `${address} does not lead back to ${host} but to ${names.join(', ') || 'no name'}`];
   } catch {
     return [`${host} cannot be looked up`];
   }
+}
+
+/** As the system says it, which knows /etc/hosts too, and as DNS does, which may know more than one. */
+async function namesOf(address: string): Promise<string[]> {
+  const [system, dns] = await Promise.all([
+    lookupService(address, 0).then(
+      ({ hostname }) => [hostname],
+      () => [],
+    ),
+    reverse(address).catch(() => []),
+  ]);
+  return [...new Set([...system, ...dns])].filter((name) => name !== address);
 }

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
-import type { PeerIdentity } from '@understudy/contracts';
+import type { Candidate } from '@understudy/contracts';
 import { connectionString, REPLICATION_ROLE, type ServiceEnvironment } from '@understudy/platform';
 
 /** What a run of psql has brought. */
@@ -24,7 +24,7 @@ export function ownConnection({ configuration, paths }: ServiceEnvironment): Rec
 }
 
 /** How this server's PostgreSQL reaches the peer's: by certificate, over TLS. */
-export function peerConnection({ paths }: ServiceEnvironment, peer: PeerIdentity): Record<string, string | number> {
+export function peerConnection({ paths }: ServiceEnvironment, peer: Candidate): Record<string, string | number> {
   return {
     host: peer.address,
     port: peer.ports.database,

@@ -2,12 +2,13 @@ import { Controller } from '@nestjs/common';
 import { MessagePattern, Payload } from '@nestjs/microservices';
 import {
   LatestReadinessReport,
+  MeasureForCandidate,
   MeasurePeer,
   ReadinessOperationsQuery,
   StartReadinessChecks,
 } from '@understudy/contracts';
 import type { z } from 'zod';
-import { MeasuringService } from '../services/measuring.service.ts';
+import { OwnSideService } from '../services/own-side.service.ts';
 import { PairGuard } from '../services/pair-guard.ts';
 import { ReadinessService } from '../services/readiness.service.ts';
 
@@ -16,13 +17,13 @@ import { ReadinessService } from '../services/readiness.service.ts';
 export class ReadinessCheckerController {
   constructor(
     private readonly readiness: ReadinessService,
-    private readonly measuring: MeasuringService,
+    private readonly own: OwnSideService,
     private readonly pair: PairGuard,
   ) {}
 
   @MessagePattern(StartReadinessChecks.subject)
-  start() {
-    return this.readiness.start();
+  start(@Payload() order: z.output<typeof StartReadinessChecks.data>) {
+    return this.readiness.start(order);
   }
 
   @MessagePattern(LatestReadinessReport.subject)
@@ -36,11 +37,21 @@ export class ReadinessCheckerController {
   }
 
   @MessagePattern(MeasurePeer.subject)
-  async measure(@Payload() { pairId }: z.output<typeof MeasurePeer.data>) {
-    await this.pair.require(pairId);
-    return this.measuring.measure();
+  async measure(@Payload() { pairId, ...order }: z.output<typeof MeasurePeer.data>) {
+    return this.own.follow(order, { server: await this.pair.require(pairId), ticket: null });
+  }
+
+  @MessagePattern(MeasureForCandidate.subject)
+  measureForCandidate(@Payload() { candidate, ticket, ...order }: z.output<typeof MeasureForCandidate.data>) {
+    return this.own.follow(order, { server: candidate, ticket });
   }
 }
 
 /** What this controller answers. */
-export const ANSWERED = [StartReadinessChecks, LatestReadinessReport, ReadinessOperationsQuery, MeasurePeer];
+export const ANSWERED = [
+  StartReadinessChecks,
+  LatestReadinessReport,
+  ReadinessOperationsQuery,
+  MeasurePeer,
+  MeasureForCandidate,
+];

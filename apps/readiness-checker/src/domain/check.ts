@@ -1,8 +1,8 @@
 import type { Measurements, ReadinessCheck } from '@understudy/contracts';
 import type { ServerRole } from '@understudy/ha-core';
 
-/** A server's measurements, or why there are none. */
-export type Side = { readonly measurements: Measurements } | { readonly missing: string };
+/** A server's measurements, or why there are none; `isSilent`: there is such a server, but it does not answer. */
+export type Side = { readonly measurements: Measurements } | { readonly missing: string; readonly isSilent?: boolean };
 
 /** Both servers, by home role. */
 export interface Sides {
@@ -49,6 +49,8 @@ export interface CheckDefinition<Field extends keyof Measurements> {
   readonly each?: (value: Measured<Field>, requirements: Requirements, role: ServerRole) => Objection;
   /** Asked when both sides were measured and neither is at fault by itself. */
   readonly both?: (primary: Measured<Field>, secondary: Measured<Field>) => Objection;
+  /** That a server gives no answer is itself what is looked for. */
+  readonly failsWhenSilent?: boolean;
   /** Why a value that was measured says nothing; null: it does. */
   readonly silent?: (value: Measured<Field>) => string | null;
 }
@@ -61,7 +63,7 @@ const CHECK_AGAIN = 'Mend what kept it from being checked, and run the checks ag
 
 /** Makes a check of its definition. A side that was not measured can fail nothing and pass nothing. */
 export function check<Field extends keyof Measurements>(definition: CheckDefinition<Field>): Check {
-  const { name, group, lists, impact, recommendation, field, show, each, both, silent } = definition;
+  const { name, group, lists, impact, recommendation, field, show, each, both, silent, failsWhenSilent } = definition;
   const judge = (sides: Sides, requirements: Requirements): Line => {
     const read = ROLES.map((role) => ({ role, reading: readingOf(sides[role], field) }));
     const values = read.flatMap(({ role, reading }) => ('value' in reading ? [{ role, value: reading.value }] : []));
@@ -69,12 +71,18 @@ export function check<Field extends keyof Measurements>(definition: CheckDefinit
       const objection = each?.(value, requirements, role) ?? null;
       return objection === null ? [] : [{ ...objection, reason: `${role}: ${objection.reason}` }];
     });
+    for (const role of failsWhenSilent ? ROLES : []) {
+      const side = sides[role];
+      if ('missing' in side && side.isSilent) objections.push({ status: 'failed', reason: `${role}: ${side.missing}` });
+    }
     const [first, second] = values;
     if (objections.length === 0 && first !== undefined && second !== undefined) {
       const objection = both?.(first.value, second.value) ?? null;
       if (objection !== null) objections.push(objection);
     }
     const unknown = read.flatMap(({ role, reading }) => {
+      const side = sides[role];
+      if (failsWhenSilent && 'missing' in side && side.isSilent) return [];
       const reason = 'value' in reading ? (silent?.(reading.value) ?? null) : reading.notMeasured;
       return reason === null ? [] : [`${role}: not checked: ${reason}`];
     });

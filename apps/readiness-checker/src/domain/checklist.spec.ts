@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Measurements, ReadinessReport } from '@understudy/contracts';
 import type { Requirements, Side } from './check.ts';
+import { closedPorts } from './closed-ports.ts';
 import { CHECKLIST, evaluate, overallOf } from './evaluate.ts';
 
 const GIB = 1024 ** 3;
@@ -19,6 +20,7 @@ const at = (days: number) => new Date(NOW + days * DAY_MS).toISOString();
 
 /** A server that nothing is wrong with. */
 const SOUND = {
+  release: { value: '1.4.2' },
   cpuCount: { value: 4 },
   memoryBytes: { value: 8 * GIB },
   operatingSystem: { value: { name: 'Debian 12', kernel: 'Linux 6.1', architecture: 'x64' } },
@@ -30,7 +32,8 @@ const SOUND = {
   clockSynchronised: { value: true },
   kernelLimits: { value: { openFiles: 65_536, overcommitMemory: 2 } },
   mandatoryAccessControl: { value: 'AppArmor' },
-  userIds: { value: { postgres: '101:103' } },
+  accounts: { value: { used: ['user postgres', 'group nms'], known: { 'user postgres': 101, 'group nms': 990 } } },
+  hugePages: { value: { total: 600, pageBytes: 2 * 1024 ** 2, setting: 'try' as 'try' | 'on', needed: 500 } },
   certificate: { value: { validFrom: at(-1), validTo: at(3650), nowUnixMs: NOW } },
   healthMonitor: { value: 'ready' },
   networkInterface: { value: { name: 'eth0', mtu: 1500, megabitsPerSecond: 10_000 } },
@@ -41,6 +44,7 @@ const SOUND = {
   throughput: { value: { megabitsPerSecond: 940, bytes: 64 * 1024 ** 2 } },
   names: { value: { shown: '10.77.0.1, 10.77.0.2', problems: [] } },
   peerDatabasePort: { value: { where: '10.77.0.2:5432', problem: null } },
+  peerPorts: { value: [{ use: 'pair link', port: 7422, problem: null }] },
   listener: { value: { where: '10.77.0.1:5432', problem: null } },
   listenerConfiguration: { value: { problems: [] } },
   connectionConfiguration: { value: { problems: [] } },
@@ -83,6 +87,13 @@ const BREACHES: [string, string, Measurements, RegExp][] = [
     /x64 and arm64/,
   ],
   ['SYSTEM - HEALTH MONITOR STATUS', 'failed', { healthMonitor: { value: 'starting: starting' } }, /is starting/],
+  [
+    'SYSTEM - RELEASE OF UNDERSTUDY',
+    'failed',
+    { release: { value: '1.5.0' } },
+    /primary runs 1.4.2, the secondary 1.5.0/,
+  ],
+  ['SYSTEM - RELEASE OF UNDERSTUDY', 'warning', { release: { value: '1.4.3' } }, /the secondary 1.4.3/],
   ['SYSTEM - FREE DISK AND INODES', 'warning', { fileSystems: { value: [{ ...DISK, usedPercent: 81 }] } }, /81 % used/],
   [
     'SYSTEM - FREE DISK AND INODES',
@@ -105,7 +116,30 @@ const BREACHES: [string, string, Measurements, RegExp][] = [
     { kernelLimits: { value: { openFiles: 65_536, overcommitMemory: 0 } } },
     /overcommit_memory is 2 and 0/,
   ],
-  ['SYSTEM - USER IDS', 'warning', { userIds: { value: { postgres: '999:999' } } }, /101:103 and 999:999/],
+  [
+    'SYSTEM - USER IDS',
+    'warning',
+    { accounts: { value: { used: [], known: { 'user postgres': 999, 'group nms': 990 } } } },
+    /^user postgres is 101 and 999$/,
+  ],
+  [
+    'SYSTEM - USER IDS',
+    'warning',
+    { accounts: { value: { used: [], known: { 'user postgres': 101 } } } },
+    /990 and unk/,
+  ],
+  [
+    'DATABASE - HUGE PAGES',
+    'warning',
+    { hugePages: { value: { ...SOUND.hugePages.value, total: 0 } } },
+    /^secondary: 0 huge pages, the database of the other server needs 500$/,
+  ],
+  [
+    'DATABASE - HUGE PAGES',
+    'failed',
+    { hugePages: { value: { ...SOUND.hugePages.value, setting: 'on', total: 499 } } },
+    /^secondary: 499 huge pages, 500 are needed$/,
+  ],
   ['SYSTEM - MANDATORY ACCESS CONTROL', 'warning', { mandatoryAccessControl: { value: 'SELinux enforcing' } }, /SELi/],
   ['SYSTEM - MANDATORY ACCESS CONTROL', 'warning', { mandatoryAccessControl: { value: 'none' } }, /none on the second/],
   [
@@ -161,6 +195,12 @@ const BREACHES: [string, string, Measurements, RegExp][] = [
     'failed',
     { peerDatabasePort: at5432('10.77.0.1:5432 gives no sign') },
     /gives no sign/,
+  ],
+  [
+    'NETWORK - PORTS OF THE PAIR',
+    'failed',
+    { peerPorts: { value: [{ use: 'pair link', port: 7422, problem: '10.77.0.1:7422 gives no sign' }] } },
+    /^secondary: pair link: 10.77.0.1:7422 gives no sign$/,
   ],
   [
     'NETWORK - LATENCY',
@@ -284,6 +324,23 @@ describe('the checklist', () => {
     expect(overallOf(lines)).toBe('not-checked');
   });
 
+  it('finds that a health monitor which gives no answer is not well, where there is such a server', () => {
+    const name = 'SYSTEM - HEALTH MONITOR STATUS';
+    const lines = judged(side(SOUND), { missing: 'beta does not answer', isSilent: true });
+    expect(lines.find((line) => line.name === name)).toMatchObject({
+      status: 'failed',
+      reason: 'secondary: beta does not answer',
+    });
+    expect(lines.filter(({ status }) => status === 'failed')).toHaveLength(1);
+  });
+
+  it('judges no replication of servers that are no pair yet', () => {
+    const before = { value: { ...SOUND.database.value, isPaired: false } };
+    const lines = judged(side({ ...SOUND, database: before }), side({ ...SECONDARY, database: before }));
+    const line = lines.find(({ name }) => name === 'DATABASE - SYNC STATUS');
+    expect(line).toMatchObject({ status: 'not-checked', reason: expect.stringContaining('not registered as a pair') });
+  });
+
   it('fails a line for the side that was measured when the other was not', () => {
     const [line] = judged(side({ ...SOUND, cpuCount: { value: 1 } }), { missing: 'gone' });
     expect(line).toMatchObject({
@@ -304,6 +361,28 @@ describe('the checklist', () => {
       judged(side(primary), side(secondary)).find(({ name }) => name === 'DATABASE - CHECK ONLINE STATUS')?.status;
     expect(statusOf(SOUND, { ...SECONDARY, database: none })).toBe('passed');
     expect(statusOf({ ...SOUND, database: none }, SECONDARY)).toBe('failed');
+    // what an earlier pair has left on a secondary is stopped until it is registered
+    const left = (isPaired: boolean) => ({ value: { ...none.value, role: 'stopped', isPaired } });
+    expect(statusOf(SOUND, { ...SECONDARY, database: left(false) })).toBe('passed');
+    expect(statusOf(SOUND, { ...SECONDARY, database: left(true) })).toBe('failed');
+    expect(statusOf({ ...SOUND, database: left(false) }, SECONDARY)).toBe('failed');
+  });
+
+  it('compares the ids of those to whom files belong, whoever else there is, and wherever the files are already', () => {
+    const known = { ...SOUND.accounts.value.known, 'user somebody': 7 };
+    const before = { ...SECONDARY, accounts: { value: { used: [], known } } };
+    const line = judged(side(SOUND), side(before)).find(({ name }) => name === 'SYSTEM - USER IDS');
+    expect(line).toMatchObject({ status: 'passed', primary: 'user postgres 101, group nms 990' });
+  });
+
+  it('asks the secondary for the huge pages of a database that it has not yet', () => {
+    const statusOf = (setting: 'try' | 'on', has: number) => {
+      const primary = { ...SOUND, hugePages: { value: { ...SOUND.hugePages.value, setting, total: has } } };
+      const none = { value: { total: 0, pageBytes: 2 * 1024 ** 2, setting: null, needed: null } };
+      const lines = judged(side(primary), side({ ...SECONDARY, hugePages: none }));
+      return lines.find(({ name }) => name === 'DATABASE - HUGE PAGES')?.status;
+    };
+    expect([statusOf('on', 600), statusOf('try', 600), statusOf('try', 0)]).toEqual(['failed', 'warning', 'passed']);
   });
 
   it('shows each line beside the run before', () => {
@@ -321,5 +400,28 @@ describe('the checklist', () => {
     const sides = { primary: side(SOUND), secondary: side(SECONDARY) };
     const line = evaluate(sides, REQUIREMENTS, before).find(({ name }) => name === 'SYSTEM - TIME ZONE');
     expect(line).toMatchObject({ status: 'passed', previous: { status: 'warning', secondary: 'Asia/Tokyo' } });
+  });
+});
+
+describe('closed ports', () => {
+  const sees = (...ports: [string, number, string | null][]) =>
+    side({ ...SOUND, peerPorts: { value: ports.map(([use, port, problem]) => ({ use, port, problem })) } });
+  const seenBy = sees(['pair link', 7422, 'no sign'], ['Health Monitor', 8082, null], ['database', 5432, 'refused']);
+  const listener = at5432('refused');
+  const stopped = { value: { ...SOUND.database.value, running: false } };
+
+  it('are those which the other server does not reach', () => {
+    expect(closedPorts({ of: side(SOUND), seenBy })).toEqual([7422, 5432]);
+    expect(closedPorts({ of: side({ ...SOUND, listener }), seenBy })).toEqual([7422, 5432]);
+  });
+
+  it('are not those at which nothing listens', () => {
+    expect(closedPorts({ of: side({ ...SOUND, listener, database: stopped }), seenBy })).toEqual([7422]);
+  });
+
+  it('are not known of a server that gives no answer, or to one that looks at none', () => {
+    expect(closedPorts({ of: { missing: 'gone' }, seenBy })).toEqual([]);
+    expect(closedPorts({ of: side(SOUND), seenBy: { missing: 'gone' } })).toEqual([]);
+    expect(closedPorts({ of: side(SOUND), seenBy: side({}) })).toEqual([]);
   });
 });

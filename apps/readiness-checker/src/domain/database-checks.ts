@@ -22,6 +22,20 @@ function roomFor(server: string, { databaseBytes }: Room, { availableBytes }: Ro
   );
 }
 
+interface HugePages {
+  readonly total: number;
+  readonly setting: 'off' | 'try' | 'on' | null;
+  readonly needed: number | null;
+}
+
+/** Whether the database of one server would find on the other the huge pages that it has. */
+function hugePagesFor(server: string, { setting, needed, total: has }: HugePages, other: HugePages): Objection {
+  if (setting === null || setting === 'off' || needed === null || other.total >= needed) return null;
+  const lack = `${server}: ${other.total} huge pages, the database of the other server needs ${needed}`;
+  if (setting === 'on') return failed(lack);
+  return has >= needed ? warning(lack) : null;
+}
+
 const problemsOf = ({ problems }: { readonly problems: readonly string[] }) =>
   problems.length > 0 ? failed(problems.join(', ')) : null;
 const countOf = ({ problems }: { readonly problems: readonly string[] }) =>
@@ -37,9 +51,10 @@ export const DATABASE_CHECKS = [
     impact: 'Without a database that answers that server can neither serve nor follow.',
     recommendation: 'See postgresql.log and the event list of that server.',
     show: ({ role, usable }) => (role === 'none' ? 'none yet' : `${role}, ${usable ? 'answers' : 'does not answer'}`),
-    each: ({ role, running, usable }, _, server) => {
-      // a secondary gets its database by being registered
-      if (role === 'none') return server === 'secondary' ? null : failed('there is no database');
+    each: ({ role, running, usable, isPaired }, _, server) => {
+      // a secondary gets its database by being registered; one left from an earlier pair is stopped until then
+      if (server === 'secondary' && (role === 'none' || (role === 'stopped' && isPaired === false))) return null;
+      if (role === 'none') return failed('there is no database');
       if (!running) return failed('PostgreSQL does not run');
       return usable ? null : failed('PostgreSQL runs but does not answer');
     },
@@ -61,13 +76,34 @@ export const DATABASE_CHECKS = [
     },
   }),
   check({
+    name: 'DATABASE - HUGE PAGES',
+    group: 'DATABASE',
+    lists: ['further'],
+    field: 'hugePages',
+    impact: 'With huge_pages = on PostgreSQL does not start on that server; else it is slower there.',
+    recommendation: 'Set vm.nr_hugepages on both servers to what PostgreSQL needs, with some to spare.',
+    show: ({ total, pageBytes, setting, needed }) =>
+      [
+        `${total} of ${sizeText(pageBytes)}`,
+        ...(needed === null ? [] : [`PostgreSQL needs ${needed}`]),
+        ...(setting === null ? [] : [`huge_pages ${setting}`]),
+      ].join(', '),
+    each: ({ total, setting, needed }) =>
+      setting === 'on' && needed !== null && total < needed
+        ? failed(`${total} huge pages, ${needed} are needed`)
+        : null,
+    both: (primary, secondary) =>
+      hugePagesFor('secondary', primary, secondary) ?? hugePagesFor('primary', secondary, primary),
+  }),
+  check({
     name: 'DATABASE - LISTENER STATUS',
     group: 'DATABASE',
     lists: ['registration'],
     field: 'listener',
     impact: 'Nobody reaches the database of that server over the network.',
     recommendation: 'See postgresql.log there; db-replication starts PostgreSQL again by itself.',
-    show: ({ where, problem }) => `${where} ${problem === null ? 'answers' : 'does not answer'}`,
+    show: ({ where, problem, isFree }) =>
+      `${where} ${isFree ? 'is free for PostgreSQL' : problem === null ? 'answers' : 'does not answer'}`,
     each: ({ problem }) => (problem === null ? null : failed(problem)),
   }),
   check({
@@ -98,8 +134,10 @@ export const DATABASE_CHECKS = [
     field: 'peerLogin',
     impact: 'That server cannot follow the other one.',
     recommendation: 'See the reason, and postgresql.log of the other server.',
-    show: ({ where, problem }) => `${problem === null ? 'logged in' : 'no login'} at ${where}`,
-    each: ({ where, problem }) => (problem === null ? null : failed(`no login at ${where}: ${problem}`)),
+    show: ({ where, problem, isTlsOnly }) =>
+      `${problem !== null ? 'no login' : isTlsOnly ? 'TLS with its certificate' : 'logged in'} at ${where}`,
+    each: ({ where, problem, isTlsOnly }) =>
+      problem === null ? null : failed(isTlsOnly ? problem : `no login at ${where}: ${problem}`),
   }),
   check({
     name: 'DATABASE - LOCALE AND COLLATION',
@@ -156,7 +194,9 @@ export const DATABASE_CHECKS = [
     recommendation: 'See why the standby does not stream: docs/operations/database-sync-trouble.md.',
     show: ({ role, streaming, lagBytes }) =>
       `${role}, ${streaming ? 'streaming' : 'not streaming'}${lagBytes === null ? '' : `, lag ${sizeText(lagBytes)}`}`,
+    silent: ({ isPaired }) => (isPaired === false ? 'the servers are not registered as a pair' : null),
     both: (primary, secondary) => {
+      if (primary.isPaired === false) return null;
       const standbys = [primary, secondary].filter(({ role }) => role === 'standby');
       if (standbys.length !== 1)
         return failed(`the databases are ${primary.role} and ${secondary.role}, not one active and one standby`);

@@ -52,9 +52,25 @@ export const NETWORK_CHECKS = [
     lists: ['registration'],
     field: 'peerDatabasePort',
     impact: 'The standby cannot follow, and no full copy can be made.',
-    recommendation: 'Open ports.database in the firewall of the server that is named, for the other one.',
+    recommendation:
+      'Open ports.database in the firewall of the server that is named, for the other one, or repeat with --fix.',
     show: ({ where, problem }) => `${where} ${problem === null ? 'answers' : 'does not answer'}`,
     each: ({ problem }) => (problem === null ? null : failed(problem)),
+  }),
+  check({
+    name: 'NETWORK - PORTS OF THE PAIR',
+    group: 'NETWORK',
+    lists: ['further'],
+    field: 'peerPorts',
+    impact: 'The servers do not hear each other, or files and the database do not follow.',
+    recommendation:
+      'Open these ports in the firewall of the server that is named, for the other one, or repeat with --fix.',
+    show: (ports) =>
+      ports.map(({ port, problem }) => `${port} ${problem === null ? 'opens' : 'does not open'}`).join(', '),
+    each: (ports) => {
+      const closed = ports.flatMap(({ use, problem }) => (problem === null ? [] : [`${use}: ${problem}`]));
+      return closed.length > 0 ? failed(closed.join(', ')) : null;
+    },
   }),
   check({
     name: 'NETWORK - LATENCY',

@@ -125,6 +125,22 @@ export const SYSTEM_CHECKS = [
     recommendation: 'See the logs of health-monitor there; "understudy node status" shows its parts.',
     show: (state) => state,
     each: (state) => (state === 'ready' ? null : failed(`health-monitor is ${state}`)),
+    failsWhenSilent: true,
+  }),
+  check({
+    name: 'SYSTEM - RELEASE OF UNDERSTUDY',
+    group: 'SYSTEM',
+    lists: ['further'],
+    field: 'release',
+    impact: 'Servers of different releases cannot be registered as a pair.',
+    recommendation: 'Install the same release on both servers.',
+    show: (release) => release,
+    both: (primary, secondary) => {
+      if (primary === secondary) return null;
+      const difference = `the primary runs ${primary}, the secondary ${secondary}`;
+      const series = (release: string) => release.split('.').slice(0, 2).join('.');
+      return series(primary) === series(secondary) ? warning(difference) : failed(difference);
+    },
   }),
   check({
     name: 'SYSTEM - FREE DISK AND INODES',
@@ -203,21 +219,18 @@ export const SYSTEM_CHECKS = [
     name: 'SYSTEM - USER IDS',
     group: 'SYSTEM',
     lists: ['further'],
-    field: 'userIds',
+    field: 'accounts',
     impact: 'Files that are synchronised or copied belong to another user on the other server.',
-    recommendation: 'Give these users the same ids on both servers (usermod -u, groupmod -g).',
-    show: (ids) =>
-      Object.entries(ids)
-        .map((entry) => entry.join(' '))
-        .join(', '),
+    recommendation: 'Give these users and groups the same ids on both servers (usermod -u, groupmod -g).',
+    show: ({ used, known }) => used.map((name) => `${name} ${known[name] ?? 'unknown'}`).join(', '),
     both: (primary, secondary) => {
-      const names = [...new Set([...Object.keys(primary), ...Object.keys(secondary)])];
-      const different = names.filter((name) => primary[name] !== secondary[name]);
+      const names = [...new Set([...primary.used, ...secondary.used])];
+      const different = names.filter((name) => primary.known[name] !== secondary.known[name]);
       if (different.length === 0) return null;
-      const each = different.map(
-        (name) => `${name} is ${primary[name] ?? 'unknown'} and ${secondary[name] ?? 'unknown'}`,
+      const id = (known: Readonly<Record<string, number>>, name: string) => known[name] ?? 'unknown';
+      return warning(
+        different.map((name) => `${name} is ${id(primary.known, name)} and ${id(secondary.known, name)}`).join(', '),
       );
-      return warning(each.join(', '));
     },
   }),
   check({
@@ -241,7 +254,7 @@ export const SYSTEM_CHECKS = [
     lists: ['further'],
     field: 'certificate',
     impact: 'When it has expired the servers do not trust each other any more.',
-    recommendation: 'Renew the certificate of that server before it expires.',
+    recommendation: 'Renew the certificate of that server with "understudy cert renew" before it expires.',
     show: ({ validTo }) => `valid until ${validTo}`,
     each: ({ validFrom, validTo, nowUnixMs }) => {
       if (nowUnixMs < Date.parse(validFrom)) return failed(`not valid before ${validFrom}`);

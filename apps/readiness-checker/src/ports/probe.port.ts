@@ -1,4 +1,5 @@
 import type { Measurements } from '@understudy/contracts';
+import type { Counterpart } from './counterpart.port.ts';
 
 /** One thing that a server can measure of itself. */
 export interface Probe {
@@ -10,5 +11,5 @@ export interface Probe {
   /** It loads the machine, so it runs when no other does. */
   readonly isAlone?: boolean;
   /** Measures. Rejects with a reason for people; whatever it began ends when the signal comes. */
-  measure(signal: AbortSignal): Promise<Measurements>;
+  measure(signal: AbortSignal, counterpart: Counterpart): Promise<Measurements>;
 }

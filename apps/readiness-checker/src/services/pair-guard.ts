@@ -1,11 +1,15 @@
+import type { PeerIdentity } from '@understudy/contracts';
 import { BusError } from '@understudy/messaging';
+import type { PeerIdentityFile } from '@understudy/platform';
 
 /** Lets in who belongs to the pair of this server. */
 export class PairGuard {
-  constructor(private readonly ownPairId: () => Promise<string | null>) {}
+  constructor(private readonly file: Pick<PeerIdentityFile<PeerIdentity>, 'read'>) {}
 
-  /** Throws `wrong-pair`. */
-  async require(pairId: string): Promise<void> {
-    if ((await this.ownPairId()) !== pairId) throw new BusError('wrong-pair', 'this server is not of that pair');
+  /** The peer. Throws `wrong-pair`. */
+  async require(pairId: string): Promise<PeerIdentity> {
+    const peer = await this.file.read();
+    if (peer?.pairId !== pairId) throw new BusError('wrong-pair', 'this server is not of that pair');
+    return peer;
   }
 }

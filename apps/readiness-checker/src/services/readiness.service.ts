@@ -1,34 +1,42 @@
 import { randomUUID } from 'node:crypto';
 import type { OperationView, ReadinessReport } from '@understudy/contracts';
-import type { ServerRole } from '@understudy/ha-core';
 import { BusError } from '@understudy/messaging';
 import type { Clock, Logger } from '@understudy/platform';
-import type { Requirements, Side } from '../domain/check.ts';
+import type { Requirements } from '../domain/check.ts';
 import { evaluate, overallOf } from '../domain/evaluate.ts';
-import type { PeerMeasuring } from '../ports/peer.port.ts';
+import type { CandidateOrder, Counterparts } from '../ports/counterpart.port.ts';
 import type { ReportStore } from '../ports/report-store.port.ts';
-import type { MeasuringService } from './measuring.service.ts';
+import type { BothSidesService } from './both-sides.service.ts';
 
-/** The whole run ends within 30 s. The probes of one server take 26 s at most: 6 s together, then latency, throughput and disk one by one. */
+/**
+ * The whole run ends within 30 s. The probes of one server take 25 s at most: 6 s together, then latency, throughput and disk one by one;
+ * meeting a server before its registration takes up to 5 s before.
+ */
+const RUN_LIMIT_MS = 29_500;
 const PEER_LIMIT_MS = 27_000;
 const KEPT_OPERATIONS = 20;
+
+/** What a run is to be: with a secondary that is not registered yet; `fix`: closed ports are opened, which takes up to 25 s more. */
+export interface RunOrder {
+  readonly candidate?: CandidateOrder | undefined;
+  readonly fix?: boolean | undefined;
+}
 
 /** Runs of the checklist: both servers measure at the same time, then both sides are judged. One run at a time. */
 export class ReadinessService {
   private readonly runs: OperationView[] = [];
 
   constructor(
-    private readonly role: ServerRole,
     private readonly requirements: Requirements,
-    private readonly measuring: MeasuringService,
-    private readonly peer: PeerMeasuring,
+    private readonly bothSides: BothSidesService,
+    private readonly counterparts: Counterparts,
     private readonly store: ReportStore,
     private readonly clock: Clock,
     private readonly logger: Logger,
   ) {}
 
-  /** Starts a run and returns at once. Throws `operation-running`. */
-  start(): { operationId: string } {
+  /** Starts a run, with the pair or with a secondary that is not registered yet, and returns at once. Throws `operation-running`. */
+  start({ candidate, fix = false }: RunOrder = {}): { operationId: string } {
     const running = this.runs[0];
     if (running?.state === 'running')
       throw new BusError('operation-running', `readiness checks are running since ${running.startedAt}`);
@@ -37,7 +45,7 @@ export class ReadinessService {
     const common = { kind: 'readiness-checks', step: 'started', progressPercent: 0, finishedAt: null, error: null };
     this.runs.unshift({ id, state, startedAt, ...common });
     this.runs.splice(KEPT_OPERATIONS);
-    void this.run(id, startedAt);
+    void this.run(id, startedAt, { candidate, fix });
     return { operationId: id };
   }
 
@@ -52,24 +60,26 @@ export class ReadinessService {
     return report;
   }
 
-  private async run(id: string, startedAt: string): Promise<void> {
+  private async run(id: string, startedAt: string, { candidate, fix }: RunOrder): Promise<void> {
     try {
       const beganMs = this.clock.nowMs();
-      const peerSide = this.peer.measure(PEER_LIMIT_MS).then(
-        (measurements): Side => ({ measurements }),
-        (error: Error): Side => ({ missing: error.message }),
-      );
+      if (candidate) this.update(id, { step: 'proving the authentication key' });
+      const counterpart = await (candidate ? this.counterparts.meet(candidate) : this.counterparts.pinned());
+      const leftMs = Math.min(PEER_LIMIT_MS, beganMs + RUN_LIMIT_MS - this.clock.nowMs());
       const onStep = (step: string, done: number) => this.update(id, { step, progressPercent: Math.round(done * 80) });
-      const own: Side = { measurements: await this.measuring.measure(onStep) };
-      this.update(id, { step: 'waiting for the other server', progressPercent: 80 });
-      const other = await peerSide;
-      const sides = this.role === 'primary' ? { primary: own, secondary: other } : { primary: other, secondary: own };
+      const measured = await this.bothSides.measure(counterpart, leftMs, onStep);
+      const { sides, firewall } = fix
+        ? await this.bothSides.open(measured, counterpart, onStep)
+        : { sides: measured, firewall: undefined };
+      for (const change of firewall ?? [])
+        this.logger.warn('Ports were opened in the firewall, as an operator asked', { ...change });
       const before = await this.store.latest();
       const checks = evaluate(sides, this.requirements, before);
       const durationMs = Math.round(this.clock.nowMs() - beganMs);
       const comparedWith = before?.startedAt ?? null;
       const overall = overallOf(checks);
-      await this.store.keep({ operationId: id, startedAt, durationMs, overall, comparedWith, checks });
+      const changes = firewall === undefined ? {} : { firewall };
+      await this.store.keep({ operationId: id, startedAt, durationMs, overall, comparedWith, ...changes, checks });
       this.update(id, { state: 'succeeded', step: 'ended', progressPercent: 100, finishedAt: this.now() });
     } catch (error) {
       this.logger.error('The readiness checks failed', { error });

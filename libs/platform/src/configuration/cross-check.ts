@@ -8,8 +8,13 @@ export interface Finding {
   readonly remedy: string;
 }
 
-/** The sections that are well-formed by themselves. */
-export type SoundSections = { readonly [Section in keyof ConfigurationFile]?: ConfigurationFile[Section] | undefined };
+/** Lists in which each entry is looked at for itself. */
+export type Listed = 'fileSets' | 'processes';
+
+/** The sections that are well-formed by themselves; of the entries of a list the keys that are. */
+export type SoundSections = {
+  readonly [Section in Exclude<keyof ConfigurationFile, Listed>]?: ConfigurationFile[Section] | undefined;
+} & { readonly [Section in Listed]?: readonly Partial<ConfigurationFile[Section][number]>[] | undefined };
 
 /** What no single value shows: values that do not go together. Looks at what is sound, so that every mistake is told at once. */
 export function crossCheck(sound: SoundSections): Finding[] {
@@ -40,9 +45,9 @@ function duplicatedPorts({ ports = {} as never }: SoundSections): Finding[] {
   return findings;
 }
 
-function duplicatedNames(section: string, entries: readonly { readonly name: string }[] = []): Finding[] {
+function duplicatedNames(section: string, entries: readonly { readonly name?: string }[] = []): Finding[] {
   return entries.flatMap(({ name }, index) =>
-    entries.findIndex((other) => other.name === name) === index
+    name === undefined || entries.findIndex((other) => other.name === name) === index
       ? []
       : [
           {
@@ -61,6 +66,7 @@ function nestedFileSets({ fileSets = [], node, database }: SoundSections): Findi
     'database.dataDirectory': database?.dataDirectory,
   });
   return fileSets.flatMap(({ path }, index) => {
+    if (path === undefined) return [];
     const others = fileSets.slice(0, index).map((other, at) => [`fileSets.${at}.path`, other.path] as const);
     const clash = [...own, ...others].find(([, other]) => other !== undefined && isNested(path, other));
     if (clash === undefined) return [];
@@ -75,7 +81,8 @@ function nestedFileSets({ fileSets = [], node, database }: SoundSections): Findi
   });
 }
 
-function isNested(a: string, b: string): boolean {
+/** Whether one of two absolute paths is the other, or lies in it. */
+export function isNested(a: string, b: string): boolean {
   const [one, two] = [a, b].map((path) => `${path.replace(/\/+$/, '')}/`) as [string, string];
   return one.startsWith(two) || two.startsWith(one);
 }

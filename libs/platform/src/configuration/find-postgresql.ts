@@ -37,7 +37,8 @@ function versionsIn(root: string): number[] {
   }
 }
 
-function isExecutable(file: string): boolean {
+/** Whether there is a file that this process may run. */
+export function isExecutable(file: string): boolean {
   try {
     accessSync(file, constants.X_OK);
     return true;

@@ -173,6 +173,29 @@ describe('a file', () => {
     ]);
   });
 
+  it('tells what does not go together in a list with other mistakes in it', () => {
+    const fileSets = [
+      { name: 'settings', path: '/etc/nms', class: 'realtime' },
+      { name: 'settings', path: '/etc/nms/keys', class: 'seldom', exlude: ['*.tmp'] },
+      'licenses',
+    ];
+    const processes = [{ name: 'a', unit: 'x' }, { name: 'a' }, null];
+    const told = refused(`${MINIMAL}fileSets: ${JSON.stringify(fileSets)}\nprocesses: ${JSON.stringify(processes)}`);
+    const keys = told.map((line) => line.split(' ').slice(0, 2).join(' '));
+    expect(keys).toEqual(
+      expect.arrayContaining([
+        'fileSets.1.class is',
+        'fileSets.1.exlude is',
+        'fileSets.1.name is',
+        'fileSets.1.path is',
+        'fileSets.2 is',
+        'processes.1 needs',
+        'processes.1.name is',
+        'processes.2 is',
+      ]),
+    );
+  });
+
   it.each([
     [
       'two ports that are the same',

@@ -1,12 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseDocument } from 'yaml';
-import type { z } from 'zod';
+import { z } from 'zod';
 import { type ConfigurationFile, ConfigurationFileSchema, type NodeConfiguration } from './configuration.schema.ts';
-import { crossCheck, type Finding, type SoundSections } from './cross-check.ts';
+import { crossCheck, type Finding, type Listed, type SoundSections } from './cross-check.ts';
 import { type Override, overridesOf, setAt } from './environment-overrides.ts';
 import { findPostgresqlBinDirectory } from './find-postgresql.ts';
 import { findingsOf } from './findings.ts';
+import { FileSetSchema, ProcessSchema } from './processes.schema.ts';
 
 /** One thing wrong with the configuration: where, what, and how to mend it. */
 export interface ConfigurationProblem {
@@ -77,11 +78,25 @@ function interpret(
   return { ok: true, configuration: complete(parsed.data, path) };
 }
 
-/** The sections that would be accepted by themselves, with their defaults. */
+const ENTRIES: Readonly<Record<Listed, z.ZodRawShape>> = {
+  fileSets: FileSetSchema.shape,
+  processes: ProcessSchema.shape,
+};
+
+/** The sections that would be accepted by themselves, with their defaults; of a list that would not, what would be of its entries. */
 function soundSections(value: Record<string, unknown>): SoundSections {
+  const lists = Object.entries(ENTRIES).map(([name, shape]) => {
+    const list = value[name];
+    return [name, Array.isArray(list) ? list.map((entry) => soundKeys(shape, entry)) : undefined];
+  });
+  return { ...Object.fromEntries(lists), ...soundKeys(ConfigurationFileSchema.shape, value) };
+}
+
+function soundKeys(shape: z.ZodRawShape, value: unknown): Record<string, unknown> {
+  const keys = (value ?? {}) as Record<string, unknown>;
   return Object.fromEntries(
-    Object.entries(ConfigurationFileSchema.shape).flatMap(([name, schema]) => {
-      const parsed = schema.safeParse(value[name]);
+    Object.entries(shape).flatMap(([name, schema]) => {
+      const parsed = z.safeParse(schema, keys[name]);
       return parsed.success ? [[name, parsed.data]] : [];
     }),
   );
