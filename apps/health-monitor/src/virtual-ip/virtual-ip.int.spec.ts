@@ -4,16 +4,17 @@ import { createServer } from 'node:net';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { SystemClock } from '@understudy/platform';
 import { NetworkInterface } from './network-interface.adapter.ts';
 import { listOf } from './subnet.ts';
-import { VirtualIp } from './virtual-ip.ts';
+import { KERNEL_LATE_MS, VirtualIp } from './virtual-ip.ts';
 import { VirtualIpRequirements } from './virtual-ip-requirements.ts';
 
 const TAG = `uv${process.pid.toString(36)}`;
 const ADDRESSES = { ipv4: '198.18.77.100', ipv6: 'fd77:198:18::100' };
 const OF_HOST = ['198.18.77.1/24', 'fd77:198:18::1/64'];
+const OTHERS = ['198.18.77.3/24', 'fd77:198:18::3/64'];
 const OF_NEIGHBOUR = ['198.18.77.2/24', 'fd77:198:18::2/64'];
 /** The kernel drops addresses under the lock that the end of a network namespace takes too: the tests beside this one have many. */
 const NAMESPACES_GO_MS = 500;
@@ -174,6 +175,31 @@ function canMakeNamespaces(): boolean {
     },
     20_000,
   );
+
+  it('is dropped by the kernel within the time that is allowed for it, also where addresses change in its last second', async () => {
+    const { ipv4, ipv6 } = ADDRESSES;
+    await Promise.all([ipv4, ipv6].map((address) => holder.put(address, 2)));
+    const endMs = clock.nowMs() + 2000 + KERNEL_LATE_MS;
+    await delay(1900);
+    for (const other of OTHERS) ip('address', 'replace', other, 'dev', TAG, ...nodad(other));
+    await until('the kernel drops them', endMs - clock.nowMs() + NAMESPACES_GO_MS, () => held().length === 0);
+  });
+
+  it('is never put for longer than the right to serve lasts, less what the kernel may be late', async () => {
+    mayServeUntilMs = clock.nowMs() + 5000;
+    const ends: number[] = [];
+    const put = jest.spyOn(holder, 'put').mockImplementation(async (address, seconds) => {
+      await NetworkInterface.prototype.put.call(holder, address, seconds);
+      ends.push(clock.nowMs() + seconds * 1000);
+    });
+    const virtualIp = virtualIpOf(10);
+    await virtualIp.claim(1);
+    virtualIp.start('open');
+    await until('the kernel drops it', mayServeUntilMs - clock.nowMs(), () => held().length === 0);
+    put.mockRestore();
+    expect(ends.length).toBeGreaterThan(1);
+    expect(Math.max(...ends)).toBeLessThanOrEqual(mayServeUntilMs - 1000);
+  });
 
   it('is not claimed where a neighbour has it, which is told once; it is claimed when that has gone', async () => {
     for (const address of listOf(ADDRESSES)) takesAsNeighbour(address);

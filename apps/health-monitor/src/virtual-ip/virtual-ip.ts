@@ -14,8 +14,11 @@ const ANNOUNCE_AGAIN_MS = [100, 400, 1000, 2000];
 const ANNOUNCE_EVERY_MS = 5000;
 /** So much longer than its lifetime an address that cannot be removed is waited for. */
 const RELEASE_MARGIN_MS = 2000;
-/** So late the kernel may be with an address whose lifetime has ended. How late it hears of a lifetime is measured. */
-const KERNEL_LATE_MS = 300;
+/**
+ * So late the kernel may be with an address whose lifetime has ended: it looks no sooner than 1 s after its last look, which any change
+ * of any address causes (ADDRCONF_TIMER_FUZZ_MAX), and waits for a lock. How late it hears of a lifetime is measured.
+ */
+export const KERNEL_LATE_MS = 1200;
 
 /**
  * Whether clients may come: no; where the address still is, until it is known whether the application runs, which is being opened anew;

@@ -1,6 +1,8 @@
 import type { ConfigurationFile } from './configuration.schema.ts';
 import { shortestLeaseSeconds } from './witness-timing.ts';
 
+const VIRTUAL_IP_LEASE_SECONDS = 3;
+
 /** One thing wrong with a value, wherever it came from. */
 export interface Finding {
   readonly path: readonly PropertyKey[];
@@ -26,6 +28,7 @@ export function crossCheck(sound: SoundSections): Finding[] {
     ...missingAuthenticationKey(sound),
     ...storageLimits(sound),
     ...shortLease(sound),
+    ...leaseOfVirtualIp(sound),
   ];
 }
 
@@ -108,6 +111,19 @@ function shortLease({ witness, heartbeat }: SoundSections): Finding[] {
       path: ['witness', 'leaseSeconds'],
       message: `is ${witness.leaseSeconds}, too short for heartbeat.intervalSeconds ${heartbeat.intervalSeconds}: a server would close itself between two beats while the witness is away`,
       remedy: `Set it to ${shortest} or more, or shorten the interval.`,
+    },
+  ];
+}
+
+/** The kernel keeps an address for whole seconds and may be late: both must fit into what is left of a lease before it is renewed. */
+function leaseOfVirtualIp({ witness, virtualIp }: SoundSections): Finding[] {
+  if (witness?.kind !== 'nats' || virtualIp === undefined || witness.leaseSeconds >= VIRTUAL_IP_LEASE_SECONDS)
+    return [];
+  return [
+    {
+      path: ['witness', 'leaseSeconds'],
+      message: `is ${witness.leaseSeconds}, too short for virtualIp: no address could be held that ends with the lease`,
+      remedy: `Set it to ${VIRTUAL_IP_LEASE_SECONDS} or more.`,
     },
   ];
 }

@@ -337,6 +337,17 @@ mail: { host: h, from: a@b }`);
   expect(settingsWithoutEffect(wanted)).toEqual([expect.stringContaining('mail is not yet available')]);
 });
 
+it('a virtual IP needs a lease that lasts longer than an address that the kernel drops late', () => {
+  const withLease = (leaseSeconds: number) => `${MINIMAL}
+heartbeat: { intervalSeconds: 0.3 }
+virtualIp: { interface: eth0 }
+witness: { kind: nats, servers: ["nats://w:4222"], leaseSeconds: ${leaseSeconds} }`;
+  expect(refused(withLease(2))).toEqual([
+    expect.stringContaining('witness.leaseSeconds is 2, too short for virtualIp'),
+  ]);
+  expect(accepted(withLease(3)).witness).toMatchObject({ leaseSeconds: 3 });
+});
+
 it('every mistake is told at once, those between sound values too', () => {
   const told = refused(`${MINIMAL}
 ports: { healthMonitor: 1, fileSync: 1 }
