@@ -8,7 +8,7 @@ import { unreadable } from './scanner.ts';
 import { isComplete, type SetReport } from './set-report.ts';
 import type { SetSurroundings } from './set-sync.ts';
 import type { SinceWhen } from './since-when.ts';
-import { NO_DIRECTORY, type RunResult, syncRun } from './sync-run.ts';
+import { type RunResult, syncRun } from './sync-run.ts';
 
 /** A run that changes so many entries leaves much garbage behind. */
 const LARGE_RUN = 50_000;
@@ -61,6 +61,7 @@ export class Standby {
 
   /** This server is active now: nothing is wanted of another. */
   ended(): void {
+    this.base = null;
     this.isWantedWhole = false;
     this.set.inventory.wanted.clear();
   }
@@ -125,6 +126,8 @@ export class Standby {
     const tools = { client, epoch, mayChange, signal, listener, aside };
     const begunAtMs = performance.now();
     const { manifest, before } = await this.beginnings(asked.value, tools);
+    // the direction may have been another one meanwhile, and what was wanted then forgotten
+    mayChange();
     this.base = manifest.generation;
     this.isWantedWhole = true;
     const isSame = manifest.isPartial && manifest.lines === 0 && this.completeIn === set.inventory.generation;
@@ -147,9 +150,6 @@ export class Standby {
     this.report.ran(result, performance.now() - begunAtMs);
     await this.keep(result.changed > 0);
     if (result.changed > LARGE_RUN) giveMemoryBack();
-    // what is wanted here is not what the active server has: all is asked for again, soon
-    if (manifest.isPartial && result.problems.some(({ message }) => message === NO_DIRECTORY))
-      throw new Error(NO_DIRECTORY);
     if (!isComplete(result) || this.told === manifest.generation) return;
     // it matters only when the roles change: whoever was active knows then what the other has not got
     await client.applied(set.name, manifest.generation, epoch, signal);

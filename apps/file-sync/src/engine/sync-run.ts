@@ -15,9 +15,6 @@ import { Staging, type SyncFileSystem } from './staging.ts';
 /** So many entries are taken out of the inventory at once. */
 const ENTRIES_AT_ONCE = 50_000;
 
-/** Of a file that is wanted in no directory. */
-export const NO_DIRECTORY = 'the active server names no directory for it';
-
 /** What a run needs besides the set. */
 export interface RunParts {
   readonly openContent: OpenContent;
@@ -60,7 +57,12 @@ export async function syncRun(set: FileSet, parts: RunParts): Promise<RunResult>
     // what is in it goes when all that goes is known and can be guarded
     if (isBeginning && replacesDirectory(set, path)) return false;
     const isPlaced = hasDirectory(set, path);
-    if (!isPlaced) problems.push({ path: shownPath(path), message: NO_DIRECTORY, isSkipped: false });
+    if (!isPlaced)
+      problems.push({
+        path: shownPath(path),
+        message: 'the active server names no directory for it',
+        isSkipped: false,
+      });
     return isPlaced;
   });
   // parents before their children

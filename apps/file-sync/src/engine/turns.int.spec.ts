@@ -43,6 +43,40 @@ describe('a run that the epoch ends', () => {
   });
 });
 
+describe('a run in which this server is active for a moment', () => {
+  it('leaves nothing behind that the next one takes for what the other server has', async () => {
+    let onLook: (() => void) | null = null;
+    const lstatSync = ((path: unknown, options: never) => {
+      if (onLook !== null && String(path).endsWith('/by-hand')) {
+        onLook();
+        onLook = null;
+      }
+      return FILE_CALLS.lstatSync(path as string, options);
+    }) as FileCalls['lstatSync'];
+    pair = await PairOfEngines.open({ class: 'batch' }, { calls: { ...FILE_CALLS, lstatSync } });
+    const { alpha, beta } = pair;
+    mkdirSync(join(alpha.files, 'd'));
+    writeFileSync(join(alpha.files, 'd/a'), 'one');
+    pair.direct('alpha', 1);
+    await beta.engine.fetch('set');
+    expect(same()).toBe(true);
+    const { ino } = statSync(join(beta.files, 'd/a'));
+    writeFileSync(join(beta.files, 'by-hand'), '');
+    onLook = () => {
+      pair.direct('beta', 2);
+      pair.direct('alpha', 3);
+    };
+    // all is asked for again
+    pair.direct(null, 1);
+    pair.direct('alpha', 1);
+    await beta.engine.fetch('set');
+    expect(onLook).toBeNull();
+    writeFileSync(join(alpha.files, 'd/b'), 'two');
+    await beta.engine.fetch('set');
+    expect([same(), setOf('beta')?.errors, statSync(join(beta.files, 'd/a')).ino]).toEqual([true, [], ino]);
+  });
+});
+
 describe('an active server', () => {
   it('says no longer that its set cannot be read when its disk was mounted later', async () => {
     pair = await PairOfEngines.open({ class: 'batch' });
