@@ -225,7 +225,7 @@ export class Applier {
   }
 
   private async keepUnlessAgreed(path: RelativePath, stats: Stats, replacement?: string) {
-    const { aside, tree, inventory, mayChange } = this.parts;
+    const { aside, tree, inventory, mayChange, pause } = this.parts;
     if (!stats.isFile() && !stats.isSymbolicLink()) return null;
     const movedTo = this.moved.get(path);
     if (movedTo !== undefined && tree.stat(movedTo)?.ino === stats.ino) return null;
@@ -233,7 +233,15 @@ export class Applier {
     // a large file takes minutes to be read
     mayChange();
     if (content !== null && (content === inventory.agreed.get(path) || content === replacement)) return null;
-    return aside.keep(tree, path);
+    const takeBack = await aside.keep(tree, path, pause);
+    try {
+      // so does its copy
+      mayChange();
+    } catch (error) {
+      takeBack();
+      throw error;
+    }
+    return takeBack;
   }
 
   /** What is at a path now; null: nothing. What cannot be read is no content that anything has. */

@@ -2,10 +2,13 @@ import { constants } from 'node:fs';
 import { join } from 'node:path';
 import { nameOf, parentOf, type RelativePath } from '../domain/entry.ts';
 import type { FileCalls } from '../ports/file-calls.ts';
-import { isAbsence, isRefused, type Tree } from './tree.ts';
+import { isAbsence, isRefused, type Tree, TreeError } from './tree.ts';
 
 const { O_WRONLY, O_CREAT, O_EXCL, O_RDONLY, O_DIRECTORY } = constants;
 const CHUNK_BYTES = 256 * 1024;
+/** So much is made durable at once: the system call for a large file would hold up everybody else. */
+const SYNC_BYTES = 64 * 1024 * 1024;
+const UNFINISHED = '.unfinished';
 
 /**
  * Keeps what would be lost: a file of this server that is not one the active server knows. The folder is made when it is first
@@ -14,6 +17,7 @@ const CHUNK_BYTES = 256 * 1024;
 export class Aside {
   /** What was kept, as paths in the set. */
   readonly kept: RelativePath[] = [];
+  private copies = 0;
 
   /**
    * @param folder absolute path; must lie outside of every file set
@@ -44,22 +48,50 @@ export class Aside {
     }
   }
 
+  /** Copies that a process has not finished before it ended are in nobody's way any more. */
+  static discardUnfinished(calls: FileCalls, setAside: string, name: string): void {
+    const folder = join(setAside, name);
+    try {
+      for (const each of calls.readdirSync(folder, { encoding: 'utf8' }))
+        if (each.endsWith(UNFINISHED)) calls.unlinkSync(join(folder, each));
+    } catch (error) {
+      if (!isRefused(error)) throw error;
+    }
+  }
+
   /** People have been told. A note that the system does not let go is told once more by the next process. */
   told(): void {
     this.discard(this.note);
   }
 
   /**
-   * Keeps the file or link at `path`, durably, under the same path below the folder; a second one of a name gets a number.
-   * Returns what lets go of it again.
+   * Keeps the file or link at `path`, durably, under the same path below the folder; a second one of a name gets a number. Where it has to be
+   * copied that takes long, and others have turns. Returns what lets go of it again. Throws `TreeError` when it is changed meanwhile.
    */
-  keep(tree: Tree, path: RelativePath): () => void {
+  async keep(tree: Tree, path: RelativePath, pause: () => Promise<void>): Promise<() => void> {
+    try {
+      return this.enter(path, (to) => this.calls.linkSync(tree.place(path), to));
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== 'EXDEV' && code !== 'EMLINK' && code !== 'EPERM') throw error;
+    }
+    const copy = await this.copy(tree, path, pause);
+    try {
+      return this.enter(path, (to) => this.moveTo(copy, to));
+    } catch (error) {
+      this.discard(copy);
+      throw error;
+    }
+  }
+
+  /** Puts something in its place below the folder. */
+  private enter(path: RelativePath, put: (to: Buffer) => void): () => void {
     let place: Buffer | null = null;
     try {
       const directory = this.directory(parentOf(path));
       this.calls.mkdirSync(directory, { recursive: true, mode: 0o700 });
       if (this.kept.length === 0) this.begin();
-      place = this.keepIn(directory, tree, path);
+      place = this.putIn(directory, path, put);
       const fd = this.calls.openSync(directory, O_RDONLY | O_DIRECTORY);
       try {
         this.calls.fsyncSync(fd);
@@ -86,21 +118,23 @@ export class Aside {
     return Buffer.concat([Buffer.from(join(this.folder, '/')), Buffer.from(path, 'latin1')]);
   }
 
-  private keepIn(directory: Buffer, tree: Tree, path: RelativePath): Buffer {
+  private putIn(directory: Buffer, path: RelativePath, put: (to: Buffer) => void): Buffer {
     for (let count = 1; ; count++) {
       const suffix = count === 1 ? '' : `~${count}`;
       const place = Buffer.concat([directory, Buffer.from(`/${nameOf(path)}${suffix}`, 'latin1')]);
       try {
-        this.calls.linkSync(tree.place(path), place);
+        put(place);
         return place;
       } catch (error) {
-        const { code } = error as NodeJS.ErrnoException;
-        if (code === 'EEXIST') continue;
-        if (code !== 'EXDEV' && code !== 'EMLINK' && code !== 'EPERM') throw error;
+        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
       }
-      this.copy(tree, path, place);
-      return place;
     }
+  }
+
+  /** Never over what is there. A link and its removal are no way: not every file system has links. */
+  private moveTo(copy: string, to: Buffer): void {
+    if (this.calls.lstatSync(to, { throwIfNoEntry: false })) throw new TreeError('EEXIST', 'is there already');
+    this.calls.renameSync(copy, to);
   }
 
   /** What cannot be kept, or stays in its place, leaves nothing here: it comes again with every run. */
@@ -119,11 +153,12 @@ export class Aside {
   }
 
   /** Under a name that is not too long, and beside the folder, in which everything is whole. */
-  private copy(tree: Tree, path: RelativePath, to: Buffer): void {
-    const unfinished = `${this.folder}.unfinished`;
+  private async copy(tree: Tree, path: RelativePath, pause: () => Promise<void>): Promise<string> {
+    this.copies += 1;
+    const unfinished = `${this.folder}.${this.copies}${UNFINISHED}`;
     try {
-      this.copyTo(tree, path, unfinished);
-      this.calls.renameSync(unfinished, to);
+      await this.copyTo(tree, path, unfinished, pause);
+      return unfinished;
     } catch (error) {
       // a disk that has become full with it is not left so
       this.discard(unfinished);
@@ -140,26 +175,34 @@ export class Aside {
     }
   }
 
-  private copyTo(tree: Tree, path: RelativePath, to: string): void {
+  private async copyTo(tree: Tree, path: RelativePath, to: string, pause: () => Promise<void>): Promise<void> {
     if (tree.stat(path)?.isSymbolicLink()) {
       this.calls.symlinkSync(this.calls.readlinkSync(tree.place(path), { encoding: 'buffer' }), to);
       return;
     }
-    const { fd: source } = tree.openFile(path);
+    const { fd: source, stats } = tree.openFile(path);
     try {
       const target = this.calls.openSync(to, O_WRONLY | O_CREAT | O_EXCL, 0o600);
       try {
         const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
-        for (let position = 0; ; ) {
+        for (let position = 0, synced = 0; ; ) {
           const count = this.calls.readSync(source, buffer, 0, CHUNK_BYTES, position);
           if (count === 0) break;
           writeWhole(this.calls, target, buffer.subarray(0, count), position);
           position += count;
+          if (position - synced >= SYNC_BYTES) {
+            this.calls.fsyncSync(target);
+            synced = position;
+          }
+          await pause();
         }
         this.calls.fsyncSync(target);
       } finally {
         this.calls.closeSync(target);
       }
+      const { ctimeMs } = this.calls.fstatSync(source);
+      if (ctimeMs !== stats.ctimeMs)
+        throw new TreeError('EBUSY', 'was changed here while it was kept aside: the next run does it again');
     } finally {
       this.calls.closeSync(source);
     }

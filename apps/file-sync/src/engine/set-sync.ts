@@ -83,6 +83,7 @@ export class SetSync {
       await this.state.load(this.set);
       const { sync, pause, setAside } = this.around;
       const { calls, name } = this.set;
+      Aside.discardUnfinished(calls, setAside, name);
       const aside = this.untold() ?? Aside.now(calls, setAside, name);
       this.keptBefore = aside;
       try {

@@ -20,6 +20,7 @@ import type { FileEntry } from '../domain/entry.ts';
 import { FILE_CALLS, type FileCalls } from '../ports/file-calls.ts';
 import { TwoTrees, treeOf } from '../testing/trees.ts';
 import { DirectionLost } from './applier.ts';
+import { Aside } from './aside.ts';
 import type { OpenContent } from './fetcher.ts';
 import type { RunParts } from './sync-run.ts';
 
@@ -385,6 +386,69 @@ describe('files of the standby that the active server does not know', () => {
       trees.restartSink({ ...calls, writeSync: writeSync as FileCalls['writeSync'] });
       expect((await trees.run()).problems).toMatchObject([{ path: 'a' }]);
       expect([readFileSync(copy('a')).length, kept()]).toEqual([600_000, {}]);
+    });
+
+    describe('and they are large', () => {
+      const LARGE = Buffer.alloc(600_000, 'by hand ');
+      let turns: number;
+      let onTurn: (turn: number) => void;
+
+      const run = (parts: Partial<RunParts> = {}) => {
+        const pause = async () => {
+          // of the copy alone
+          if (unfinished().length > 0) onTurn(++turns);
+        };
+        return trees.run({ pause, ...parts });
+      };
+      const unfinished = () => {
+        const folder = join(trees.aside, 'set');
+        return existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.unfinished')) : [];
+      };
+
+      beforeEach(() => {
+        turns = 0;
+        onTurn = () => undefined;
+        writeFileSync(file('a'), 'of the active');
+        writeFileSync(copy('a'), LARGE);
+        trees.restartSink(calls);
+      });
+
+      it('others have turns while they are copied', async () => {
+        expect((await run()).problems).toEqual([]);
+        expect(turns).toBeGreaterThan(2);
+        expect([readFileSync(copy('a'), 'utf8'), unfinished()]).toEqual(['of the active', []]);
+      });
+
+      it('they stay, and nothing is kept, when the direction is lost while they are copied', async () => {
+        const mayChange = () => {
+          if (turns > 0) throw new DirectionLost();
+        };
+        await expect(run({ mayChange })).rejects.toThrow(DirectionLost);
+        expect([readFileSync(copy('a')).equals(LARGE), kept(), readdirSync(join(trees.aside, 'set'))]).toEqual([
+          true,
+          {},
+          [],
+        ]);
+      });
+
+      it('they stay when somebody changes them while they are copied, and the next run keeps what they are then', async () => {
+        onTurn = (turn) => {
+          if (turn === 2) writeFileSync(copy('a'), 'by hand again');
+        };
+        expect((await run()).problems).toMatchObject([{ path: 'a', message: expect.stringContaining('was changed') }]);
+        expect([readFileSync(copy('a'), 'utf8'), kept()]).toEqual(['by hand again', {}]);
+        onTurn = () => undefined;
+        expect((await run()).problems).toEqual([]);
+        expect(kept()).toMatchObject({ a: 'file 600 by hand again' });
+      });
+
+      it('a copy that a process has not finished is gone with the next one', async () => {
+        mkdirSync(join(trees.aside, 'set/earlier'), { recursive: true });
+        writeFileSync(join(trees.aside, 'set/earlier.1.unfinished'), 'half');
+        Aside.discardUnfinished(calls, trees.aside, 'set');
+        Aside.discardUnfinished(calls, trees.aside, 'another');
+        expect(readdirSync(join(trees.aside, 'set'))).toEqual(['earlier']);
+      });
     });
   });
 
