@@ -34,8 +34,8 @@ it.each([
     { lastRunAt: OTHER.lastRunAt, pending: 6, errors: 2 },
   ],
   [
-    'deletions that wait for an operator are pending',
-    [{ ...SET, awaitingDeletion: { deletions: 30, files: 40 } }],
+    'deletions that wait for an operator are pending, and their set is an error',
+    [{ ...SET, errorCount: 0, awaitingDeletion: { deletions: 30, files: 40 } }],
     { lastRunAt: SET.lastRunAt, pending: 32, errors: 1 },
   ],
 ])('%s', (_, fileSets, expected) => {

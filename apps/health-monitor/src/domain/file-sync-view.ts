@@ -15,7 +15,7 @@ export function fileSyncView(files: FilesView | null): StatusView['fileSync'] {
   };
 }
 
-/** Nothing of the set is synchronised, and nobody is asked for a word. */
+/** Nothing of the set is synchronised: it cannot be, or waits for an operator's word. */
 function isHeldUp({ direction, reason, awaitingDeletion }: FileSetView): boolean {
-  return direction !== 'unknown' && reason !== '' && awaitingDeletion === null;
+  return direction !== 'unknown' && (reason !== '' || awaitingDeletion !== null);
 }
