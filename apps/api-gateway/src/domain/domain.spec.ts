@@ -3,7 +3,7 @@ import type { StatusView } from '@understudy/contracts';
 import { prometheusText } from '@understudy/telemetry';
 import { STATUS } from '../testing/everyday-status.ts';
 import { FailedAttempts } from './attempts.ts';
-import { RegisterInput } from './inputs.ts';
+import { ChangeConfigurationInput, RegisterInput } from './inputs.ts';
 import { metricsOf } from './metrics.ts';
 import { openApiDocument } from './openapi.ts';
 import { loginPage, statusPage } from './page.ts';
@@ -33,6 +33,11 @@ describe('an input', () => {
     expect(told({ secondaryAddress: 'a b', authenticationKey: 'k', failoverType: 'manual' })).toBe(
       `Invalid input: /secondaryAddress ${where}.`,
     );
+  });
+
+  it('does not take the virtual IP away by an object without an address', () => {
+    expect(() => parseInput(ChangeConfigurationInput, { virtualIp: {} })).toThrow('/virtualIp names no address');
+    expect(parseInput(ChangeConfigurationInput, { virtualIp: null })).toEqual({ virtualIp: null });
   });
 });
 

@@ -41,10 +41,14 @@ export const LoginInput = z
     message: 'needs username and password together',
   });
 
-const VirtualIp = z.strictObject({
-  ipv4: z.ipv4('is not an IPv4 address').optional(),
-  ipv6: z.ipv6('is not an IPv6 address').optional(),
-});
+const VirtualIp = z
+  .strictObject({
+    ipv4: z.ipv4('is not an IPv4 address').optional(),
+    ipv6: z.ipv6('is not an IPv6 address').optional(),
+  })
+  .refine(({ ipv4, ipv6 }) => ipv4 !== undefined || ipv6 !== undefined, {
+    message: 'names no address: ipv4, or ipv4 and ipv6',
+  });
 
 /**
  * Body of PUT /ha/configuration: registers the pair. `replacePrimary`: this server takes the place of the lost primary of an active
@@ -60,7 +64,7 @@ export const RegisterInput = z.strictObject({
   confirmed: z.boolean().optional(),
 });
 
-/** Body of PATCH /ha/configuration: what may change in place. */
+/** Body of PATCH /ha/configuration: what may change in place. `virtualIp` null: none any more. */
 export const ChangeConfigurationInput = z
   .strictObject({
     failoverType: FailoverTypeSchema.optional(),

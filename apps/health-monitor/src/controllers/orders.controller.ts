@@ -19,7 +19,7 @@ import { HealthMonitorService, type Order } from '../services/health-monitor.ser
 import { MaintenanceService } from '../services/maintenance.ts';
 import { Pairing, targetOf } from '../services/pairing.ts';
 import { SharedVirtualIp } from '../services/shared-virtual-ip.ts';
-import { addressesOf, listOf, type VirtualAddresses, VirtualIpRequirements } from '../virtual-ip/index.ts';
+import { addressesOf, type VirtualAddresses, VirtualIpRequirements } from '../virtual-ip/index.ts';
 
 type Data<Definition extends { data: z.ZodType }> = z.output<Definition['data']>;
 
@@ -127,10 +127,7 @@ export class OrdersController {
     const wanted = addressesOf(virtualIp ?? {});
     const { name: ownName, address: ownAddress, ports } = this.pairing.ownFacts;
     const { address: peerAddress } = targetOf(secondaryAddress, ports.healthMonitor);
-    const objections =
-      virtualIp !== undefined && listOf(wanted).length === 0
-        ? [{ pointer: '/virtualIp', message: 'names no address: ipv4, or ipv4 and ipv6' }]
-        : await this.requirements.objectionsNow(wanted, { ownName, ownAddress, peerAddress });
+    const objections = await this.requirements.objectionsNow(wanted, { ownName, ownAddress, peerAddress });
     const [first] = objections;
     if (first !== undefined) throw new BusError('invalid-input', first.message, false, objections);
     return wanted;
