@@ -223,7 +223,7 @@ describe('long work', () => {
     await ready();
     const path = `${API}/certificates`;
     const { json } = await stage.ask('GET', path);
-    expect(json).toMatchObject({ mode: 'trust-on-first-use', certificates: [], renewal: null });
+    expect(json).toMatchObject({ mode: 'trust-on-first-use', given: [], certificates: [], renewal: null });
     expect(json.own.fingerprint).toMatch(/^[0-9a-f]{64}$/);
     expect((await stage.ask('DELETE', `${path}/10.77.0.2_8082`)).json.next).toBe('It has to prove itself.');
     expect((await stage.ask('DELETE', path)).status).toBe(200);

@@ -57,8 +57,8 @@ export class LocalFilesAdapter extends LocalFiles {
     return renewal && (renewal.isInUse ? 'in-use' : 'offered');
   }
 
-  async certificateMode() {
-    return (await readCertificatePolicy(this.paths)).mode;
+  certificatePolicy() {
+    return readCertificatePolicy(this.paths);
   }
 
   peer(): Promise<PeerIdentity | null> {

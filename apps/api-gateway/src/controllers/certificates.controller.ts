@@ -15,13 +15,13 @@ export class CertificatesController {
 
   @Serves(ROUTES.certificates)
   async list() {
-    const [peer, own, renewal, mode] = await Promise.all([
+    const [peer, own, renewal, { mode, given }] = await Promise.all([
       this.certificates.peer(),
       this.certificates.own(),
       this.certificates.renewal(),
-      this.certificates.mode(),
+      this.certificates.policy(),
     ]);
-    return { mode, certificates: peer ? [view(peer)] : [], own: own && certificateFacts(own), renewal };
+    return { mode, given, certificates: peer ? [view(peer)] : [], own: own && certificateFacts(own), renewal };
   }
 
   @Serves(ROUTES.forgetPeerCertificate)

@@ -59,9 +59,13 @@ export const CertificateSchema = CertificateFactsSchema.extend({
   isForgotten: z.literal(true).optional(),
 });
 
-/** `renewal`: how far that of this server's own certificate is; null: none is under way. */
+/**
+ * `given`: fingerprints that an operator has given beforehand, oldest first. `renewal`: how far that of this server's own certificate is;
+ * null: none is under way.
+ */
 export const CertificatesSchema = z.object({
   mode: CertificateModeSchema,
+  given: z.array(z.string()),
   certificates: z.array(CertificateSchema),
   own: CertificateFactsSchema.nullable(),
   renewal: z.enum(['offered', 'in-use']).nullable(),

@@ -1,4 +1,5 @@
 import type { PeerIdentity } from '@understudy/contracts';
+import type { CertificatePolicy } from '@understudy/platform';
 
 /** What the gateway reads from this server's data directory. */
 export abstract class LocalFiles {
@@ -11,7 +12,7 @@ export abstract class LocalFiles {
   /** How far a renewal of it is; null: none is under way. */
   abstract renewal(): Promise<'offered' | 'in-use' | null>;
   /** How a certificate that was not seen before comes to be trusted. */
-  abstract certificateMode(): Promise<'trust-on-first-use' | 'pinned'>;
+  abstract certificatePolicy(): Promise<CertificatePolicy>;
   /** The pinned peer, null when not paired. */
   abstract peer(): Promise<PeerIdentity | null>;
 }

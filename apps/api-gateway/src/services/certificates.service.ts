@@ -32,8 +32,8 @@ export class CertificatesService {
     return this.files.renewal();
   }
 
-  mode() {
-    return this.files.certificateMode();
+  policy() {
+    return this.files.certificatePolicy();
   }
 
   setMode(mode: 'trust-on-first-use' | 'pinned') {

@@ -14,6 +14,7 @@ interface Facts {
 
 interface Certificates {
   readonly mode: string;
+  readonly given: readonly string[];
   readonly certificates: readonly (Facts & { host: string; name: string; next?: Facts; isForgotten?: true })[];
   readonly own: Facts | null;
   readonly renewal: 'offered' | 'in-use' | null;
@@ -36,6 +37,7 @@ export async function listCertificates(options: GlobalOptions): Promise<void> {
   const under = answer.renewal === null ? '' : ` (is being renewed: ${answer.renewal})`;
   if (answer.own !== null) say(`this server ${text(answer.own)}${under}`);
   say(`mode ${answer.mode}`);
+  for (const fingerprint of answer.given) say(`given beforehand: SHA-256 ${fingerprint}`);
 }
 
 function text({ validTo, fingerprint }: Facts): string {

@@ -263,6 +263,8 @@ scenariosOnRealPair(
         await tells(primary, 'certificate', `"understudy cert pin ${fingerprint}"`);
         expect((await secondary.status())?.state).toBe('Secondary Lost Primary');
         expect((await primary.command('cert', 'pin', fingerprint)).code).toBe(0);
+        const list = await primary.command('cert', 'list');
+        expect(list.output).toContain(`given beforehand: SHA-256 ${fingerprint}`);
         await pair.inSync({ withinMs: 60_000 });
         expect((await primary.command('cert', 'mode', 'trust-on-first-use')).code).toBe(0);
         await knowEachOther(pair, RENEWED);
