@@ -47,6 +47,7 @@ describe('what is told to the other server', () => {
     begin({});
     jest.advanceTimersByTime(3000);
     expect(told()).toEqual([]);
+    expect(() => service.view).toThrow('not known yet');
     service.observed({ fileSets: [SET] });
     jest.advanceTimersByTime(1000);
     expect(told()).toMatchObject([{ fileSets: [{ name: 'settings' }] }]);

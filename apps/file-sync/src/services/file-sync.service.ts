@@ -61,8 +61,11 @@ export class FileSyncService {
     if (this.timer) clearInterval(this.timer);
   }
 
+  /** Throws BusError `not-ready`. */
   get view(): FilesView {
-    return withPeer(this.sets, this.heardNow);
+    if (this.latest === null)
+      throw new BusError('not-ready', 'the file sets are not known yet: file-sync reads what it has kept of them');
+    return withPeer(this.latest, this.heardNow);
   }
 
   private get sets(): FileSetStates {
