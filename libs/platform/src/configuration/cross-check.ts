@@ -22,8 +22,10 @@ export type SoundSections = {
 export function crossCheck(sound: SoundSections): Finding[] {
   return [
     ...duplicatedPorts(sound),
-    ...duplicatedNames('processes', sound.processes),
-    ...duplicatedNames('fileSets', sound.fileSets),
+    ...duplicates('processes', 'name', sound.processes),
+    ...duplicates('processes', 'unit', enabledOf(sound)),
+    ...duplicates('processes', 'container', enabledOf(sound)),
+    ...duplicates('fileSets', 'name', sound.fileSets),
     ...nestedFileSets(sound),
     ...missingAuthenticationKey(sound),
     ...storageLimits(sound),
@@ -48,15 +50,24 @@ function duplicatedPorts({ ports = {} as never }: SoundSections): Finding[] {
   return findings;
 }
 
-function duplicatedNames(section: string, entries: readonly { readonly name?: string }[] = []): Finding[] {
-  return entries.flatMap(({ name }, index) =>
-    name === undefined || entries.findIndex((other) => other.name === name) === index
+/** Of two processes that are one unit, or one container, each would end what the other has started. */
+function enabledOf({ processes }: SoundSections): SoundSections['processes'] {
+  return processes?.map((process) => (process.enabled === false ? {} : process));
+}
+
+function duplicates<Key extends string>(
+  section: Listed,
+  key: Key,
+  entries: readonly { readonly [name in Key]?: string | undefined }[] = [],
+): Finding[] {
+  return entries.flatMap(({ [key]: value }, index) =>
+    value === undefined || entries.findIndex((other) => other[key] === value) === index
       ? []
       : [
           {
-            path: [section, index, 'name'],
-            message: `is ${JSON.stringify(name)} a second time`,
-            remedy: 'Give each its own name.',
+            path: [section, index, key],
+            message: `is ${JSON.stringify(value)} a second time`,
+            remedy: `Give each its own ${key}.`,
           },
         ],
   );

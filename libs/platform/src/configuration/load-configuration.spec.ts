@@ -208,6 +208,16 @@ describe('a file', () => {
       `${MINIMAL}processes: [{ name: a, unit: x }, { name: a, unit: y }]`,
       'processes.1.name is "a" a second time',
     ],
+    [
+      'two processes that are one unit',
+      `${MINIMAL}processes: [{ name: a, unit: x }, { name: b, unit: x.service }]`,
+      'processes.1.unit is "x.service" a second time. Give each its own unit.',
+    ],
+    [
+      'two processes that are one container',
+      `${MINIMAL}processes: [{ name: a, container: x }, { name: b, unit: x }, { name: c, container: x }]`,
+      'processes.2.container is "x" a second time',
+    ],
     ['a process that is nothing', `${MINIMAL}processes: [{ name: a }]`, 'processes.0 needs exactly one of'],
     [
       'a critical level below the warning',
