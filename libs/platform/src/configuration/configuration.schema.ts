@@ -132,7 +132,7 @@ export const ConfigurationFileSchema = z.strictObject({
         .max(100)
         .default(90)
         .describe('percent of the disk used that are critical, 1 to 100'),
-      checkSeconds: z.number().min(1).default(30).describe('seconds between two checks of the disk'),
+      checkSeconds: z.number().min(1).max(86_400).default(30).describe('seconds between two checks of the disk'),
     })
     .prefault({}),
   readiness: z

@@ -239,6 +239,16 @@ describe('a file', () => {
       `${MINIMAL}processes: [{ name: a, unit: x, stopSeconds: 120 }]`,
       'processes.0.stopSeconds is 120, more than 60',
     ],
+    [
+      'a pause that no timer can keep',
+      `${MINIMAL}processes: [{ name: a, unit: x, restart: { backoffSeconds: 3000000 } }]`,
+      'processes.0.restart.backoffSeconds is 3000000, more than 86400',
+    ],
+    [
+      'a time between looks at the disk that no timer can keep',
+      `${MINIMAL}storage: { checkSeconds: 3000000 }`,
+      'storage.checkSeconds is 3000000, more than 86400',
+    ],
     ['a port out of range', `${MINIMAL}ports: { bus: 70000 }`, 'ports.bus is 70000, more than 65535'],
     [
       'a line that is no access rule',

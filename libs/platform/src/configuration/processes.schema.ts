@@ -58,7 +58,7 @@ export const ProcessSchema = z
       .strictObject({
         attempts: z.int().min(0).default(3).describe('how many restarts within withinSeconds'),
         withinSeconds: seconds(60, 'seconds in which attempts are counted'),
-        backoffSeconds: z.number().min(0).default(1).describe('seconds before a restart'),
+        backoffSeconds: z.number().min(0).max(86_400).default(1).describe('seconds before a restart'),
       })
       .prefault({}),
     healthCheck: HealthCheckSchema.optional().describe('a check with one of http, tcp and exec'),
