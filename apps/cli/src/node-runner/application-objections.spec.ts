@@ -17,6 +17,7 @@ it('what the application lacks on this machine is told with its key, before a ta
       { name: 'Off', command: ['/nowhere/at-all'], enabled: false },
       { name: 'Unit', unit: 'nginx.service' },
       { name: 'Beside', command: ['./sh'], workingDirectory: '/bin' },
+      { name: 'Place', command: ['/bin'] },
     ];
     const node = { name: 'alpha', role: 'primary', address: '10.77.0.1', dataDirectory: directory };
     writeFileSync(file, JSON.stringify({ node, processes, virtualIp: { interface: 'nowhere0' } }));
@@ -27,6 +28,7 @@ it('what the application lacks on this machine is told with its key, before a ta
       'processes.1.user: there is no user "nobody-of-this-name", which Web needs',
       'processes.2.command: there is no program no-such-program, which Away needs',
       'processes.2.workingDirectory: there is no directory /nowhere, which Away needs',
+      'processes.6.command: there is no program /bin, which Place needs',
       'virtualIp.interface: there is no network interface nowhere0',
     ]);
   } finally {

@@ -1,4 +1,4 @@
-import { accessSync, constants, readdirSync, realpathSync } from 'node:fs';
+import { accessSync, constants, readdirSync, realpathSync, statSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 
 /** Where Debian and Ubuntu keep PostgreSQL, one directory per major version. */
@@ -41,7 +41,8 @@ function versionsIn(root: string): number[] {
 export function isExecutable(file: string): boolean {
   try {
     accessSync(file, constants.X_OK);
-    return true;
+    // a directory may be entered by that
+    return statSync(file).isFile();
   } catch {
     return false;
   }
