@@ -51,9 +51,8 @@ export class SetSync {
   private failures = 0;
   private savedAtMs = 0;
   private isUnsaved = false;
+  /** The generation that the peer has said to have since this server sends. */
   private acknowledged = 0;
-  /** The generation with which this server began to send last. */
-  private sentFrom = 0;
   /** What earlier runs and the rest of their step have kept aside, until there is somebody to tell. */
   private keptBefore: Aside | null = null;
   private readonly since = new SinceWhen();
@@ -173,7 +172,7 @@ export class SetSync {
 
   /** The peer has applied everything up to a generation. */
   peerHas(generation: number): void {
-    if (generation <= this.acknowledged) return;
+    if (this.way !== 'sends' || generation <= this.acknowledged) return;
     this.acknowledged = Math.min(generation, this.set.inventory.generation);
     this.isUnsaved = true;
     this.report.change({ lastCompleteAt: new Date().toISOString() });
@@ -275,10 +274,7 @@ export class SetSync {
 
   private async beginSending(): Promise<void> {
     this.openWatch();
-    await this.set.exclusively(async () => {
-      this.sentFrom = this.set.inventory.generation;
-      this.standby.ended();
-    });
+    await this.set.exclusively(async () => this.standby.ended());
     await this.lookAt(null);
   }
 
@@ -300,12 +296,15 @@ export class SetSync {
     this.watch = null;
     this.set.follow(null);
     // before the first run in the other direction, which has to know it
-    await this.set.exclusively(async () => this.settleAcknowledged());
+    await this.set.exclusively(async () => {
+      this.settleAcknowledged();
+      // the peer may have anything when this server sends the next time
+      this.acknowledged = 0;
+    });
   }
 
   private settleAcknowledged(): void {
-    // an earlier word says nothing of what has come from the peer since
-    if (this.acknowledged > 0 && this.acknowledged >= this.sentFrom) this.set.inventory.agreeUpTo(this.acknowledged);
+    if (this.acknowledged > 0) this.set.inventory.agreeUpTo(this.acknowledged);
   }
 
   /** Files of this server may have changed; null: all. */

@@ -32,8 +32,6 @@ export class Standby {
   /** The generation of the active server's files that is wanted here; null: not known. */
   private base: string | null = null;
   private isWantedWhole = false;
-  /** The generation that the active server knows to be in place here. */
-  private told: string | null = null;
   /** The generation of this server's files in which they were all that is wanted. */
   private completeIn: number | null = null;
   private confirmed = 0;
@@ -150,10 +148,8 @@ export class Standby {
     this.report.ran(result, performance.now() - begunAtMs);
     await this.keep(result.changed > 0);
     if (result.changed > LARGE_RUN) giveMemoryBack();
-    if (!isComplete(result) || this.told === manifest.generation) return;
-    // it matters only when the roles change: whoever was active knows then what the other has not got
-    await client.applied(set.name, manifest.generation, epoch, signal);
-    this.told = manifest.generation;
+    // whoever is active knows by that, when the roles change, what the other has not got; it may have forgotten an earlier word
+    if (isComplete(result)) await client.applied(set.name, manifest.generation, epoch, signal);
   }
 
   /** Makes what the active server has found so far, until its list is whole. Returns the last part of it, and what was done before. */

@@ -275,3 +275,22 @@ describe('the active server', () => {
     expect(performance.now() - begunAtMs).toBeLessThan(3000);
   });
 });
+
+describe('an active server that was a standby for a moment', () => {
+  it('does not take an earlier word of the peer for one of what that has now', async () => {
+    pair = await PairOfEngines.open({ class: 'batch' });
+    const { alpha, beta } = pair;
+    writeFileSync(join(alpha.files, 'a'), 'one');
+    pair.direct('alpha', 1);
+    await beta.engine.fetch('set');
+    expect(await alpha.engine.handOver(1, 5000)).toEqual([]);
+    // beta takes over, and alpha cannot be reached
+    await beta.engine.setPeer(null);
+    pair.direct('beta', 2);
+    writeFileSync(join(beta.files, 'a'), 'two');
+    await alpha.engine.fetch('set');
+    pair.direct('alpha', 3);
+    await alpha.engine.fetch('set');
+    expect(await alpha.engine.handOver(3, 100)).toEqual(['set: the peer has not got the last changes']);
+  });
+});
