@@ -50,6 +50,7 @@ describe('an inventory', () => {
         const entries = new Map<string, { entry: Entry; generation: number }>();
         const wanted = new Map<string, Entry>();
         const agreed = new Map<string, string>();
+        const removed = new Map<string, number>();
         for (const step of steps) {
           if (step.do === 'close') inventory.closeGeneration();
           if (step.do === 'put') {
@@ -58,11 +59,16 @@ describe('an inventory', () => {
             const isSame = before !== undefined && sameEntry(before.entry, entry);
             const changed = inventory.put({ entry, inode: 2 ** 40, ctimeMs: 1.5, isSettled });
             expect(changed).toBe(!isSame);
-            if (!isSame) entries.set(entry.path, { entry, generation: inventory.generation + 1 });
+            if (!isSame) {
+              entries.set(entry.path, { entry, generation: inventory.generation + 1 });
+              removed.delete(entry.path);
+            }
             expect(inventory.entries.get(entry.path)).toMatchObject({ inode: 2 ** 40, ctimeMs: 1.5, isSettled });
           }
           if (step.do === 'drop') {
-            expect(inventory.drop(step.path)).toBe(entries.delete(step.path));
+            const isThere = entries.delete(step.path);
+            if (isThere) removed.set(step.path, inventory.generation + 1);
+            expect(inventory.drop(step.path)).toBe(isThere);
           }
           if (step.do === 'want') {
             wanted.set(step.entry.path, step.entry);
@@ -93,7 +99,8 @@ describe('an inventory', () => {
             for (const [at, { entry, generation }] of entries)
               if (generation <= limit) agreed.set(at, contentOf(entry));
               else agreed.delete(at);
-            for (const at of [...agreed.keys()]) if (!entries.has(at)) agreed.delete(at);
+            for (const at of [...agreed.keys()])
+              if (!entries.has(at) && (removed.get(at) ?? 0) <= limit) agreed.delete(at);
             inventory.agreeUpTo(limit);
           }
 

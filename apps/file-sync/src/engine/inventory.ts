@@ -128,7 +128,8 @@ export class Inventory {
       this.agreed.delete(path);
       this.table.mark(path, MARKS.agreed, true);
     }
-    this.forgetAgreed(() => true);
+    // what has gone from here since the other server has still
+    this.forgetAgreed((path) => (this.removed.get(path) ?? this.forgottenUpTo) <= generation);
   }
 
   /** What is here as it is wanted is from now on known to be on both servers. */

@@ -293,4 +293,20 @@ describe('an active server that was a standby for a moment', () => {
     await alpha.engine.fetch('set');
     expect(await alpha.engine.handOver(3, 100)).toEqual(['set: the peer has not got the last changes']);
   });
+
+  it('keeps its files when it has lost its disk, until somebody confirms', async () => {
+    pair = await PairOfEngines.open({ class: 'batch' });
+    const { alpha, beta } = pair;
+    for (let count = 0; count < 20; count++) writeFileSync(join(alpha.files, `${count}`), `${count}`);
+    pair.direct('alpha', 1);
+    await beta.engine.fetch('set');
+    expect(await alpha.engine.handOver(1, 5000)).toEqual([]);
+    renameSync(alpha.files, `${alpha.files}-away`);
+    mkdirSync(alpha.files);
+    await beta.engine.fetch('set');
+    expect(setOf('beta')?.awaitingDeletion).toEqual({ deletions: 20, files: 20 });
+    pair.direct('beta', 2);
+    await alpha.engine.fetch('set');
+    expect([setOf('alpha')?.awaitingDeletion, treeOf(alpha.files)]).toEqual([{ deletions: 20, files: 20 }, {}]);
+  });
 });
