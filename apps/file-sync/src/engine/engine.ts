@@ -178,12 +178,17 @@ export class FileSyncEngine {
 
   private async changePeer(peer: PeerIdentity | null, own: OwnSide): Promise<void> {
     if (JSON.stringify([peer, own]) === JSON.stringify([this.peer, this.own])) return;
-    this.peer = peer;
-    this.own = own;
-    await this.server?.close();
+    // what is under way is with the former one
+    this.peer = null;
     this.client?.close();
+    this.client = null;
+    this.turn();
+    await this.server?.close();
     this.server = null;
+    this.own = own;
+    this.peer = peer;
     this.client = peer && new PeerClient(own, peer);
+    if (peer !== null) for (const sync of this.sets.values()) sync.paired(peer.pairId);
     this.turn();
     if (peer !== null && this.sets.size > 0) await this.listen(peer);
   }

@@ -30,6 +30,8 @@ export class Inventory {
     said: contentOf,
     isSame: (content, entry) => content === contentOf(entry),
   });
+  /** The pair of which `agreed` speaks; null: none yet. */
+  pair: string | null = null;
   /** What the active server has, as far as it is known here. */
   readonly wanted: Overlay<Entry>;
   private readonly removed = new Map<RelativePath, number>();
@@ -113,6 +115,14 @@ export class Inventory {
       entries: this.table.newerThan(generation, upTo),
       removed: [...this.removed].flatMap(([path, at]) => (at > generation ? [path] : [])),
     };
+  }
+
+  /** This server is of a pair. In another one than before, what the former other server had says nothing of the new one: true. */
+  paired(pair: string): boolean {
+    if (pair === this.pair) return false;
+    this.agreed.clear();
+    this.pair = pair;
+    return true;
   }
 
   /**

@@ -156,6 +156,13 @@ export class SetSync {
     if (way === 'fetches') this.runs.plan(0);
   }
 
+  /** The peer is the other server of this pair. */
+  paired(pair: string): void {
+    void this.set.exclusively(async () => {
+      if (this.set.inventory.paired(pair)) this.report.change({ lastCompleteAt: null });
+    });
+  }
+
   /** The peer says that the set has changed there. */
   peerChanged(): void {
     if (this.way === 'fetches') void this.fetch(false);

@@ -7,6 +7,8 @@ import { contentOf, EntrySchema } from '../domain/entry.ts';
 import type { FileSet } from './file-set.ts';
 
 const LineSchema = z.strictObject({
+  /** The pair whose servers have had it in common. */
+  pair: z.string().optional(),
   entry: EntrySchema.optional(),
   inode: z.number().optional(),
   ctimeMs: z.number().optional(),
@@ -32,7 +34,8 @@ export class StateFile {
     const lines = createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY });
     try {
       for await (const text of lines) {
-        const { entry, inode, ctimeMs, isSettled, isAgreed, agreed } = LineSchema.parse(JSON.parse(text));
+        const { pair, entry, inode, ctimeMs, isSettled, isAgreed, agreed } = LineSchema.parse(JSON.parse(text));
+        if (pair !== undefined) set.inventory.pair = pair;
         if (entry !== undefined && inode !== undefined && ctimeMs !== undefined)
           set.inventory.put({ entry, inode, ctimeMs, isSettled: isSettled ?? false }, false);
         if (entry !== undefined && isAgreed) set.inventory.agreed.set(entry.path, contentOf(entry));
@@ -64,7 +67,8 @@ export class StateFile {
         if (Buffer.byteLength(text) > buffer.length - length) await flush();
         length += buffer.write(text, length);
       };
-      const { entries, agreed } = set.inventory;
+      const { pair, entries, agreed } = set.inventory;
+      if (pair !== null) await write({ pair });
       for (const { entry, inode, ctimeMs, isSettled } of entries.values()) {
         const isAgreed = agreed.get(entry.path) === contentOf(entry);
         await write({ entry, inode, ctimeMs, isSettled, isAgreed });

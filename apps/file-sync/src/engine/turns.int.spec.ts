@@ -310,3 +310,20 @@ describe('an active server that was a standby for a moment', () => {
     expect([setOf('alpha')?.awaitingDeletion, treeOf(alpha.files)]).toEqual([{ deletions: 20, files: 20 }, {}]);
   });
 });
+
+describe('a server of which the other one is replaced', () => {
+  it('does not take for known to the new one what the former one had', async () => {
+    pair = await PairOfEngines.open({ class: 'batch' });
+    const { alpha, beta } = pair;
+    for (const name of ['a', 'b', 'c']) writeFileSync(join(alpha.files, name), name);
+    pair.direct('alpha', 1);
+    await beta.engine.fetch('set');
+    expect(await alpha.engine.handOver(1, 5000)).toEqual([]);
+    await pair.replace(beta);
+    expect(await alpha.engine.handOver(1, 100)).toEqual(['set: the peer has not got the last changes']);
+    pair.direct('beta', 2);
+    await alpha.engine.fetch('set');
+    expect(treeOf(alpha.files)).toEqual({});
+    expect(alpha.incidents.map(({ code }) => code)).toEqual(['file-set-aside']);
+  });
+});

@@ -29,6 +29,7 @@ export interface Side {
 export class PairOfEngines {
   private readonly directions = new Map<Side, Direction>();
   private readonly timer: NodeJS.Timeout;
+  private pairId = 'pair';
 
   private constructor(
     private readonly directory: string,
@@ -46,8 +47,7 @@ export class PairOfEngines {
     const alpha = await side(directory, 'alpha', alphaPort, set, seams, (name) => pair?.beta.engine.peerChanged(name));
     const beta = await side(directory, 'beta', betaPort, set, seams, (name) => pair?.alpha.engine.peerChanged(name));
     pair = new PairOfEngines(directory, alpha, beta);
-    await alpha.engine.setPeer(identityOf('beta', beta));
-    await beta.engine.setPeer(identityOf('alpha', alpha));
+    for (const each of [alpha, beta]) await pair.introduce(each);
     return pair;
   }
 
@@ -72,9 +72,26 @@ export class PairOfEngines {
     if (isKilled) rmSync(side.stateFile, { force: true });
     if (kept !== null) writeFileSync(side.stateFile, kept);
     side.engine = await side.begin();
-    const [name, peer] = side === this.alpha ? (['beta', this.beta] as const) : (['alpha', this.alpha] as const);
-    await side.engine.setPeer(identityOf(name, peer));
+    await this.introduce(side);
     this.repeat();
+  }
+
+  /** Another machine, which has nothing yet, takes the place of a server: they are a new pair. */
+  async replace(side: Side): Promise<void> {
+    await side.engine.close();
+    for (const place of [side.files, side.setAside, side.stateFile]) rmSync(place, { recursive: true, force: true });
+    mkdirSync(side.files);
+    this.pairId += '+';
+    side.engine = await side.begin();
+    for (const each of [this.alpha, this.beta]) await this.introduce(each);
+    this.repeat();
+  }
+
+  /** Tells a server who the other one is. */
+  private introduce({ engine }: Side): Promise<void> {
+    const [name, peer] =
+      engine === this.alpha.engine ? (['beta', this.beta] as const) : (['alpha', this.alpha] as const);
+    return engine.setPeer({ ...identityOf(name, peer), pairId: this.pairId });
   }
 
   async close(): Promise<void> {
