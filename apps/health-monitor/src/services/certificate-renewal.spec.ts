@@ -33,6 +33,8 @@ let isLinkUp: boolean;
 /** The peer has ended a moment ago, and nobody has noticed yet. */
 let isPeerDeaf: boolean;
 let isGuarded: boolean;
+/** Happens while a server is about to knock at the other's ports. */
+let meanwhile: (knocking: Server) => Promise<unknown>;
 
 /** Counts a call; before or after its effect the server may be killed. */
 async function call<T>(perform: () => Promise<T>): Promise<T> {
@@ -92,6 +94,7 @@ class Server {
         objection: (_, own, expected) =>
           call(async () => {
             const { other } = this;
+            await meanwhile(this);
             if (other.peer === null || !isTrusted(other.peer, own.fingerprint)) return 'not let in';
             const shown = await readOwnIdentity(other.paths);
             return shown !== null && expected.includes(shown.fingerprint) ? null : 'shows another certificate';
@@ -132,6 +135,7 @@ beforeEach(async () => {
   isLinkUp = true;
   isPeerDeaf = false;
   isGuarded = false;
+  meanwhile = async () => undefined;
   [alpha, beta] = [new Server('alpha'), new Server('beta')];
   for (const server of [alpha, beta]) await server.startAgain();
   for (const server of [alpha, beta]) {
@@ -172,6 +176,23 @@ describe('the renewal of a certificate', () => {
     expect(await alpha.renewal.complete()).toEqual({ step: null, reason: null });
     expect((await readOwnIdentity(alpha.paths))?.certificatePem).toBe(offered);
   });
+
+  it.each([
+    ['lets the other one in', 'alpha'],
+    ['is asked whether the old one can go', 'beta'],
+  ])(
+    'does not mistake the renewal of the other server, which ends while a server %s, for a stranger',
+    async (_, at) => {
+      meanwhile = async ({ name }) => {
+        if (name !== at) return;
+        meanwhile = async () => undefined;
+        expect(await beta.renewal.renew()).toEqual({ step: null, reason: null });
+      };
+      expect(await alpha.renewal.renew()).toEqual({ step: null, reason: null });
+      expect(alpha.told.filter((message) => message.includes('waits'))).toEqual([]);
+      await expectTheyCanTalk();
+    },
+  );
 
   it('says in words of people that the peer gives no answer, before anybody knows that it is away', async () => {
     isPeerDeaf = true;

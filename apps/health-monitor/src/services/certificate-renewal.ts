@@ -151,9 +151,12 @@ export class CertificateRenewal {
     const fingerprint = fingerprintOf(certificatePem);
     if (peer.fingerprint === fingerprint) return { accepted: true, reason: '' };
     if (!isTrusted(peer, fingerprint)) return refused(`${own.name} has not been offered this certificate`);
-    const identity = await readOwnIdentity(own.paths);
-    if (identity === null) return refused(`${own.name} has no certificate of its own`);
-    const objection = await this.untilOpen(peer, identity, [fingerprint]);
+    const objection = await untilOpen(async () => {
+      // this server may be renewing its own meanwhile
+      const identity = await readOwnIdentity(own.paths);
+      if (identity === null) return `${own.name} has no certificate of its own`;
+      return this.doors.objection(peer, identity, [fingerprint]);
+    });
     if (objection !== null) return refused(objection);
     const isAdopted = await own.repin((present) => {
       if (present.pairId !== pairId || present.next?.fingerprint !== fingerprint) return null;
@@ -200,17 +203,13 @@ export class CertificateRenewal {
   private async isTakenBy(peer: PeerIdentity, pending: IdentityRenewal, offer: CertificateOffer): Promise<boolean> {
     const answer = await this.own.offer(offer);
     const identity = { ...pending, fingerprint: fingerprintOf(pending.certificatePem) };
-    const expected = trustedCertificates(peer).map(({ fingerprint }) => fingerprint);
-    const objection = answer.accepted ? await this.untilOpen(peer, identity, expected) : answer.reason;
+    // the peer may be renewing its own meanwhile
+    const expected = () => trustedCertificates(this.own.peer() ?? peer).map(({ fingerprint }) => fingerprint);
+    const objection = answer.accepted
+      ? await untilOpen(() => this.doors.objection(peer, identity, expected()))
+      : answer.reason;
     if (objection !== null) this.wait(objection);
     return objection === null;
-  }
-
-  private async untilOpen(...knock: Parameters<PeerDoors['objection']>): Promise<string | null> {
-    for (const untilMs = performance.now() + FOLLOWED_WITHIN_MS; ; await delay(KNOCK_AGAIN_MS)) {
-      const objection = await this.doors.objection(...knock);
-      if (objection === null || performance.now() > untilMs) return objection;
-    }
   }
 
   private wait(reason: string, rest = 'Both certificates are trusted meanwhile.'): void {
@@ -247,6 +246,14 @@ export class CertificateRenewal {
     this.reason = null;
     const validTo = new X509Certificate(certificatePem).validToDate.toISOString();
     this.own.tell('info', `The certificate of ${this.own.name} was renewed and is valid until ${validTo}.${rest}`);
+  }
+}
+
+/** Knocks until nothing speaks against it, or the services should have followed; null: nothing does. */
+async function untilOpen(knock: () => Promise<string | null>): Promise<string | null> {
+  for (const untilMs = performance.now() + FOLLOWED_WITHIN_MS; ; await delay(KNOCK_AGAIN_MS)) {
+    const objection = await knock();
+    if (objection === null || performance.now() > untilMs) return objection;
   }
 }
 
