@@ -42,6 +42,12 @@ export function processState(pid: number): string | null {
   return statFields(pid)?.[0] ?? null;
 }
 
+/** The session that a process is in, named by the pid of its first process; null: gone. */
+export function sessionOf(pid: number): number | null {
+  const session = statFields(pid)?.[3];
+  return session === undefined ? null : Number(session);
+}
+
 /** Identity of the machine's boot; with pid and start time it names a process even across reboots. */
 export function bootId(): string {
   return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
