@@ -135,6 +135,31 @@ it.each([
   expect(await second.change(OLD)).toEqual(['alpha', 'beta']);
 });
 
+it('a peer that is silent for an hour is asked by one question at a time: a stop does not wait for a queue of them', async () => {
+  way = async () => refuse('timeout', 'no answer');
+  await expect(alpha.manager().change(NEW)).rejects.toMatchObject({ code: 'peer-unreachable' });
+
+  let questions = 0;
+  const silence = Promise.withResolvers<Refusable<{ proof: string }>>();
+  way = () => {
+    questions += 1;
+    return silence.promise;
+  };
+  jest.useFakeTimers({
+    doNotFake: ['nextTick', 'setImmediate', 'setTimeout', 'queueMicrotask', 'performance', 'Date'],
+  });
+  try {
+    const manager = alpha.manager();
+    await manager.start();
+    jest.advanceTimersByTime(3_600_000);
+    silence.resolve(refuse('timeout', 'no answer'));
+    await manager.stop();
+  } finally {
+    jest.useRealTimers();
+  }
+  expect(questions).toBe(1);
+});
+
 it('an offer is of no use to a stranger: not changed on its way, not for another pair, not a second time after another change', async () => {
   await alpha.manager().change(NEW);
   const [offer] = offers as [AuthenticationKeyOffer];

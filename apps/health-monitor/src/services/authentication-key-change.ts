@@ -50,6 +50,7 @@ export interface KeyChangeSurroundings {
 export class AuthenticationKeyChange {
   private pending: Pending | null = null;
   private working: Promise<unknown> = Promise.resolve();
+  private underWay = 0;
   private isChanging = false;
   private timer: NodeJS.Timeout | undefined;
   private readonly limiter = new AttemptLimiter();
@@ -65,7 +66,11 @@ export class AuthenticationKeyChange {
   /** Goes on with a change that an earlier manager has begun. */
   async start(): Promise<void> {
     this.pending = await readPending(this.own.file, this.logger);
-    this.timer = setInterval(() => void this.complete(), TRY_AGAIN_MS).unref();
+    const tryAgain = () => {
+      // an answer may take longer to be missed: a stop would wait for all that had queued up
+      if (this.underWay === 0) void this.complete();
+    };
+    this.timer = setInterval(tryAgain, TRY_AGAIN_MS).unref();
   }
 
   async stop(): Promise<void> {
@@ -154,7 +159,12 @@ export class AuthenticationKeyChange {
 
   /** Asks the peer to take what is offered, and follows it. Resolves with its refusal; null: it has taken it, or that is not known yet. */
   async complete(): Promise<{ code: string; message: string } | null> {
-    const attempt = this.working.then(() => this.completeNow());
+    this.underWay += 1;
+    const attempt = this.working
+      .then(() => this.completeNow())
+      .finally(() => {
+        this.underWay -= 1;
+      });
     this.working = attempt.catch(() => undefined);
     return attempt.catch((error: unknown) => {
       this.logger.error('A change of the authentication key could not go on', { error });
