@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { isTrusted, type PeerIdentity, PeerIdentitySchema } from '@understudy/contracts';
 import { BusError } from '@understudy/messaging';
 import {
@@ -193,6 +193,31 @@ describe('the renewal of a certificate', () => {
       await expectTheyCanTalk();
     },
   );
+
+  it('is tried by one attempt at a time, however long each takes: a stop does not wait for a queue of them', async () => {
+    isLinkUp = false;
+    await alpha.renewal.renew();
+    isLinkUp = true;
+    let knocks = 0;
+    const silence = Promise.withResolvers<never>();
+    silence.promise.catch(() => undefined);
+    meanwhile = () => {
+      knocks += 1;
+      return silence.promise;
+    };
+    const real = ['nextTick', 'setImmediate', 'setTimeout', 'queueMicrotask', 'performance', 'Date'] as const;
+    jest.useFakeTimers({ doNotFake: [...real] });
+    try {
+      await alpha.startAgain();
+      await alpha.renewal.start();
+      jest.advanceTimersByTime(3_600_000);
+      silence.reject(new Error('no answer'));
+      await alpha.renewal.stop();
+    } finally {
+      jest.useRealTimers();
+    }
+    expect(knocks).toBe(1);
+  });
 
   it('says in words of people that the peer gives no answer, before anybody knows that it is away', async () => {
     isPeerDeaf = true;

@@ -65,6 +65,7 @@ export class CertificateRenewal {
   private pending: IdentityRenewal | null = null;
   private reason: string | null = null;
   private working: Promise<unknown> = Promise.resolve();
+  private underWay = 0;
   private timer: NodeJS.Timeout | undefined;
 
   constructor(
@@ -79,8 +80,12 @@ export class CertificateRenewal {
       this.logger.error('A renewal of the certificate that was under way cannot be read', { error });
       return null;
     });
-    this.timer = setInterval(() => void this.complete(), TRY_AGAIN_MS).unref();
-    void this.complete();
+    const tryAgain = () => {
+      // an attempt may take longer: a stop would wait for all that had queued up
+      if (this.underWay === 0) void this.complete();
+    };
+    this.timer = setInterval(tryAgain, TRY_AGAIN_MS).unref();
+    tryAgain();
   }
 
   async stop(): Promise<void> {
@@ -108,7 +113,12 @@ export class CertificateRenewal {
 
   /** Goes on as far as it can now. Never rejects. */
   complete(): Promise<RenewalState> {
-    const attempt = this.working.then(() => this.completeNow());
+    this.underWay += 1;
+    const attempt = this.working
+      .then(() => this.completeNow())
+      .finally(() => {
+        this.underWay -= 1;
+      });
     this.working = attempt.catch((error: unknown) => {
       const isSilent = error instanceof BusError && SILENT.includes(error.code);
       const silence = `${this.own.peer()?.name ?? 'the other server'} does not answer`;
