@@ -153,25 +153,31 @@ export class PeerServer {
   private async sendManifest(set: FileSet, query: URLSearchParams, response: ServerResponse): Promise<void> {
     const since = set.numberOf(query.get('since'));
     const isUnfinished = query.get('fresh') === '1' && !(await this.looked(set, since, query.get('parts') === '1'));
-    const { epoch } = this.source.direction();
-    this.requireActive(epoch);
     // else whoever is told would hear of what is found meanwhile for as long as the look goes on
     const upTo = isUnfinished ? set.inventory.generation : undefined;
-    const { isPartial, entries, removed } = set.inventory.since(since, upTo);
+    const told = () => ({ generation: set.generation, ...set.inventory.since(since, upTo) });
+    // a step from one generation to the next is not to be torn apart; in another set what is newer by then does no harm
+    const { generation, isPartial, entries, removed } = set.configuration.atomic
+      ? await set.exclusively(async () => {
+          const { entries, ...others } = told();
+          return { ...others, entries: [...entries] };
+        })
+      : told();
+    const { epoch } = this.source.direction();
+    this.requireActive(epoch);
     const isPacked = !isPartial && query.get('packed') === '1';
     const out = new Gathered(isPacked ? packedInto(response) : response);
     response.writeHead(200, {
       'content-type': 'application/x-ndjson',
       ...(isPacked ? { 'content-encoding': 'zstd' } : {}),
     });
-    await out.write(line({ generation: set.generation, epoch, isPartial, ...(isUnfinished ? { isUnfinished } : {}) }));
+    await out.write(line({ generation, epoch, isPartial, ...(isUnfinished ? { isUnfinished } : {}) }));
     // a standby of an earlier release does not know them
     const withAttributes = query.get('attributes') === '1';
     // first: what has come back since is named behind it
     for (const path of removed) await out.write(line({ removed: path }));
     let count = removed.length;
-    // a step from one generation to the next is not to be torn apart; in another set what is newer by then does no harm
-    for (const entry of set.configuration.atomic ? [...entries] : entries) {
+    for (const entry of entries) {
       count += 1;
       await out.write(line(withAttributes ? entry : { ...entry, attributes: undefined }));
     }

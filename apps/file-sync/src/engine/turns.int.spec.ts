@@ -319,11 +319,69 @@ describe('a server of which the other one is replaced', () => {
     pair.direct('alpha', 1);
     await beta.engine.fetch('set');
     expect(await alpha.engine.handOver(1, 5000)).toEqual([]);
+    // which does not fetch yet
+    pair.directOne(beta, { way: 'unknown', epoch: 1, reason: '' });
     await pair.replace(beta);
     expect(await alpha.engine.handOver(1, 100)).toEqual(['set: the peer has not got the last changes']);
     pair.direct('beta', 2);
     await alpha.engine.fetch('set');
     expect(treeOf(alpha.files)).toEqual({});
     expect(alpha.incidents.map(({ code }) => code)).toEqual(['file-set-aside']);
+  });
+});
+
+describe('an active server that is asked in the middle of a look', () => {
+  /** Done at each piece that is read of a large file; each takes longer than one turn. */
+  let onRead: (() => void) | null = null;
+  let fdOfLarge = -1;
+  const calls: FileCalls = {
+    ...FILE_CALLS,
+    // the large one last but one
+    readdirSync: ((...args: never[]) =>
+      (FILE_CALLS.readdirSync as (...args: unknown[]) => string[])(...args).sort()) as FileCalls['readdirSync'],
+    openSync: (path, ...rest) => {
+      const fd = FILE_CALLS.openSync(path, ...rest);
+      if (String(path).endsWith('/large')) fdOfLarge = fd;
+      return fd;
+    },
+    readSync: ((fd: number, ...rest: never[]) => {
+      if (fd === fdOfLarge && onRead !== null) {
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 12);
+        onRead();
+      }
+      return (FILE_CALLS.readSync as (...args: unknown[]) => number)(fd, ...rest);
+    }) as FileCalls['readSync'],
+  };
+  const write = (text: string) => {
+    writeFileSync(join(pair.alpha.files, 'key'), text);
+    writeFileSync(join(pair.alpha.files, 'large'), Buffer.alloc(10 * 1024 * 1024, text));
+  };
+
+  afterEach(() => {
+    onRead = null;
+  });
+
+  it('tells nothing of an atomic set before it has seen all of it', async () => {
+    pair = await PairOfEngines.open({ atomic: true, class: 'batch' }, { calls });
+    const { alpha, beta } = pair;
+    write('1');
+    pair.direct('alpha', 1);
+    await beta.engine.fetch('set');
+    expect(same()).toBe(true);
+    // what changes first beta has not heard of yet
+    const heard = beta.engine.peerChanged.bind(beta.engine);
+    beta.engine.peerChanged = () => undefined;
+    writeFileSync(join(alpha.files, 'other'), '');
+    expect(await alpha.engine.handOver(1, 0)).toHaveLength(1);
+    beta.engine.peerChanged = heard;
+    const seen = new Set<string>();
+    onRead = () => {
+      if (seen.size === 0) heard('set');
+      const isLargeOld = readFileSync(join(beta.files, 'large')).at(-1) === '1'.charCodeAt(0);
+      seen.add(`${readFileSync(join(beta.files, 'key'), 'utf8')} ${isLargeOld}`);
+    };
+    write('2');
+    expect(await alpha.engine.handOver(1, 30_000)).toEqual([]);
+    expect([seen.has('2 true'), same()]).toEqual([false, true]);
   });
 });
