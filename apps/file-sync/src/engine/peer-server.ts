@@ -152,7 +152,9 @@ export class PeerServer {
 
   private async sendManifest(set: FileSet, query: URLSearchParams, response: ServerResponse): Promise<void> {
     const since = set.numberOf(query.get('since'));
-    const isUnfinished = query.get('fresh') === '1' && !(await this.looked(set, since, query.get('parts') === '1'));
+    // what is not named in a whole list goes there: it is not to lack what has come while this service was down
+    const isFresh = since === null || query.get('fresh') === '1';
+    const isUnfinished = isFresh && !(await this.looked(set, since, query.get('parts') === '1'));
     // else whoever is told would hear of what is found meanwhile for as long as the look goes on
     const upTo = isUnfinished ? set.inventory.generation : undefined;
     const told = () => ({ generation: set.generation, ...set.inventory.since(since, upTo) });

@@ -301,6 +301,9 @@ describe('an active server that was a standby for a moment', () => {
     pair.direct('alpha', 1);
     await beta.engine.fetch('set');
     expect(await alpha.engine.handOver(1, 5000)).toEqual([]);
+    // what both have is kept now
+    await pair.restart(alpha);
+    await beta.engine.fetch('set');
     renameSync(alpha.files, `${alpha.files}-away`);
     mkdirSync(alpha.files);
     await beta.engine.fetch('set');
@@ -383,5 +386,30 @@ describe('an active server that is asked in the middle of a look', () => {
     write('2');
     expect(await alpha.engine.handOver(1, 30_000)).toEqual([]);
     expect([seen.has('2 true'), same()]).toEqual([false, true]);
+  });
+
+  it('tells nothing of what it knew when its service ended for all that there is', async () => {
+    pair = await PairOfEngines.open({ class: 'batch' }, { calls });
+    const { alpha, beta } = pair;
+    write('1');
+    writeFileSync(join(alpha.files, 'new'), '');
+    pair.direct('alpha', 1);
+    await beta.engine.fetch('set');
+    // and nothing more is to come
+    await delay(300);
+    const { ino } = statSync(join(beta.files, 'new'));
+    // of which it has kept nothing yet
+    rmSync(alpha.stateFile, { force: true });
+    let reads = 0;
+    onRead = () => {
+      reads += 1;
+      // the word of a change comes late, when the connections of before are closed
+      if (reads === 5) beta.engine.peerChanged('set');
+    };
+    await pair.restart(alpha, { isKilled: true });
+    await until('alpha has looked', () => setOf('alpha')?.files === 3);
+    onRead = null;
+    await beta.engine.fetch('set');
+    expect([reads > 5, statSync(join(beta.files, 'new')).ino, same()]).toEqual([true, ino, true]);
   });
 });
