@@ -150,15 +150,16 @@ function canMakeNamespaces(): boolean {
   });
 
   it.each([
-    ['', 0],
-    [', though the program that puts it starts late', 0.9],
+    ['', 0, 6000],
+    // it is started three times for a claim, and more often on the way to one that ends with the right
+    [', though the program that puts it starts late', 0.9, 12_000],
   ])(
     'never lasts longer than the right to serve, and is not claimed without it%s',
-    async (_, lateSeconds) => {
+    async (_, lateSeconds, rightMs) => {
       const { PATH } = process.env;
       process.env.PATH = `${lateIp(lateSeconds)}:${PATH}`;
       try {
-        mayServeUntilMs = clock.nowMs() + 6000;
+        mayServeUntilMs = clock.nowMs() + rightMs;
         const virtualIp = virtualIpOf(10);
         await virtualIp.claim(1);
         expect(held()).toEqual(listOf(ADDRESSES));
@@ -173,7 +174,7 @@ function canMakeNamespaces(): boolean {
         process.env.PATH = PATH;
       }
     },
-    20_000,
+    30_000,
   );
 
   it('is dropped by the kernel within the time that is allowed for it, also where addresses change in its last second', async () => {
@@ -187,18 +188,26 @@ function canMakeNamespaces(): boolean {
 
   it('is never put for longer than the right to serve lasts, less what the kernel may be late', async () => {
     mayServeUntilMs = clock.nowMs() + 5000;
-    const ends: number[] = [];
-    const put = jest.spyOn(holder, 'put').mockImplementation(async (address, seconds) => {
-      await NetworkInterface.prototype.put.call(holder, address, seconds);
-      ends.push(clock.nowMs() + seconds * 1000);
-    });
+    // of one that was put too late on a busy machine the one that is put after it counts, or its removal
+    const ends = new Map<string, number>();
+    const { put, remove } = NetworkInterface.prototype;
+    const spies = [
+      jest.spyOn(holder, 'put').mockImplementation(async (address, seconds) => {
+        await put.call(holder, address, seconds);
+        ends.set(address, clock.nowMs() + seconds * 1000);
+      }),
+      jest.spyOn(holder, 'remove').mockImplementation(async (address) => {
+        await remove.call(holder, address);
+        ends.delete(address);
+      }),
+    ];
     const virtualIp = virtualIpOf(10);
     await virtualIp.claim(1);
+    expect(ends.size).toBe(2);
     virtualIp.start('open');
-    await until('the kernel drops it', mayServeUntilMs - clock.nowMs(), () => held().length === 0);
-    put.mockRestore();
-    expect(ends.length).toBeGreaterThan(1);
-    expect(Math.max(...ends)).toBeLessThanOrEqual(mayServeUntilMs - 1000);
+    await until('the kernel drops it', mayServeUntilMs - clock.nowMs() + NAMESPACES_GO_MS, () => held().length === 0);
+    for (const spy of spies) spy.mockRestore();
+    for (const end of ends.values()) expect(end).toBeLessThanOrEqual(mayServeUntilMs - 1000);
   });
 
   it('is not claimed where a neighbour has it, which is told once; it is claimed when that has gone', async () => {
