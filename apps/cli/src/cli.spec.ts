@@ -166,6 +166,22 @@ describe('--url', () => {
   });
 });
 
+describe('the virtual IP', () => {
+  it('is in the certificate of neither server: that is said, with what to do', async () => {
+    const shared = createServer({ key: own.privateKeyPem, cert: own.certificatePem });
+    await new Promise<void>((resolve) => shared.listen(0, '127.0.0.9', resolve));
+    const url = `https://127.0.0.9:${(shared.address() as AddressInfo).port}`;
+    const { code, err } = await runBare(
+      ...['--url', url, '--ca', paths.certificate, '--login-key-file', keyFile, 'ha', 'status'],
+    );
+    shared.close();
+    expect({ code, err }).toEqual({
+      code: 3,
+      err: `${url} is not reachable: its certificate is not for that address, as with a virtual IP; give the address of the server itself, or use --insecure\n`,
+    });
+  });
+});
+
 describe('an order', () => {
   it('that is not possible is refused with the reason, without asking for a confirmation', async () => {
     const unavailableActions = [{ action: 'failover', reason: 'the state is Secondary Syncing' }];

@@ -158,6 +158,8 @@ const PLAIN: Readonly<Record<string, string>> = {
   EAI_AGAIN: 'the host name cannot be looked up now',
   ECONNRESET: 'the connection was closed',
   ETIMEDOUT: 'no answer',
+  ERR_TLS_CERT_ALTNAME_INVALID:
+    'its certificate is not for that address, as with a virtual IP; give the address of the server itself, or use --insecure',
   DEPTH_ZERO_SELF_SIGNED_CERT: 'its certificate is not trusted; name it with --ca FILE, or use --insecure',
   SELF_SIGNED_CERT_IN_CHAIN: 'its certificate is not trusted; name it with --ca FILE, or use --insecure',
 };
