@@ -10,6 +10,7 @@ import { DockerAdapter } from './docker.adapter.ts';
 import { DockerEngine, engineSocket } from './docker-engine.ts';
 import { ExecAdapter } from './exec.adapter.ts';
 import { ManagedProcess, type ProcessListener } from './managed-process.ts';
+import { environmentAs } from './os-user.ts';
 import type { ProcessAdapter } from './process-adapter.ts';
 import { endAll } from './process-group.ts';
 import { ProcessSupervisor } from './process-supervisor.ts';
@@ -103,7 +104,8 @@ function adapterOf(
   const { name, command, unit, container, stopSeconds } = configuration;
   if (command !== undefined) {
     const logFile = join(paths.logs, 'processes', `${fileNameOf(name)}.log`);
-    return new ExecAdapter(configuration, { logFile, mark, environment: { ...inherited(), ...told } }, clock);
+    const environment = { ...inherited(), ...environmentAs(configuration.user), ...told };
+    return new ExecAdapter(configuration, { logFile, mark, environment }, clock);
   }
   if (unit !== undefined) {
     const { dataDirectory } = paths;

@@ -78,6 +78,25 @@ it('one whose command says that it is ill is restarted', async () => {
   expect(supervised.told[0]).toContain('its health check failed 3 times in a row');
 });
 
+const isRoot = process.getuid?.() === 0;
+(isRoot ? it : it.skip)(
+  'one of another user runs as that user, and finds the home of that user (needs root)',
+  async () => {
+    const command = ['/bin/sh', '-c', 'echo $(id -un) $USER $LOGNAME $HOME $OWN; exec sleep 1000'];
+    const supervisor = supervised.by(
+      { name: 'app', command, user: 'nobody', environment: { OWN: 'x' } },
+      { name: 'own', command, user: 'nobody', environment: { HOME: '/elsewhere' } },
+    );
+    await supervisor.startAll(1, NEVER);
+    const logOf = (name: string) => readFileSync(file(`logs/processes/${name}.log`), 'utf8');
+    await until(() => ['app', 'own'].every((name) => logOf(name).endsWith('\n')));
+    expect(logOf('app')).toBe('nobody nobody nobody /nonexistent x\n');
+    expect(logOf('own')).toBe('nobody nobody nobody /elsewhere\n');
+    await supervisor.stopAll();
+    expect(viewOf(supervisor).state).toBe('stopped');
+  },
+);
+
 it('the log of one that goes on writing is kept small, and nothing of what it writes later is lost', async () => {
   const log = file('logs/processes/app.log');
   const script = `head -c 11000000 /dev/zero | tr '\\0' x; while ! test -e ${file('go')}; do sleep 0.05; done; echo later; exec sleep 1000`;
