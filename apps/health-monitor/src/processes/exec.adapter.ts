@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { closeSync } from 'node:fs';
 import type { Clock, ProcessConfiguration } from '@understudy/platform';
-import { commandAs } from './os-user.ts';
+import { accountOf, commandAs, environmentAs } from './os-user.ts';
 import type { KnownLeader, ProcessAdapter, Run } from './process-adapter.ts';
 import { endAll } from './process-group.ts';
 import { orGone } from './process-life.ts';
@@ -14,8 +14,10 @@ export interface ExecSurroundings {
   readonly logFile: string;
   /** Names the process on this machine; see `APPLICATION_MARK`. */
   readonly mark: string;
+  /** Of our own environment. */
+  readonly inherited: NodeJS.ProcessEnv;
   /** With the mark in it. */
-  readonly environment: NodeJS.ProcessEnv;
+  readonly told: Readonly<Record<string, string>>;
 }
 
 /** Runs a command in a session of its own, its output in a rotated log. */
@@ -35,8 +37,11 @@ export class ExecAdapter implements ProcessAdapter {
 
   async launch(signal: AbortSignal): Promise<Run> {
     const { command = [], user, workingDirectory } = this.configuration;
-    const { logFile, environment } = this.surroundings;
-    const [program = '', ...args] = commandAs(user, command);
+    const { logFile, inherited, told } = this.surroundings;
+    // who is not root runs everything as itself
+    const account = user !== undefined && process.getuid?.() === 0 ? await accountOf(user) : null;
+    if (signal.aborted) throw new Error('it is not wanted any more');
+    const [program = '', ...args] = account ? commandAs(account, command) : command;
     const startedAtMs = this.clock.nowMs();
     rotateLog(logFile);
     const log = openLog(logFile);
@@ -44,7 +49,7 @@ export class ExecAdapter implements ProcessAdapter {
       const child = spawn(program, args, {
         detached: true, // a session, and with it a process group, of its own
         cwd: workingDirectory ?? '/',
-        env: environment,
+        env: { ...inherited, ...(account && environmentAs(account)), ...told },
         stdio: ['ignore', log, log],
       });
       child.unref();

@@ -10,7 +10,6 @@ import { DockerAdapter } from './docker.adapter.ts';
 import { DockerEngine, engineSocket } from './docker-engine.ts';
 import { ExecAdapter } from './exec.adapter.ts';
 import { ManagedProcess, type ProcessListener } from './managed-process.ts';
-import { environmentAs } from './os-user.ts';
 import type { ProcessAdapter } from './process-adapter.ts';
 import { endAll } from './process-group.ts';
 import { ProcessSupervisor } from './process-supervisor.ts';
@@ -104,8 +103,7 @@ function adapterOf(
   const { name, command, unit, container, stopSeconds } = configuration;
   if (command !== undefined) {
     const logFile = join(paths.logs, 'processes', `${fileNameOf(name)}.log`);
-    const environment = { ...inherited(), ...environmentAs(configuration.user), ...told };
-    return new ExecAdapter(configuration, { logFile, mark, environment }, clock);
+    return new ExecAdapter(configuration, { logFile, mark, inherited: inherited(), told }, clock);
   }
   if (unit !== undefined) {
     const { dataDirectory } = paths;

@@ -1,22 +1,31 @@
-import { readFileSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 
-/** The command as another user runs it, in the same process: setpriv replaces itself. No user, or not root: the command as it is. */
-export function commandAs(user: string | undefined, command: readonly string[]): readonly string[] {
-  if (user === undefined || process.getuid?.() !== 0) return command;
-  const group = entryOf(user)?.[3];
-  if (group === undefined) throw new Error(`there is no operating system user "${user}"`);
+const ANSWER_MS = 5000;
+
+/** A user of this machine, as whom a command runs. */
+export interface Account {
+  readonly user: string;
+  /** Id of its own group. */
+  readonly group: string;
+  readonly home: string;
+  readonly shell: string;
+}
+
+/** The user of that name, of whom a directory service may know. Rejects when there is none. */
+export async function accountOf(user: string): Promise<Account> {
+  const answer = await promisify(execFile)('getent', ['passwd', user], { timeout: ANSWER_MS }).catch(() => null);
+  const [, , , group, , home, shell] = answer?.stdout.trimEnd().split(':') ?? [];
+  if (!group || home === undefined) throw new Error(`there is no operating system user "${user}"`);
+  return { user, group, home, shell: shell || '/bin/sh' };
+}
+
+/** The command as that user runs it, in the same process: setpriv replaces itself. */
+export function commandAs({ user, group }: Account, command: readonly string[]): readonly string[] {
   return ['setpriv', '--reuid', user, '--regid', group, '--init-groups', '--', ...command];
 }
 
-/** What a program learns about its own user, in place of what it would learn about ours; nothing where `commandAs` leaves it ours. */
-export function environmentAs(user: string | undefined): Readonly<Record<string, string>> {
-  if (user === undefined || process.getuid?.() !== 0) return {};
-  const [, , , , , home, shell] = entryOf(user) ?? [];
-  return home === undefined ? {} : { USER: user, LOGNAME: user, HOME: home, SHELL: shell || '/bin/sh' };
-}
-
-/** The fields of the user's entry; undefined: there is no such user. */
-function entryOf(user: string): string[] | undefined {
-  const entries = readFileSync('/etc/passwd', 'utf8').split('\n');
-  return entries.map((line) => line.split(':')).find(([name]) => name === user);
+/** What a program learns about its own user, in place of what it would learn about ours. */
+export function environmentAs({ user, home, shell }: Account): Readonly<Record<string, string>> {
+  return { USER: user, LOGNAME: user, HOME: home, SHELL: shell };
 }
