@@ -5,23 +5,18 @@ import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import { accountOf } from './os-user.ts';
 
 let directory: string;
-const { PATH } = process.env;
 
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'understudy-user-'));
 });
 
-afterEach(() => {
-  process.env.PATH = PATH;
-  rmSync(directory, { recursive: true });
-});
+afterEach(() => rmSync(directory, { recursive: true }));
 
 it('a user whom only a directory service knows is one', async () => {
   const getent = join(directory, 'getent');
   writeFileSync(getent, '#!/bin/sh\n[ "$*" = "passwd nms" ] && echo "nms:*:7777:7778:NMS:/home/nms:"\n');
   chmodSync(getent, 0o755);
-  process.env.PATH = `${directory}:${PATH}`;
-  expect(await accountOf('nms')).toEqual({ user: 'nms', group: '7778', home: '/home/nms', shell: '/bin/sh' });
+  expect(await accountOf('nms', getent)).toEqual({ user: 'nms', group: '7778', home: '/home/nms', shell: '/bin/sh' });
 });
 
 it('one whom nobody knows is told by name', async () => {

@@ -12,9 +12,9 @@ export interface Account {
   readonly shell: string;
 }
 
-/** The user of that name, of whom a directory service may know. Rejects when there is none. */
-export async function accountOf(user: string): Promise<Account> {
-  const answer = await promisify(execFile)('getent', ['passwd', user], { timeout: ANSWER_MS }).catch(() => null);
+/** The user of that name, of whom a directory service may know. Rejects when there is none. `program`: asks for it. */
+export async function accountOf(user: string, program = 'getent'): Promise<Account> {
+  const answer = await promisify(execFile)(program, ['passwd', user], { timeout: ANSWER_MS }).catch(() => null);
   const [, , , group, , home, shell] = answer?.stdout.trimEnd().split(':') ?? [];
   if (!group || home === undefined) throw new Error(`there is no operating system user "${user}"`);
   return { user, group, home, shell: shell || '/bin/sh' };
