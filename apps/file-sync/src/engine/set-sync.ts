@@ -51,7 +51,7 @@ export class SetSync {
   private failures = 0;
   private savedAtMs = 0;
   private isUnsaved = false;
-  /** The generation that the peer has said to have since this server sends. */
+  /** The generation that the peer has said to have; 0: it has not yet since this server sends, or begins to hand over. */
   private acknowledged = 0;
   /** What earlier runs and the rest of their step have kept aside, until there is somebody to tell. */
   private keptBefore: Aside | null = null;
@@ -212,6 +212,8 @@ export class SetSync {
     } catch (error) {
       return `${this.set.name}: ${unreadable(this.set.configuration.path, error)}`;
     }
+    // what it has had it may have lost since: it says so once more
+    this.forgetAcknowledged();
     const { generation } = this.set.inventory;
     let announcedAtMs = Number.NEGATIVE_INFINITY;
     while (this.acknowledged < generation) {
@@ -303,11 +305,13 @@ export class SetSync {
     this.watch = null;
     this.set.follow(null);
     // before the first run in the other direction, which has to know it
-    await this.set.exclusively(async () => {
-      this.settleAcknowledged();
-      // the peer may have anything when this server sends the next time
-      this.acknowledged = 0;
-    });
+    await this.set.exclusively(async () => this.forgetAcknowledged());
+  }
+
+  /** What the peer had until now is what both had in common; what it has from now on is to be said anew. */
+  private forgetAcknowledged(): void {
+    this.settleAcknowledged();
+    this.acknowledged = 0;
   }
 
   private settleAcknowledged(): void {

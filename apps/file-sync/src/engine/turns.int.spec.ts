@@ -133,6 +133,22 @@ describe('a switch', () => {
   });
 });
 
+describe('a standby that has lost what it had', () => {
+  it('is not taken for one that has it at a switch', async () => {
+    pair = await PairOfEngines.open({ class: 'batch' });
+    const { alpha, beta } = pair;
+    for (let count = 0; count < 20; count++) writeFileSync(join(alpha.files, `${count}`), `${count}`);
+    pair.direct('alpha', 1);
+    await beta.engine.fetch('set');
+    expect(await alpha.engine.handOver(1, 5000)).toEqual([]);
+    renameSync(beta.files, `${beta.files}-away`);
+    mkdirSync(beta.files);
+    await beta.engine.fetch('set');
+    expect(setOf('beta')?.awaitingDeletion).toEqual({ deletions: 20, files: 20 });
+    expect(await alpha.engine.handOver(1, 100)).toEqual(['set: the peer has not got the last changes']);
+  });
+});
+
 describe('a set that the peer does not have', () => {
   it('is not waited for at a switch, and is told of', async () => {
     pair = await PairOfEngines.open();
