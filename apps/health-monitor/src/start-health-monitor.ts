@@ -87,6 +87,7 @@ export async function startHealthMonitor(env: ServiceEnvironment): Promise<Runni
     paths,
     configuration.node.authenticationKeyFile ?? null,
     configuration.node.role === 'secondary',
+    configuration.node.name,
   );
   const own = {
     certificatePem,

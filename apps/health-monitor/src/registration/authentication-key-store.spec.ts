@@ -14,8 +14,8 @@ describe('the authentication key', () => {
     keyFile = join(directory, 'auth.key');
   });
   afterEach(async () => rm(directory, { recursive: true, force: true }));
-  const secondary = () => new AuthenticationKeyStore(new NodePaths(directory), keyFile, true);
-  const primary = () => new AuthenticationKeyStore(new NodePaths(directory), null, false);
+  const secondary = () => new AuthenticationKeyStore(new NodePaths(directory), keyFile, true, 'beta');
+  const primary = () => new AuthenticationKeyStore(new NodePaths(directory), null, false, 'alpha');
 
   it('is taken from the file, kept as a verifier only, and not stretched anew at the next start', async () => {
     await writeFile(keyFile, '  Correct horse 7\n');
@@ -44,6 +44,8 @@ describe('the authentication key', () => {
     await expect(secondary().read()).rejects.toThrow(/cannot read .*auth\.key \(ENOENT\)/);
     await writeFile(keyFile, 'short');
     await expect(secondary().read()).rejects.toThrow(/has 5 characters; it needs at least 8/);
+    await writeFile(keyFile, 'Beta-2026');
+    await expect(secondary().read()).rejects.toThrow(/contains the name beta/);
     await writeFile(keyFile, 'Long enough 3');
     await secondary().read();
     await unlink(keyFile);

@@ -34,11 +34,13 @@ export class AuthenticationKeyStore {
   /**
    * @param keyFile node.authenticationKeyFile, null when there is none
    * @param required the file must be there as long as no key is known: so on a secondary
+   * @param name of this server: no key contains it
    */
   constructor(
     private readonly paths: NodePaths,
     private readonly keyFile: string | null,
     private readonly required: boolean,
+    private readonly name: string,
   ) {}
 
   /** Where the verifier is kept. */
@@ -80,7 +82,7 @@ export class AuthenticationKeyStore {
     if (unchanged) {
       await this.write(known, source);
     } else {
-      const weakness = weaknessOf(key);
+      const weakness = weaknessOf(key, [this.name]);
       if (weakness !== null)
         throw new AuthenticationKeyError(`node.authenticationKeyFile: the key in ${this.keyFile} ${weakness}`);
       await this.write(await stretchNewKey(key), source);

@@ -9,7 +9,7 @@ const REPEATS_MAX = 3;
  *
  * @param names of the servers: what everybody knows
  */
-export function weaknessOf(key: string, names: readonly string[] = []): string | null {
+export function weaknessOf(key: string, names: readonly string[]): string | null {
   const { length } = [...key];
   if (length < AUTHENTICATION_KEY_LENGTH_MIN)
     return `has ${length} characters; it needs at least ${AUTHENTICATION_KEY_LENGTH_MIN}`;

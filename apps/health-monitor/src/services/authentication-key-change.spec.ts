@@ -34,7 +34,7 @@ let offers: AuthenticationKeyOffer[];
 function server(name: string, role: 'primary' | 'secondary') {
   const paths = new NodePaths(join(directory, name));
   const told: string[] = [];
-  const keys = () => new AuthenticationKeyStore(paths, null, false);
+  const keys = () => new AuthenticationKeyStore(paths, null, false, name);
   const peer = { name: role === 'primary' ? 'beta' : 'alpha', pairId: 'pair', address: 'x', ports: {} } as PeerIdentity;
   const transport: RegistrationTransport = {
     post: async (_target, _path, body) => {
