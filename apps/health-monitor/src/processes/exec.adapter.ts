@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { closeSync } from 'node:fs';
+import { closeSync, existsSync } from 'node:fs';
 import type { Clock, ProcessConfiguration } from '@understudy/platform';
 import { accountOf, commandAs, environmentAs } from './os-user.ts';
 import type { KnownLeader, ProcessAdapter, Run } from './process-adapter.ts';
@@ -36,7 +36,7 @@ export class ExecAdapter implements ProcessAdapter {
   }
 
   async launch(signal: AbortSignal): Promise<Run> {
-    const { command = [], user, workingDirectory } = this.configuration;
+    const { command = [], user, workingDirectory = '/' } = this.configuration;
     const { logFile, inherited, told } = this.surroundings;
     // who is not root runs everything as itself
     const account = user !== undefined && process.getuid?.() === 0 ? await accountOf(user) : null;
@@ -48,13 +48,16 @@ export class ExecAdapter implements ProcessAdapter {
     try {
       const child = spawn(program, args, {
         detached: true, // a session, and with it a process group, of its own
-        cwd: workingDirectory ?? '/',
+        cwd: workingDirectory,
         env: { ...inherited, ...(account && environmentAs(account)), ...told },
         stdio: ['ignore', log, log],
       });
       child.unref();
       const ended = new Promise<string>((resolve) => {
-        child.once('error', (error) => resolve(error.message));
+        child.once('error', ({ message }) =>
+          // Node.js would name the program
+          resolve(existsSync(workingDirectory) ? message : `there is no directory ${workingDirectory}`),
+        );
         child.once('exit', (code, by) => resolve(by ? `it was ended by ${by}` : `it ended with exit code ${code}`));
       });
       const identity = child.pid === undefined ? null : identify(child.pid);

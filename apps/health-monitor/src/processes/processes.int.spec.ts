@@ -118,6 +118,11 @@ describe('the application’s processes', () => {
     await expect(supervisor.startAll(1, NEVER)).rejects.toThrow(/spawn \/no\/such\/program ENOENT/);
   });
 
+  it('says that the directory is missing, not the program', async () => {
+    const supervisor = supervise(process_('exec sleep 1000', { workingDirectory: file('away') }));
+    await expect(supervisor.startAll(1, NEVER)).rejects.toThrow(`there is no directory ${file('away')}`);
+  });
+
   it('does not wait for a process that is not critical, nor fail with it', async () => {
     const supervisor = supervise(process_('exit 1', { name: 'helper', critical: false }), process_('exec sleep 1000'));
     await supervisor.startAll(1, NEVER);
