@@ -158,7 +158,7 @@ export class PeerClient {
       outgoing.on('error', (error) => reject(this.unreached(error)));
       outgoing.on('response', (response) => {
         if (response.statusCode === 200) resolve(response);
-        else readRefusal(response).then(reject, reject);
+        else readRefusal(response, this.peer.name).then(reject, reject);
       });
       outgoing.end(body ?? undefined);
     });
@@ -191,16 +191,17 @@ function pathOf(set: string): string {
   return `/v1/sets/${encodeURIComponent(set)}`;
 }
 
-async function readRefusal(response: IncomingMessage): Promise<Error> {
+async function readRefusal(response: IncomingMessage, peer: string): Promise<Error> {
   let text = '';
   for await (const chunk of response) {
     text += String(chunk);
     if (text.length > 4096) break;
   }
   const parsed = RefusalSchema.safeParse(parse(text));
-  return parsed.success
-    ? new PeerRefused(parsed.data.code, parsed.data.message)
-    : new ProtocolError(`the peer answered ${response.statusCode}`);
+  if (!parsed.success) return new ProtocolError(`the peer answered ${response.statusCode}`);
+  const { code, message } = parsed.data;
+  // its directory may have the name of the one here
+  return new PeerRefused(code, code === 'unreadable' ? `${peer}: ${message}` : message);
 }
 
 async function bytesOf(response: IncomingMessage, most: number): Promise<Buffer> {

@@ -190,7 +190,12 @@ export class SetSync {
     this.openWatch();
     // files that belong together are not looked at while they are written
     if (this.set.configuration.atomic) await this.watch?.settled();
-    await this.look();
+    try {
+      await this.look();
+    } catch (error) {
+      this.report.change({ reason: unreadable(this.set.configuration.path, error) });
+      throw error;
+    }
   }
 
   private async look(): Promise<void> {

@@ -78,7 +78,7 @@ describe('a run in which this server is active for a moment', () => {
 });
 
 describe('an active server', () => {
-  it('says no longer that its set cannot be read when its disk was mounted later', async () => {
+  it('says that its set cannot be read, for as long as its disk is missing', async () => {
     pair = await PairOfEngines.open({ class: 'batch' });
     const { alpha, beta } = pair;
     const away = `${alpha.files}-away`;
@@ -89,6 +89,9 @@ describe('an active server', () => {
     writeFileSync(join(alpha.files, 'a'), 'one');
     await beta.engine.fetch('set');
     expect([same(), setOf('alpha')?.reason]).toEqual([true, '']);
+    renameSync(alpha.files, away);
+    await beta.engine.fetch('set');
+    expect(setOf('alpha')?.reason).toContain('cannot be read');
   });
 });
 
