@@ -269,7 +269,8 @@ export class Applier {
   private enter(entry: Entry): void {
     const { tree, inventory } = this.parts;
     const stats = tree.stat(entry.path);
-    if (stats === null) return;
+    // no look finds that it has gone: it is not known yet
+    if (stats === null) throw new TreeError('ENOENT', 'was removed here meanwhile: the next run makes it again');
     const found = asFound(entry, stats);
     // one that was changed by hand meanwhile is read at the next look
     const isSettled = entry.kind !== 'file' || sameTime(entry.mtimeUs, stats.mtimeMs * 1000);

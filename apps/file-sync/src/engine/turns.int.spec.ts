@@ -116,6 +116,30 @@ describe('a standby', () => {
   });
 });
 
+describe('a file that is removed on the standby as soon as it is there', () => {
+  it('is brought again', async () => {
+    let onPlaced: (() => void) | null = null;
+    const calls: FileCalls = {
+      ...FILE_CALLS,
+      renameSync: (from, to) => {
+        FILE_CALLS.renameSync(from, to);
+        if (String(to).endsWith('/a')) onPlaced?.();
+      },
+    };
+    pair = await PairOfEngines.open({ class: 'batch' }, { calls });
+    const { alpha, beta } = pair;
+    pair.direct('alpha', 1);
+    await beta.engine.fetch('set');
+    writeFileSync(join(alpha.files, 'a'), 'one');
+    onPlaced = () => rmSync(join(beta.files, 'a'));
+    await beta.engine.fetch('set');
+    onPlaced = null;
+    await beta.engine.fetch('set');
+    await beta.engine.fetch('set');
+    expect([same(), setOf('beta')?.errors]).toEqual([true, []]);
+  });
+});
+
 describe('a switch', () => {
   it('hands over the last changes also when the first word of them is lost', async () => {
     pair = await PairOfEngines.open({ class: 'batch' });
