@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { FileSetsTold, FileSyncIncident, FileSyncObserved } from '@understudy/contracts';
+import { FileSetsTold, FileSyncIncident, FileSyncObserved, OwnStatusChanged } from '@understudy/contracts';
 import type { Bus } from '@understudy/messaging';
 import type { Engine } from '../ports/engine.port.ts';
 import { fileSetState } from '../testing/file-set-state.ts';
@@ -39,6 +39,22 @@ afterEach(() => {
 
 const heard = (told: FileSetsTold) => handlers.get(FileSetsTold)?.(told as never);
 const largest = () => Math.max(...published.map(({ data }) => Buffer.byteLength(JSON.stringify(data))));
+
+describe('the direction', () => {
+  it('is asked for once more when the status has changed while an answer was on its way', async () => {
+    let answer: (status: unknown) => void = () => undefined;
+    status = new Promise((resolve) => {
+      answer = resolve;
+    });
+    const ways: string[] = [];
+    begin({ setDirection: ({ way }) => void ways.push(way) });
+    status = Promise.resolve({ currentRole: 'active', epoch: 2 });
+    handlers.get(OwnStatusChanged)?.({} as never);
+    answer({ currentRole: 'standby', epoch: 1 });
+    await jest.advanceTimersByTimeAsync(1);
+    expect(ways).toEqual(['fetches', 'sends']);
+  });
+});
 
 describe('what is told to the other server', () => {
   const told = () => published.filter(({ event }) => event === FileSetsTold).map(({ data }) => data);

@@ -31,6 +31,8 @@ export class FileSyncService {
   private isMonitorThere = false;
   private timer: NodeJS.Timeout | null = null;
   private isLooking = false;
+  /** The status has changed since it was asked for. */
+  private isOutdated = false;
 
   /** @param engine null: no file sets are configured */
   constructor(
@@ -48,7 +50,10 @@ export class FileSyncService {
       this.heard = { told: heard, atMs: performance.now() };
       this.compare(heard);
     });
-    this.bus.subscribe(OwnStatusChanged, () => this.look());
+    this.bus.subscribe(OwnStatusChanged, () => {
+      this.isOutdated = true;
+      void this.look();
+    });
     this.timer = setInterval(() => {
       // one that begins would seem to have no sets
       if (this.latest !== null) this.bus.publish(FileSetsTold, told(this.latest));
@@ -125,8 +130,11 @@ export class FileSyncService {
     if (this.isLooking || this.engine === null) return;
     this.isLooking = true;
     try {
-      const { currentRole, epoch } = await this.bus.request(StatusQuery, {}, { timeoutMs: ANSWER_LIMIT_MS });
-      this.take(directionOf(currentRole, epoch));
+      do {
+        this.isOutdated = false;
+        const { currentRole, epoch } = await this.bus.request(StatusQuery, {}, { timeoutMs: ANSWER_LIMIT_MS });
+        this.take(directionOf(currentRole, epoch));
+      } while (this.isOutdated);
     } catch (error) {
       if (!(error instanceof BusError)) throw error;
     } finally {
