@@ -88,7 +88,7 @@ const DatabaseSchema = z.strictObject({
 
 const WitnessSchema = z.discriminatedUnion('kind', [
   z.strictObject({
-    kind: z.literal('nats'),
+    kind: z.literal('nats').describe('nats or gateway'),
     servers: z.array(z.string().min(1)).min(1).describe('a list of NATS URLs'),
     credentialsFile: absolutePath.optional().describe('the absolute path of the credentials file'),
     leaseSeconds: z.number().min(1).max(600).default(15).describe('seconds a lease lasts, at least 1'),
@@ -122,7 +122,8 @@ export const ConfigurationFileSchema = z.strictObject({
         .regex(/^[^\s/]{1,15}$/, 'is no name of a network interface')
         .describe('the network interface that carries the virtual IP'),
     })
-    .optional(),
+    .optional()
+    .describe('a section with interface'),
   storage: z
     .strictObject({
       warnPercent: z.number().min(1).max(100).default(80).describe('percent of the disk used that warn, 1 to 100'),

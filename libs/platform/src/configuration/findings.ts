@@ -18,26 +18,53 @@ function toFindings(issue: z.core.$ZodIssue, value: unknown): Finding[] {
   }
   const given = valueAt(value, issue.path);
   const what = describeAt(issue.path);
-  const remedy = what === undefined ? 'Correct the value.' : `Set it to ${what}.`;
-  if (given === undefined) return [{ path: issue.path, message: 'is missing', remedy }];
-  return [{ path: issue.path, message: message(issue, given), remedy }];
+  if (issue.code === 'invalid_key') {
+    const message = issue.issues.map((each) => each.message).join(', ');
+    return [{ path: issue.path, message, remedy: 'Remove it or correct its spelling.' }];
+  }
+  const remedy = issue.code === 'custom' && issue.params?.remedy;
+  const general = given === null ? 'Fill it or remove it.' : 'Correct the value.';
+  return [
+    {
+      path: issue.path,
+      message: given === undefined ? 'is missing' : messageOf(issue, given),
+      remedy: remedy ? String(remedy) : what === undefined ? general : `Set it to ${what}.`,
+    },
+  ];
 }
 
-function message(issue: z.core.$ZodIssue, given: unknown): string {
+function messageOf(issue: z.core.$ZodIssue, given: unknown): string {
   const shown = show(given);
   if (issue.code === 'custom') return issue.message;
   if (issue.code === 'invalid_format' && issue.format === 'regex') return `${shown} ${issue.message}`;
   if (issue.code === 'too_small')
     return `is ${shown}, less than ${issue.minimum}${issue.origin === 'array' ? ' entries' : ''}`;
   if (issue.code === 'too_big') return `is ${shown}, more than ${issue.maximum}`;
-  if (issue.code === 'invalid_value') return `is ${shown}, not one of ${issue.values.map(String).join(', ')}`;
-  if (issue.code === 'invalid_type') return `is ${shown}, not of type ${issue.expected}`;
-  return `is ${shown}: ${issue.message}`;
+  const wanted = wantedBy(issue);
+  return wanted === undefined ? `is ${shown}: ${issue.message}` : `is ${shown}, not ${wanted}`;
+}
+
+const TYPES: Readonly<Record<string, string>> = {
+  int: 'a whole number',
+  number: 'a number',
+  string: 'a text',
+  boolean: 'true or false',
+  array: 'a list',
+  object: 'a section',
+  record: 'a section',
+};
+
+function wantedBy(issue: z.core.$ZodIssue): string | undefined {
+  if (issue.code === 'invalid_value') return `one of ${issue.values.map(String).join(', ')}`;
+  if (issue.code === 'invalid_type') return TYPES[issue.expected];
+  if (issue.code !== 'invalid_union') return undefined;
+  if ('options' in issue && issue.options) return `one of ${issue.options.map(String).join(', ')}`;
+  return issue.errors.flatMap(([first]) => (first && wantedBy(first)) ?? []).join(' or ');
 }
 
 /** Refused values are shown: none of the keys holds a secret, only names of files that do. */
 function show(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
+  const text = value === null ? 'empty' : (JSON.stringify(value) ?? String(value));
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }
 
@@ -98,9 +125,14 @@ function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
 function suggestion(key: string, known: readonly string[]): string {
   const [nearest] = known
     .map((name) => ({ name, distance: distance(key.toLowerCase(), name.toLowerCase()) }))
-    .filter((candidate) => candidate.distance <= Math.max(2, key.length / 3))
+    .filter(({ name, distance }) => distance <= Math.max(2, key.length / 3) || isWithoutUnit(key, name))
     .sort((a, b) => a.distance - b.distance);
   return nearest ? `Did you mean ${nearest.name}? ` : '';
+}
+
+/** `interval` for `intervalSeconds`. */
+function isWithoutUnit(key: string, name: string): boolean {
+  return key.length > 2 && name.toLowerCase().startsWith(key.toLowerCase());
 }
 
 /** Number of letters to insert, remove or replace to make one word of the other. */

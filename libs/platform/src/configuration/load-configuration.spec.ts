@@ -106,6 +106,38 @@ describe('a file', () => {
     expect(refused('')).toEqual([expect.stringContaining('node is missing')]);
   });
 
+  it('that is a directory, or whose syntax is wrong, is told in words', () => {
+    expect(loadConfiguration(directory, {})).toMatchObject({
+      problems: [{ message: 'is a directory', remedy: 'Name the file in it with --config FILE.' }],
+    });
+    expect(refused('node:\n\tname: alpha\n')).toEqual([
+      'is not valid YAML: Tabs are not allowed as indentation at line 2, column 1. Correct the syntax.',
+    ]);
+  });
+
+  it.each([
+    ['witness: { kind: nat }', 'witness.kind is "nat", not one of nats, gateway. Set it to nats or gateway.'],
+    ['witness: { servers: [] }', 'witness.kind is missing. Set it to nats or gateway.'],
+    ['heartbeat: { missedLimit: 2.5 }', 'heartbeat.missedLimit is 2.5, not a whole number. Set it to how many'],
+    ['heartbeat: [1]', 'heartbeat is [1], not a section. Correct the value.'],
+    ['virtualIp: eth0', 'virtualIp is "eth0", not a section. Set it to a section with interface.'],
+    ['fileSets: {}', 'fileSets is {}, not a list. Set it to a list of file sets.'],
+    ['ports:', 'ports is empty, not a section. Fill it or remove it.'],
+    [
+      'database: { parameters: { "a b": 1 } }',
+      'database.parameters.a b is not a name of a setting. Remove it or correct',
+    ],
+    ['database: { parameters: [a] }', 'database.parameters is ["a"], not a section. Set it to settings of'],
+    [
+      'database: { walKeepLimit: }',
+      'database.walKeepLimit is empty, not a number or a text. Set it to the upper bound',
+    ],
+    ['processes: [{ name: a, unit: x, critical: no }]', 'processes.0.critical is "no", not true or false. Set it to'],
+    ['processes: [{ name: a, unit: x, user: nms }]', "the unit's own matter: set it there. Remove it here."],
+  ])('%s is refused with what it is instead, and the remedy', (text, expected) => {
+    expect(refused(`${MINIMAL}${text}`)).toEqual([expect.stringContaining(expected)]);
+  });
+
   it('keeps no more WAL than PostgreSQL can be told to', () => {
     expect(accepted(`${MINIMAL}database: { walKeepLimit: 1000 TiB }`).database.walKeepLimit).toBe(1000 * 1024 ** 4);
     expect(refused(`${MINIMAL}database: { walKeepLimit: 2048 TiB }`)).toEqual([
@@ -281,6 +313,11 @@ describe('a file', () => {
       "processes.0.environment is the container's own matter: set it there",
     ],
     ['a unit that is no service', `${MINIMAL}processes: [{ name: a, unit: "a b" }]`, 'is not the name of a systemd'],
+    [
+      'a key without its unit',
+      `${MINIMAL}heartbeat: { interval: 5 }`,
+      'heartbeat.interval is not a known key. Did you mean intervalSeconds?',
+    ],
     ['an unknown section', `${MINIMAL}heartbeats: {}`, 'heartbeats is not a known key. Did you mean heartbeat?'],
   ])('is refused with %s', (_, text, expected) => {
     expect(refused(text)).toEqual([expect.stringContaining(expected)]);

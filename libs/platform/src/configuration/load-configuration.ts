@@ -138,11 +138,12 @@ function readYaml(file: string): { value: Record<string, unknown> } | { problem:
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code === 'ENOENT') return problem('does not exist', 'Name an existing file with --config FILE.');
+    if (code === 'EISDIR') return problem('is a directory', 'Name the file in it with --config FILE.');
     return problem(`cannot be read (${code ?? String(error)})`, 'Make the file readable for this user.');
   }
   const document = parseDocument(text, { uniqueKeys: true });
   const [error] = document.errors;
-  if (error) return problem(`is not valid YAML: ${error.message.split('\n')[0]}`, 'Correct the syntax.');
+  if (error) return problem(`is not valid YAML: ${error.message.split(/:?\n/)[0]}`, 'Correct the syntax.');
   const value: unknown = document.toJS() ?? {};
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     return problem('holds no sections', 'Begin with a section such as "node:".');

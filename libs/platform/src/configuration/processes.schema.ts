@@ -75,8 +75,10 @@ export const ProcessSchema = z
     };
     const owner = container === undefined ? 'unit' : 'container';
     for (const [key, isGiven] of Object.entries(fixed))
-      if (isGiven)
-        context.addIssue({ code: 'custom', path: [key], message: `is the ${owner}'s own matter: set it there` });
+      if (isGiven) {
+        const message = `is the ${owner}'s own matter: set it there`;
+        context.addIssue({ code: 'custom', path: [key], message, params: { remedy: 'Remove it here.' } });
+      }
   });
 
 /** One application process as configured, defaults filled in. */
