@@ -34,6 +34,7 @@ export function hostOf({ address, ports }: Pick<PeerIdentity, 'address' | 'ports
  */
 export class CertificateTrust {
   private policy: CertificatePolicy = { mode: 'pinned', given: [] };
+  private turn: Promise<unknown> = Promise.resolve();
 
   constructor(
     private readonly own: TrustSurroundings,
@@ -58,16 +59,17 @@ export class CertificateTrust {
 
   /** Resolves with the mode that holds now. What is pinned stays pinned. */
   async setMode(mode: CertificateMode): Promise<CertificateMode> {
-    const before = this.policy.mode;
-    await this.keep({ ...this.policy, mode });
+    const { mode: before } = await this.keep((policy) => ({ ...policy, mode }));
     if (mode !== before) this.own.tell('info', `The mode of certificates is ${mode} now, it was ${before}.`);
     return mode;
   }
 
   /** An operator gives a certificate beforehand. The newest 20 are kept. */
   async give(fingerprint: string): Promise<void> {
-    const given = [...this.policy.given.filter((known) => known !== fingerprint), fingerprint].slice(-GIVEN_MAX);
-    await this.keep({ ...this.policy, given });
+    await this.keep(({ mode, given }) => ({
+      mode,
+      given: [...given.filter((known) => known !== fingerprint), fingerprint].slice(-GIVEN_MAX),
+    }));
     this.own.tell(
       'info',
       `The certificate ${fingerprint} may become that of the other server: an operator has given it.`,
@@ -110,8 +112,16 @@ export class CertificateTrust {
     return `${until} Its fingerprint must have been given before with "understudy cert pin": the mode is pinned.`;
   }
 
-  private async keep(policy: CertificatePolicy): Promise<void> {
-    await writeCertificatePolicy(this.own.paths, policy);
-    this.policy = policy;
+  /** One change after another: two at a time would each begin with what was before both. Resolves with what was before. */
+  private keep(change: (policy: CertificatePolicy) => CertificatePolicy): Promise<CertificatePolicy> {
+    const kept = this.turn.then(async () => {
+      const before = this.policy;
+      const policy = change(before);
+      await writeCertificatePolicy(this.own.paths, policy);
+      this.policy = policy;
+      return before;
+    });
+    this.turn = kept.catch(() => undefined);
+    return kept;
   }
 }
