@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import { type PeerIdentity, PeerIdentitySchema, type RegistrationHello } from '@understudy/contracts';
+import type { ServerRecord } from '@understudy/ha-core';
 import type { EffectContext } from '@understudy/ha-runtime';
 import { NodePaths, PeerIdentityFile, type ServiceEnvironment, SILENT_LOGGER, SystemClock } from '@understudy/platform';
 import type { ReplicationSource } from '../ports/replication-source.port.ts';
@@ -29,7 +30,10 @@ beforeEach(async () => {
   const paths = new NodePaths(directory);
   mkdirSync(paths.identity, { recursive: true });
   file = new PeerIdentityFile(paths.peer, (value) => PeerIdentitySchema.parse(value));
-  const configuration = { node: { name: 'beta', address: '10.77.0.2' }, ports: { healthMonitor: 8082 } };
+  const configuration = {
+    node: { name: 'beta', role: 'secondary', address: '10.77.0.2' },
+    ports: { healthMonitor: 8082 },
+  };
   pairing = new Pairing(
     { paths, configuration, logger: SILENT_LOGGER, clock: new SystemClock() } as unknown as ServiceEnvironment,
     { certificatePem: '', databaseVersion: '15.1' },
@@ -58,6 +62,18 @@ it('a peer that is removed does not come back with a certificate that it was ren
   expect(await Promise.all(changes)).toEqual([true, undefined, false]);
   expect(await file.read()).toBeNull();
   expect(pairing.peer).toBeNull();
+});
+
+it('of settings that change at the same time none is lost', async () => {
+  const virtualIp = { ipv4: '10.77.0.30', ipv6: null };
+  await Promise.all([
+    pairing.noteVirtualIp({ ...virtualIp, change: 1 }),
+    pairing.changeEmailAddresses(['operator@example.org']),
+  ]);
+  expect(pairing.view({ pairId: 'pair', failoverType: 'manual' } as ServerRecord)).toMatchObject({
+    virtualIp,
+    emailAddresses: ['operator@example.org'],
+  });
 });
 
 it.each([

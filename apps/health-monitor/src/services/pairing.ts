@@ -92,8 +92,10 @@ export class Pairing implements RegistrationPort {
   }
 
   /** Another virtual IP for the pair from now on. */
-  async noteVirtualIp({ ipv4, ipv6, change }: NotedVirtualIp): Promise<void> {
-    await this.saveSettings({ ...this.settings, virtualIp: { ipv4, ipv6 }, virtualIpChange: change });
+  noteVirtualIp({ ipv4, ipv6, change }: NotedVirtualIp): Promise<void> {
+    return this.inTurn(() =>
+      this.saveSettings({ ...this.settings, virtualIp: { ipv4, ipv6 }, virtualIpChange: change }),
+    );
   }
 
   /** What this server says of itself in a registration. */
@@ -244,8 +246,8 @@ export class Pairing implements RegistrationPort {
   }
 
   /** Whether an address list was changed; kept on this server. */
-  async changeEmailAddresses(emailAddresses: string[]): Promise<void> {
-    await this.saveSettings({ ...this.settings, emailAddresses });
+  changeEmailAddresses(emailAddresses: string[]): Promise<void> {
+    return this.inTurn(() => this.saveSettings({ ...this.settings, emailAddresses }));
   }
 
   /** GET /api/v1/ha/configuration. */
@@ -274,7 +276,7 @@ export class Pairing implements RegistrationPort {
     });
   }
 
-  /** Changes of the pinned peer, one after another: a peer that is removed does not come back with a certificate that it was renewing. */
+  /** Changes of the pinned peer and its settings, one after another: a peer that is removed does not come back with a certificate that it was renewing. */
   private inTurn<T>(change: () => Promise<T>): Promise<T> {
     const changed = this.turn.then(change);
     this.turn = changed.catch(() => undefined);
