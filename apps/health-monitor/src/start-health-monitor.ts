@@ -156,7 +156,10 @@ export async function startHealthMonitor(env: ServiceEnvironment): Promise<Runni
       const { role, failoverType, hold } = monitor.record;
       return role === 'primary' && failoverType === 'automatic' && hold !== 0;
     },
-    doors: new PeerDoorsAdapter(configuration.node.role === 'secondary'),
+    doors: new PeerDoorsAdapter({
+      dials: configuration.node.role === 'secondary',
+      hasFileSets: configuration.fileSets.length > 0,
+    }),
     shown: shownCertificate,
     transport: new HttpsRegistrationTransport(),
   });

@@ -19,8 +19,8 @@ type Shown = string | null | 'absent';
  * TLS 1.3 only, where a refusal comes after it, so there a login has to be answered.
  */
 export class PeerDoorsAdapter implements PeerDoors {
-  /** @param dials this server is the one that dials the pair link, and may reach its port */
-  constructor(private readonly dials: boolean) {}
+  /** @param uses `dials`: this server is the one that dials the pair link, and may reach its port; `hasFileSets`: files go between the two */
+  constructor(private readonly uses: { readonly dials: boolean; readonly hasFileSets: boolean }) {}
 
   async objection(peer: PeerIdentity, own: OwnIdentity, expected: readonly string[]): Promise<string | null> {
     const { healthMonitor, fileSync, pairLink, database } = peer.ports;
@@ -35,10 +35,11 @@ export class PeerDoorsAdapter implements PeerDoors {
     const socket = (port: number) => connect({ host: peer.address, port });
     const doors: [name: string, port: number, shown: Promise<Shown>, mayBeAbsent: boolean][] = [
       ['healthMonitor', healthMonitor, shownOn(connectTls({ ...tls, host: peer.address, port: healthMonitor })), false],
-      ['fileSync', fileSync, shownByFiles(peer.address, fileSync, own), true],
       ['database', database, shownByDatabase(socket(database), tls), true],
     ];
-    if (this.dials) doors.push(['pairLink', pairLink, shownAfter(socket(pairLink), tls), false]);
+    const { dials, hasFileSets } = this.uses;
+    if (hasFileSets) doors.push(['fileSync', fileSync, shownByFiles(peer.address, fileSync, own), true]);
+    if (dials) doors.push(['pairLink', pairLink, shownAfter(socket(pairLink), tls), false]);
     const objections = await Promise.all(
       doors.map(async ([name, port, shown, mayBeAbsent]) => {
         const where = `${peer.address}:${port} (ports.${name})`;

@@ -12,6 +12,7 @@ import { makeIdentity, type OwnIdentity } from '@understudy/platform';
 import { PeerDoorsAdapter } from './peer-doors.adapter.ts';
 
 const ADDRESS = '127.0.0.1';
+const EVERYWHERE = { dials: true, hasFileSets: true };
 let own: OwnIdentity;
 let renewed: OwnIdentity;
 let peer: OwnIdentity;
@@ -125,7 +126,7 @@ function listens(port: number): Promise<boolean> {
 describe('the doors of the peer', () => {
   const whole = { hasDatabase: true, hasFiles: true };
   const knock = (at: PeerIdentity, as: OwnIdentity, expected: OwnIdentity[]) =>
-    new PeerDoorsAdapter(true).objection(
+    new PeerDoorsAdapter(EVERYWHERE).objection(
       at,
       as,
       expected.map(({ fingerprint }) => fingerprint),
@@ -159,9 +160,22 @@ describe('the doors of the peer', () => {
   it('need not be there where a part of the peer does not run; the pair link is knocked at by the one that dials it', async () => {
     const at = await ports({ shows: peer, trusts: [own], hasDatabase: false, hasFiles: false });
     expect(await knock(at, own, [peer])).toBeNull();
-    expect(await new PeerDoorsAdapter(false).objection(at, renewed, [peer.fingerprint])).toBeNull();
+    expect(
+      await new PeerDoorsAdapter({ ...EVERYWHERE, dials: false }).objection(at, renewed, [peer.fingerprint]),
+    ).toBeNull();
     expect(await knock(at, renewed, [peer])).toMatch(/\(ports\.pairLink\)/);
     const nobody = { ...at, ports: { ...at.ports, healthMonitor: at.ports.database } };
     expect(await knock(nobody, own, [peer])).toMatch(/^nothing listens at 127\.0\.0\.1:\d+ \(ports\.healthMonitor\)$/);
+  });
+
+  it('are not knocked at where files would come from when there are no file sets: a firewall may drop what is sent there', async () => {
+    const at = await ports({ shows: peer, trusts: [own], ...whole });
+    const silent = createServer();
+    await new Promise<void>((resolve) => silent.listen(0, ADDRESS, resolve));
+    closers.push(() => silent.close());
+    const closed = { ...at, ports: { ...at.ports, fileSync: (silent.address() as AddressInfo).port } };
+    expect(await knock(closed, own, [peer])).toMatch(/\(ports\.fileSync\): no answer within 3 s/);
+    const without = new PeerDoorsAdapter({ ...EVERYWHERE, hasFileSets: false });
+    expect(await without.objection(closed, own, [peer.fingerprint])).toBeNull();
   });
 });
