@@ -88,6 +88,8 @@ export class FileSet {
   async scanAll(): Promise<ScanResult> {
     const tree = this.reopen();
     const { inventory, pruned, looked } = this;
+    // a listing says nothing of the root: it may be another one that is as empty
+    this.following?.follow('', this.calls.fstatSync(tree.directory('')), tree.inside(''));
     const digest = await listingDigest(tree.rootForOthers, pruned);
     if (digest !== null && digest === looked?.digest && inventory.generation === looked.generation)
       return looked.result;

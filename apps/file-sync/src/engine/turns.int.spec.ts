@@ -297,6 +297,20 @@ describe('the active server', () => {
     expect(readFileSync(join(beta.files, 'd/a'), 'utf8')).toBe('of new');
   });
 
+  it('follows another root in the place of the former one, although there is nothing in both', async () => {
+    pair = await PairOfEngines.open();
+    const { alpha, beta } = pair;
+    pair.direct('alpha');
+    for (let count = 0; count < 2; count++) await beta.engine.fetch('set');
+    renameSync(alpha.files, `${alpha.files}-away`);
+    mkdirSync(alpha.files);
+    for (let count = 0; count < 2; count++) await beta.engine.fetch('set');
+    const begunAtMs = performance.now();
+    writeFileSync(join(alpha.files, 'a'), 'one');
+    await until('it is there', same);
+    expect(performance.now() - begunAtMs).toBeLessThan(5000);
+  });
+
   it('follows a directory that was removed and made again, even when it has the same number', async () => {
     pair = await PairOfEngines.open();
     const { alpha } = pair;
