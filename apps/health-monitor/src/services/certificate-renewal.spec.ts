@@ -129,6 +129,20 @@ async function expectTheyCanTalk(): Promise<void> {
   }
 }
 
+/** Alpha's manager was killed between the two files. Resolves with the certificate that was to come. */
+async function halfInPlace(): Promise<string> {
+  const { certificatePem, privateKeyPem } = await makeIdentity({ name: 'alpha', address: '127.0.0.1' });
+  const formerCertificatePem = alpha.own?.certificatePem ?? '';
+  await beta.file.write({
+    ...beta.pinned(alpha),
+    next: { certificatePem, fingerprint: fingerprintOf(certificatePem) },
+  });
+  await writeRenewal(alpha.paths, { certificatePem, privateKeyPem, formerCertificatePem, isInUse: true });
+  await writeFileAtomically(alpha.paths.privateKey, privateKeyPem, { mode: 0o600 });
+  await expect(readOwnIdentity(alpha.paths)).rejects.toThrow('do not belong together');
+  return certificatePem;
+}
+
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'understudy-renewal-'));
   callsLeft = Number.POSITIVE_INFINITY;
@@ -243,20 +257,21 @@ describe('the renewal of a certificate', () => {
   );
 
   it('is completed by the next start when it was killed between the two files', async () => {
-    const { certificatePem, privateKeyPem } = await makeIdentity({ name: 'alpha', address: '127.0.0.1' });
-    const formerCertificatePem = alpha.own?.certificatePem ?? '';
-    await beta.file.write({
-      ...beta.pinned(alpha),
-      next: { certificatePem, fingerprint: fingerprintOf(certificatePem) },
-    });
-    await writeRenewal(alpha.paths, { certificatePem, privateKeyPem, formerCertificatePem, isInUse: true });
-    await writeFileAtomically(alpha.paths.privateKey, privateKeyPem, { mode: 0o600 });
-    await expect(readOwnIdentity(alpha.paths)).rejects.toThrow('do not belong together');
+    const certificatePem = await halfInPlace();
     for (const server of [beta, alpha]) await server.startAgain();
     expect(alpha.own?.certificatePem).toBe(certificatePem);
     await expectTheyCanTalk();
     await alpha.renewal.start();
     expect(await alpha.renewal.complete()).toEqual({ step: null, reason: null });
+  });
+
+  it('is put in its place by the next manager alone too, while the other server is away', async () => {
+    const certificatePem = await halfInPlace();
+    isLinkUp = false;
+    alpha.renewal = alpha.manager();
+    await alpha.renewal.start();
+    expect((await readOwnIdentity(alpha.paths))?.certificatePem).toBe(certificatePem);
+    await expectTheyCanTalk();
   });
 
   it('is not begun with a certificate that is for another server, or that has ended, and not for another pair', async () => {

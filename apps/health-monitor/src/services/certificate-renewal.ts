@@ -80,6 +80,11 @@ export class CertificateRenewal {
       this.logger.error('A renewal of the certificate that was under way cannot be read', { error });
       return null;
     });
+    // a manager that was killed between the two files has left a pair that nobody can read
+    if (this.pending?.isInUse)
+      await this.use(this.pending).catch((error: unknown) =>
+        this.logger.error('The renewed certificate could not be put in its place', { error }),
+      );
     const tryAgain = () => {
       // an attempt may take longer: a stop would wait for all that had queued up
       if (this.underWay === 0) void this.complete();
