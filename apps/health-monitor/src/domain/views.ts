@@ -94,7 +94,8 @@ export function ownStatus(server: Server, { node, facts, processes, stopping, tr
 function processesOk({ record, failedProcess }: Server, processes: readonly ProcessView[]): boolean {
   return (
     failedProcess === null &&
-    (!isServing(record) || processes.every(({ critical, state }) => !critical || state === 'running'))
+    (!isServing(record) ||
+      processes.every(({ critical, state }) => !critical || ['running', 'disabled'].includes(state)))
   );
 }
 
