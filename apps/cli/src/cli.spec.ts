@@ -137,8 +137,9 @@ describe('the certificate of the own server', () => {
   it('is the only one that gets the token', async () => {
     answers = { 'GET /ha/status': [STATUS] };
     show(await makeIdentity({ name: 'beta', address: '127.0.0.1' }));
-    const { code, err } = await run('ha', 'status');
-    expect({ code, err }).toEqual({ code: 3, err: expect.stringContaining('the certificate is not the one') });
+    const { code, out, err } = await run('status');
+    const why = expect.stringContaining('the certificate is not the one');
+    expect({ code, out, err }).toEqual({ code: 3, out: '', err: why });
     expect(asked).toEqual([]);
   });
 
@@ -163,6 +164,15 @@ describe('--url', () => {
       const { code, err } = await runBare(...words, '--url', 'https://10.77.0.2:8082');
       expect([words, code, err]).toEqual([words, 2, expect.stringContaining('not with --url')]);
     }
+  });
+});
+
+describe('a server whose certificate is not trusted', () => {
+  it('is not said to be down: somebody answers', async () => {
+    const { port } = server.address() as AddressInfo;
+    const url = `https://127.0.0.1:${port}`;
+    const { code, out, err } = await runBare('--url', url, '--login-key-file', keyFile, 'status');
+    expect({ code, out, err }).toEqual({ code: 3, out: '', err: expect.stringContaining('is not trusted') });
   });
 });
 

@@ -30,6 +30,9 @@ export class RefusedError extends CliError {
   }
 }
 
+/** Somebody answers there who is not known to be the server that is meant. */
+export class UntrustedError extends CliError {}
+
 /** Speaks REST with one server. */
 export class RestClient {
   constructor(
@@ -126,7 +129,9 @@ function pinnedSocket(endpoint: Endpoint, pinnedFingerprints: readonly string[])
     socket.once('timeout', () => fail(new Error(`no answer within ${ANSWER_MS / 1000} s`)));
     socket.once('secureConnect', () => {
       if (!pinnedFingerprints.includes(socket.getPeerCertificate().fingerprint256))
-        return fail(new Error('the certificate is not the one in this server’s data directory'));
+        return fail(
+          Object.assign(new Error('the certificate is not the one in this server’s data directory'), STRANGER),
+        );
       socket.removeAllListeners('timeout').off('error', fail);
       resolve(socket);
     });
@@ -150,6 +155,10 @@ function refusal(status: number, json: unknown, { title }: Endpoint): RefusedErr
   return new RefusedError(reason, status, problem.code ?? '');
 }
 
+/** As Node.js marks what is wrong with a certificate. */
+const STRANGER = { code: 'CERT_UNTRUSTED' };
+const OF_CERTIFICATES = /CERT|LEAF_SIGNATURE/;
+
 const PLAIN: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'nothing listens there; is "understudy node run" running?',
   EHOSTUNREACH: 'there is no way to that host',
@@ -164,8 +173,9 @@ const PLAIN: Readonly<Record<string, string>> = {
   SELF_SIGNED_CERT_IN_CHAIN: 'its certificate is not trusted; name it with --ca FILE, or use --insecure',
 };
 
-function unreachable(error: NodeJS.ErrnoException, { title }: Endpoint): CliError {
-  return new CliError(EXIT.unreachable, `${title} is not reachable: ${PLAIN[error.code ?? ''] ?? error.message}`);
+function unreachable({ code = '', message }: NodeJS.ErrnoException, { title }: Endpoint): CliError {
+  const Kind = OF_CERTIFICATES.test(code) ? UntrustedError : CliError;
+  return new Kind(EXIT.unreachable, `${title} is not reachable: ${PLAIN[code] ?? message}`);
 }
 
 function parsed(text: string): unknown {

@@ -1,6 +1,7 @@
 import type { StatusView } from '@understudy/contracts';
 import { CliError, EXIT } from '../cli-error.ts';
 import type { GlobalOptions } from '../client/connect.ts';
+import { UntrustedError } from '../client/rest-client.ts';
 import { haStatusLine, statusLines } from '../rendering/ha-status.ts';
 import { say, sayJson } from '../rendering/output.ts';
 import { withClient } from './with-client.ts';
@@ -15,7 +16,8 @@ export async function haStatus(options: GlobalOptions): Promise<void> {
 /** `status`: a line for the Health Monitor, the database and each process. */
 export async function status(options: GlobalOptions): Promise<void> {
   const read = await readStatus(options).catch((error: unknown) => {
-    const isSilent = error instanceof CliError && error.exitCode === EXIT.unreachable;
+    const isSilent =
+      error instanceof CliError && error.exitCode === EXIT.unreachable && !(error instanceof UntrustedError);
     if (isSilent && !options.json) {
       say('Health Monitor Server is not running.');
       if (options.url === undefined)
