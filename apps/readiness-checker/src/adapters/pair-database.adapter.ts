@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { trustedPem } from '@understudy/contracts';
 import { fileSystemUsage, type ServiceEnvironment } from '@understudy/platform';
 import { z } from 'zod';
-import { type Counterpart, isCandidate, requireServer } from '../ports/counterpart.port.ts';
+import { type Counterpart, isCandidate, isPeer, requireServer } from '../ports/counterpart.port.ts';
 import type { Probe } from '../ports/probe.port.ts';
 import { hasDatabase } from './ports.adapter.ts';
 import { ownConnection, psql } from './psql.ts';
@@ -69,7 +69,7 @@ export function pairDatabaseProbes(env: ServiceEnvironment): Probe[] {
       const state = await stateIfAny(counterpart);
       if (state === null) throw new Error('there is no database yet');
       const { errors, settings, peerRules, ssl } = state;
-      const isPaired = 'ticket' in counterpart && counterpart.ticket === null;
+      const isPaired = isPeer(counterpart);
       const missing = ['replication', 'postgres'].filter((name) => !peerRules.includes(name));
       const problems = [
         ...errors,

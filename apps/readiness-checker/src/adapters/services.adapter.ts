@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import { DatabaseFactsQuery, healthQueryOf } from '@understudy/contracts';
 import type { Bus } from '@understudy/messaging';
 import type { ServiceEnvironment } from '@understudy/platform';
-import { isCandidate } from '../ports/counterpart.port.ts';
+import { isPeer } from '../ports/counterpart.port.ts';
 import type { Probe } from '../ports/probe.port.ts';
 
 const ANSWER_MS = 4000;
@@ -34,7 +34,7 @@ export function serviceProbes({ configuration }: ServiceEnvironment, bus: Bus): 
         const facts = await bus.request(DatabaseFactsQuery, {}, { timeoutMs: ANSWER_MS });
         const { role, running, usable, streaming, lagBytes } = facts;
         return {
-          database: { value: { role, running, usable, streaming, lagBytes, isPaired: !isCandidate(counterpart) } },
+          database: { value: { role, running, usable, streaming, lagBytes, isPaired: isPeer(counterpart) } },
         };
       },
     },

@@ -361,6 +361,8 @@ describe('the checklist', () => {
       judged(side(primary), side(secondary)).find(({ name }) => name === 'DATABASE - CHECK ONLINE STATUS')?.status;
     expect(statusOf(SOUND, { ...SECONDARY, database: none })).toBe('passed');
     expect(statusOf({ ...SOUND, database: none }, SECONDARY)).toBe('failed');
+    const noneOfPair = { value: { ...none.value, isPaired: true } };
+    expect(statusOf(SOUND, { ...SECONDARY, database: noneOfPair })).toBe('failed');
     // what an earlier pair has left on a secondary is stopped until it is registered
     const left = (isPaired: boolean) => ({ value: { ...none.value, role: 'stopped', isPaired } });
     expect(statusOf(SOUND, { ...SECONDARY, database: left(false) })).toBe('passed');

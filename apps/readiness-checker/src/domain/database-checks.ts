@@ -53,7 +53,8 @@ export const DATABASE_CHECKS = [
     show: ({ role, usable }) => (role === 'none' ? 'none yet' : `${role}, ${usable ? 'answers' : 'does not answer'}`),
     each: ({ role, running, usable, isPaired }, _, server) => {
       // a secondary gets its database by being registered; one left from an earlier pair is stopped until then
-      if (server === 'secondary' && (role === 'none' || (role === 'stopped' && isPaired === false))) return null;
+      const waits = (role === 'none' && isPaired !== true) || (role === 'stopped' && isPaired === false);
+      if (server === 'secondary' && waits) return null;
       if (role === 'none') return failed('there is no database');
       if (!running) return failed('PostgreSQL does not run');
       return usable ? null : failed('PostgreSQL runs but does not answer');

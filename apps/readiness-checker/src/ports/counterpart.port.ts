@@ -49,3 +49,8 @@ export function requirePeer(counterpart: Counterpart): Candidate {
 export function isCandidate(counterpart: Counterpart): boolean {
   return 'ticket' in counterpart && counterpart.ticket !== null;
 }
+
+/** Whether the other server is the pinned peer. */
+export function isPeer(counterpart: Counterpart): boolean {
+  return 'ticket' in counterpart && counterpart.ticket === null;
+}
