@@ -307,7 +307,7 @@ function ownership(path: RelativePath, { uid, gid }: Stats) {
 
 const REASONS: Readonly<Record<string, string>> = {
   EACCES: 'this server may not read or write it',
-  EPERM: 'this server may not change it',
+  EPERM: 'this server may not change it: it is immutable (lsattr), or another user’s',
   ENOSPC: 'the disk is full',
   EROFS: 'the file system is read-only',
   ENAMETOOLONG: 'its name is too long for this file system',
