@@ -174,6 +174,19 @@ describe('a server whose certificate is not trusted', () => {
     const { code, out, err } = await runBare('--url', url, '--login-key-file', keyFile, 'status');
     expect({ code, out, err }).toEqual({ code: 3, out: '', err: expect.stringContaining('is not trusted') });
   });
+
+  it('is not asked for again where one was named: it is another one', async () => {
+    const { port } = server.address() as AddressInfo;
+    const url = `https://127.0.0.1:${port}`;
+    const { certificatePem } = await makeIdentity({ name: 'beta', address: '127.0.0.1' });
+    const ca = join(directory, 'former.pem');
+    writeFileSync(ca, certificatePem);
+    const { code, err } = await runBare('--url', url, '--ca', ca, '--login-key-file', keyFile, 'status');
+    expect({ code, err }).toEqual({
+      code: 3,
+      err: expect.stringContaining('the file of --ca does not hold its certificate'),
+    });
+  });
 });
 
 describe('the virtual IP', () => {

@@ -157,6 +157,7 @@ function refusal(status: number, json: unknown, { title }: Endpoint): RefusedErr
 
 /** As Node.js marks what is wrong with a certificate. */
 const STRANGER = { code: 'CERT_UNTRUSTED' };
+const SELF_SIGNED = new Set(['DEPTH_ZERO_SELF_SIGNED_CERT', 'SELF_SIGNED_CERT_IN_CHAIN']);
 const OF_CERTIFICATES = /CERT|LEAF_SIGNATURE/;
 
 const PLAIN: Readonly<Record<string, string>> = {
@@ -173,9 +174,14 @@ const PLAIN: Readonly<Record<string, string>> = {
   SELF_SIGNED_CERT_IN_CHAIN: 'its certificate is not trusted; name it with --ca FILE, or use --insecure',
 };
 
-function unreachable({ code = '', message }: NodeJS.ErrnoException, { title }: Endpoint): CliError {
+function unreachable({ code = '', message }: NodeJS.ErrnoException, { title, ca }: Endpoint): CliError {
   const Kind = OF_CERTIFICATES.test(code) ? UntrustedError : CliError;
-  return new Kind(EXIT.unreachable, `${title} is not reachable: ${PLAIN[code] ?? message}`);
+  // one was named, and it has another since: it was renewed, or the file is of the other server
+  const isOther = ca !== undefined && SELF_SIGNED.has(code);
+  const reason = isOther
+    ? 'the file of --ca does not hold its certificate; take its identity/certificate.pem'
+    : PLAIN[code];
+  return new Kind(EXIT.unreachable, `${title} is not reachable: ${reason ?? message}`);
 }
 
 function parsed(text: string): unknown {
