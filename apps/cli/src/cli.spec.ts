@@ -317,6 +317,8 @@ describe('long work', () => {
     expect(await run(...words)).toEqual({ code: 2, out: '', err: `${said}\n` });
     const { out } = await run(...words, '--json');
     expect(JSON.parse(out)).toEqual({ error: { code: 'invalid-input', message: said } });
+    const ofThisCommand = await run('ha', 'check-readiness', '--secondary', '10.77.0.2', '--json');
+    expect(JSON.parse(ofThisCommand.out)).toMatchObject({ error: { code: 'wrong-usage' } });
     const usage = await run('cert', 'mode', 'foo', '--json');
     expect([usage.code, JSON.parse(usage.out).error]).toMatchObject([2, { code: 'wrong-usage' }]);
     expect(JSON.parse(usage.out).error.message).toMatch(/^command-argument value 'foo' is invalid.* pinned\.$/);

@@ -42,6 +42,13 @@ const WORDS_OF_REST: Readonly<Record<string, string>> = {
   '#query/since': '--since',
 };
 
+/** The code of an error that has none of its own, by its exit code. */
+const CODES: Readonly<Record<number, string>> = {
+  [EXIT.refused]: 'refused',
+  [EXIT.usage]: 'wrong-usage',
+  [EXIT.unreachable]: 'unavailable',
+};
+
 function explain(error: unknown, asJson: boolean): number {
   if (error instanceof CommanderError) {
     const isAsked = ['commander.helpDisplayed', 'commander.version'].includes(error.code);
@@ -57,8 +64,8 @@ function explain(error: unknown, asJson: boolean): number {
     message = message.replace(/\/emailAddresses\/\d+/g, '--email');
     for (const [word, option] of Object.entries(WORDS_OF_REST)) message = message.replaceAll(word, option);
     process.stderr.write(`${message}\n`);
-    const code = 'code' in error && error.code !== '' ? { code: error.code } : {};
-    if (asJson) sayJson({ error: { ...code, message } });
+    const code = 'code' in error && error.code !== '' ? error.code : CODES[error.exitCode];
+    if (asJson) sayJson({ error: { code, message } });
     return error.exitCode;
   }
   process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
