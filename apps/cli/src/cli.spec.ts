@@ -317,6 +317,9 @@ describe('long work', () => {
     expect(await run(...words)).toEqual({ code: 2, out: '', err: `${said}\n` });
     const { out } = await run(...words, '--json');
     expect(JSON.parse(out)).toEqual({ error: { code: 'invalid-input', message: said } });
+    const path = '/etc/reason/peer.key';
+    const ofFile = await run('ha', 'register', '--secondary', '10.77.0.2', '--authentication-key-file', path);
+    expect(ofFile.err).toContain(`${path} cannot be read`);
     const ofThisCommand = await run('ha', 'check-readiness', '--secondary', '10.77.0.2', '--json');
     expect(JSON.parse(ofThisCommand.out)).toMatchObject({ error: { code: 'wrong-usage' } });
     const usage = await run('cert', 'mode', 'foo', '--json');

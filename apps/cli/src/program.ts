@@ -24,9 +24,8 @@ export async function runCli(args: readonly string[]): Promise<number> {
   }
 }
 
-/** What a server says in the words of REST, in the words of this command line. */
+/** Fields as a refusal of the server names them, in the words of this command line. */
 const WORDS_OF_REST: Readonly<Record<string, string>> = {
-  acceptDataLoss: '--accept-data-loss',
   '/secondaryAddress': '--secondary',
   '/emailAddresses': '--email',
   '/virtualIp/ipv4': '--virtual-ip',
@@ -41,6 +40,13 @@ const WORDS_OF_REST: Readonly<Record<string, string>> = {
   '#query/limit': '--limit',
   '#query/since': '--since',
 };
+
+function inOwnWords(message: string): string {
+  return Object.entries(WORDS_OF_REST).reduce(
+    (text, [word, option]) => text.replaceAll(word, option),
+    message.replace(/\/emailAddresses\/\d+/g, '--email'),
+  );
+}
 
 /** The code of an error that has none of its own, by its exit code. */
 const CODES: Readonly<Record<number, string>> = {
@@ -60,9 +66,9 @@ function explain(error: unknown, asJson: boolean): number {
   }
   if (error instanceof CliError) {
     if (error.message === '') return error.exitCode; // it has been said
-    let message = error.message;
-    message = message.replace(/\/emailAddresses\/\d+/g, '--email');
-    for (const [word, option] of Object.entries(WORDS_OF_REST)) message = message.replaceAll(word, option);
+    // what is no refusal names files, whose paths may have the name of a field in them
+    const fields = 'code' in error ? inOwnWords(error.message) : error.message;
+    const message = fields.replaceAll('acceptDataLoss', '--accept-data-loss');
     process.stderr.write(`${message}\n`);
     const code = 'code' in error && error.code !== '' ? error.code : CODES[error.exitCode];
     if (asJson) sayJson({ error: { code, message } });
