@@ -191,7 +191,8 @@ describe('two servers to which anything happens', () => {
             await pair.close();
           }
         }),
-        { numRuns: Number(process.env.UNDERSTUDY_FILE_RUNS ?? 15) },
+        // a story that fails waits long, and may not end at all: its seed is told, and no shorter one is looked for
+        { numRuns: Number(process.env.UNDERSTUDY_FILE_RUNS ?? 15), endOnFailure: true, timeout: 60_000 },
       );
       expect(readdirSync('/proc/self/fd').length).toBeLessThan(openBefore + 10);
     },

@@ -1,8 +1,11 @@
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { connect as secure } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import type { FileSetConfiguration } from '@understudy/platform';
 import { EPOCH_HEADER, PAIR_HEADER } from '../domain/protocol.ts';
@@ -339,6 +342,25 @@ describe('the door', () => {
       expect((await ask(alpha, beta, {}, wants(path))).status).toBe(422);
     const unknown = await ask(alpha, beta, {}, wants('unknown'));
     expect(unknown.text).toContain('it has changed since');
+  });
+
+  it.each([
+    ['says nothing', false],
+    ['has come in behind it', true],
+  ])('closes at once, also where somebody has knocked who %s', async (_, comesIn) => {
+    const socket = connect(alpha.port, '127.0.0.1');
+    socket.on('error', () => undefined);
+    await once(socket, 'connect');
+    await delay(50);
+    const begunAtMs = performance.now();
+    const closed = alpha.engine.setPeer(null);
+    if (comesIn) {
+      const { privateKeyPem: key, certificatePem: cert } = beta.identity;
+      secure({ socket, key, cert, rejectUnauthorized: false }).on('error', () => undefined);
+    }
+    await closed;
+    expect(performance.now() - begunAtMs).toBeLessThan(5000);
+    socket.destroy();
   });
 
   it('does not believe a server with another certificate', async () => {

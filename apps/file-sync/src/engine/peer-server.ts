@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
+import type { Socket } from 'node:net';
 import { pipeline, type Writable } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { constants, createZstdCompress } from 'node:zlib';
@@ -59,6 +60,8 @@ const refused = (status: number, code: string, message: string) => new Refused(s
 /** Gives the peer what is in the file sets, while this server is the active one. Only the pinned certificate gets through. */
 export class PeerServer {
   private server: Server | null = null;
+  /** Node's own list lacks those that are still at the door, and whoever comes in behind it would keep a closed server open for ever. */
+  private readonly connections = new Set<Socket>();
   /** Looks at sets whose beginning the peer was told. */
   private readonly looks = new Map<FileSet, Promise<void>>();
 
@@ -85,6 +88,10 @@ export class PeerServer {
     server.headersTimeout = 10_000;
     server.requestTimeout = 30_000;
     server.maxConnections = 64;
+    server.on('connection', (socket: Socket) => {
+      this.connections.add(socket);
+      socket.once('close', () => this.connections.delete(socket));
+    });
     // what strangers do at the door
     server.on('tlsClientError', () => undefined);
     this.server = server;
@@ -102,8 +109,11 @@ export class PeerServer {
     const { server } = this;
     this.server = null;
     if (server === null) return Promise.resolve();
-    server.closeAllConnections();
-    return new Promise((resolve) => server.close(() => resolve()));
+    const closed = new Promise<void>((resolve) => {
+      server.close(() => resolve());
+    });
+    for (const connection of this.connections) connection.destroy();
+    return closed;
   }
 
   private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
