@@ -230,6 +230,9 @@ export const GUARDS = {
   'peer-failed': (server, event) =>
     linkUp(server, event) && inState('primary-uncertain', 'secondary-uncertain')(server, event),
   'peer-not-failed': (server, event) => !inState('primary-uncertain', 'secondary-uncertain')(server, event),
+  /** The peer owns the role, and its database answers, whatever becomes of its processes. */
+  'peer-database-open': (server, event) =>
+    linkUp(server, event) && server.peer !== null && server.peer.hold !== 0 && server.peer.databaseUsable,
   /** The peer is at the point of taking or has asked for the role in an operation of its own. */
   'peer-not-taking-over': (server, event) => !inState('secondary-failover', 'primary-failback')(server, event),
   'peer-ready-copy': (server, event) =>

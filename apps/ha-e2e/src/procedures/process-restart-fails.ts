@@ -64,4 +64,31 @@ export const PROCESS_RESTART_FAILS: readonly Telling[] = [
       await pair.conformsTo('PRM-4');
     },
   },
+  {
+    title:
+      'when a critical process cannot be started after a failback, the failed primary hands over on the operator’s order, and nothing is lost',
+    procedures: [],
+    failoverType: 'manual',
+    async tell(pair) {
+      const { primary, secondary } = pair;
+      await secondary.order({ kind: 'forced-failover' });
+      await pair.inSyncSwapped();
+      const client = await pair.startClient();
+      await primary.failProcess();
+      await secondary.order({ kind: 'failback' });
+      await primary.reaches('Primary Uncertain');
+      await secondary.reaches('Secondary Lost Primary');
+
+      await secondary.offers('failover');
+      await secondary.order({ kind: 'failover', acceptDataLoss: false });
+      await secondary.reaches('Secondary Active');
+      await client.isServed();
+      assert.equal(await client.lostOn(secondary), 0);
+
+      await primary.mendProcess();
+      await pair.inSyncSwapped();
+      await secondary.order({ kind: 'failback' });
+      await pair.inSync();
+    },
+  },
 ];

@@ -205,6 +205,16 @@ const FOLLOWING: readonly Rule[] = [
     spec: NETWORK,
   },
   {
+    id: 'S-34',
+    from: ['secondary-lost-primary', 'secondary-alone'],
+    on: FACTS,
+    when: ['idle', 'not-owner', 'peer-failed', 'peer-database-open', 'standby-needs-help', 'follow-retry-due'],
+    to: null,
+    effects: ['follow-peer'],
+    says: 'following the failed primary: what it hands over on an order is to be here',
+    spec: `${PROCESS} (Manual Failover)`,
+  },
+  {
     id: 'S-32',
     from: ['secondary-lost-primary'],
     on: ['peer-lost', 'peer-confirmed-lost'],
