@@ -367,6 +367,23 @@ describe('decisions', () => {
     expect(decision.server.record.operation).toEqual({ id: 'o', kind: 'failover' });
   });
 
+  it('do not call a failback a success when the primary cannot serve, and follow its database all the same', () => {
+    const failed = peer({ state: 'primary-uncertain', epoch: 3, hold: 3, lineage: 3, serving: false });
+    const record = { state: 'secondary-post-failback', operation: { id: 'f', kind: 'failback' }, epoch: 3 } as const;
+    const consented: Server = {
+      ...lost(record),
+      link: 'up',
+      peer: failed,
+      database: { ...RUNNING, running: false, streaming: false },
+    };
+    const left = decide(consented, { type: 'tick', atMs: 100_000, unixMs: 0 });
+    expect([left.rule?.id, left.operationEnded]).toMatchObject(['S-94', { id: 'f', succeeded: false }]);
+    const { rule, effects } = decide(left.server, { type: 'tick', atMs: 100_500, unixMs: 0 });
+    expect([rule?.id, effects]).toMatchObject(['S-34', [{ kind: 'follow-peer' }]]);
+    const dead = { ...left.server, peer: { ...failed, databaseUsable: false } };
+    expect(decide(dead, { type: 'tick', atMs: 100_500, unixMs: 0 }).rule).toBeNull();
+  });
+
   it('let an owner that was restarted during maintenance serve again when the witness knows of nobody else', () => {
     const witness = { kind: 'nats', leaseMs: 4000, fenceMs: 1000 } as const;
     const maintenance = { reason: '', minutes: 600, untilMs: 0, untilUnixMs: 36_000_000, runId: 'before' };

@@ -75,7 +75,7 @@ export const PROCESS_RESTART_FAILS: readonly Telling[] = [
       await pair.inSyncSwapped();
       const client = await pair.startClient();
       await primary.failProcess();
-      await secondary.order({ kind: 'failback' });
+      await secondary.begin({ kind: 'failback' });
       await primary.reaches('Primary Uncertain');
       await secondary.reaches('Secondary Lost Primary');
 

@@ -945,8 +945,8 @@ const FAILING_BACK: readonly Rule[] = [
     on: FACTS,
     when: ['not-owner', 'peer-failed'],
     to: 'secondary-lost-primary',
-    change: ['end-operation', 'clear-cause', 'forget-final'],
-    says: 'the primary failed right after the failback',
+    change: ['fail-operation', 'clear-cause', 'forget-final'],
+    says: 'the primary has the role and cannot open service, its event list says why',
     spec: FAILBACK,
   },
   {
