@@ -179,6 +179,7 @@ describe('two servers', () => {
     await until('they are gone', same);
     await until('nothing differs', () => beta.engine.differences('set')?.count === 0);
     expect(beta.engine.confirmDeletion('set')).toBeNull();
+    expect(beta.incidents.map(({ code }) => code)).toEqual(['deletion-to-confirm', 'deletion-confirmed']);
   });
 
   it('do not take a directory that is missing for an empty one', async () => {

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { FILE_CALLS, type FileCalls } from '../ports/file-calls.ts';
@@ -10,13 +10,18 @@ let trees: TwoTrees;
 let set: FileSet;
 /** The end of a path that the system does not tell of now. */
 let untold: string | null;
+/** The end of a path over which another file system is mounted. */
+let mounted: string | null;
 
 beforeEach(() => {
   trees = new TwoTrees();
   untold = null;
+  mounted = null;
   const lstatSync = ((path: unknown, options: never) => {
     if (untold !== null && String(path).endsWith(untold)) throw Object.assign(new Error('EMFILE'), { code: 'EMFILE' });
-    return FILE_CALLS.lstatSync(path as string, options);
+    const stats = FILE_CALLS.lstatSync(path as string, options);
+    if (mounted !== null && String(path).endsWith(mounted)) stats.dev += 1;
+    return stats;
   }) as FileCalls['lstatSync'];
   const configuration = { name: 'set', path: trees.active, class: 'batch', include: ['**'], exclude: [] } as const;
   set = new FileSet(
@@ -59,6 +64,25 @@ describe('a path that the system does not tell of', () => {
     await set.scanAll();
     expect([...set.inventory.since(generation).entries].map(({ path }) => path)).toEqual(['a']);
   });
+});
+
+it('what another file system hides that is mounted over it has not gone, and what that holds is left out', async () => {
+  mkdirSync(join(trees.active, 'd'));
+  mkdirSync(join(trees.active, 'new'));
+  writeFileSync(join(trees.active, 'd/b'), 'one');
+  await set.scanAll();
+  rmSync(join(trees.active, 'd/b'));
+  writeFileSync(join(trees.active, 'd/of another disk'), '');
+  mounted = '/d';
+  set.follow(null);
+  for (const look of [() => set.scanAll(), () => set.scan(['d'])]) {
+    const { problems } = await look();
+    expect(problems).toMatchObject([{ path: 'd', message: expect.stringContaining('is mounted here') }]);
+    expect(paths()).toEqual(['d', 'd/b', 'new']);
+  }
+  mounted = null;
+  await set.scanAll();
+  expect(paths()).toEqual(['d', 'd/of another disk', 'new']);
 });
 
 it.each([

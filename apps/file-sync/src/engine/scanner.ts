@@ -196,7 +196,11 @@ export class Scanner {
       if (stats.dev !== this.parts.tree.device) {
         const message = 'another file system is mounted here: give it a file set of its own';
         this.problems.push({ path: shownPath(path), message, isSkipped: false });
-        return false;
+        // what it hides has not gone
+        if (!this.parts.inventory.entries.has(path)) return false;
+        seen.add(path);
+        this.keepBelow(path, seen);
+        return true;
       }
       const isTaken = this.parts.selection.takes(path);
       // before what is in it: a part that is told names no file without its directory

@@ -173,6 +173,11 @@ export class SetSync {
     const { awaitingDeletion } = this.report.view;
     if (awaitingDeletion === null) return null;
     this.standby.confirm(awaitingDeletion.deletions);
+    this.around.tell({
+      severity: 'info',
+      code: 'deletion-confirmed',
+      message: `${this.set.name}: an operator has confirmed the deletion of ${awaitingDeletion.deletions} files`,
+    });
     void this.fetch(true);
     return awaitingDeletion.deletions;
   }
