@@ -35,7 +35,12 @@ const isConfirmed = () => alpha.engine.status().fileSets[0]?.lastCompleteAt !== 
 describe('a set that takes long to be looked at for the first time', () => {
   const FILES = 400;
   let slow: PairOfEngines;
+  /** The look at one file lasts so long. */
+  let lookMs: number;
 
+  beforeEach(() => {
+    lookMs = 3;
+  });
   afterEach(() => slow.close());
 
   async function begin(
@@ -43,7 +48,7 @@ describe('a set that takes long to be looked at for the first time', () => {
     prepare: () => void = () => undefined,
   ): Promise<() => number> {
     const lstatSync = ((path: unknown, options: never) => {
-      if (String(path).endsWith('.slow')) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3);
+      if (String(path).endsWith('.slow')) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, lookMs);
       return FILE_CALLS.lstatSync(path as string, options);
     }) as FileCalls['lstatSync'];
     slow = await PairOfEngines.open(set, { calls: { ...FILE_CALLS, lstatSync }, partMs: 50 });
@@ -54,11 +59,18 @@ describe('a set that takes long to be looked at for the first time', () => {
     slow.direct('alpha');
     return () => slow.alpha.engine.status().fileSets[0]?.files ?? 0;
   }
+  /** Longer than a busy disk takes for the first files. */
+  async function beginLong(): Promise<() => number> {
+    lookMs = 20;
+    const found = await begin({});
+    await until('the first files are there', () => here('.slow') > 0);
+    lookMs = 3;
+    return found;
+  }
   const here = (name: string) => Object.keys(treeOf(slow.beta.files)).filter((path) => path.endsWith(name)).length;
 
   it('comes while the look goes on; what is not wanted goes, and the peer is told that it has all, when it has ended', async () => {
-    const found = await begin({});
-    await until('the first files are there', () => here('.slow') > 0);
+    const found = await beginLong();
     expect(found()).toBeLessThan(FILES);
     expect(here('foreign')).toBe(1);
     expect(slow.alpha.engine.status().fileSets[0]?.lastCompleteAt).toBeNull();
@@ -87,8 +99,7 @@ describe('a set that takes long to be looked at for the first time', () => {
   });
 
   it('does not go on in a directory that was moved out of it between two parts', async () => {
-    await begin({});
-    await until('the first files are there', () => here('.slow') > 0);
+    await beginLong();
     const [directory, outside] = [join(slow.beta.files, 'd'), `${slow.beta.files}-moved`];
     renameSync(directory, outside);
     mkdirSync(directory);

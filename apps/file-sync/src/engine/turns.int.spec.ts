@@ -427,7 +427,7 @@ describe('an active server that is asked in the middle of a look', () => {
     write('1');
     pair.direct('alpha', 1);
     await beta.engine.fetch('set');
-    expect(same()).toBe(true);
+    await until('it is there', same);
     // what changes first beta has not heard of yet
     const heard = beta.engine.peerChanged.bind(beta.engine);
     beta.engine.peerChanged = () => undefined;

@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -10,6 +11,8 @@ import { type EngineSeams, FileSyncEngine } from '../engine/engine.ts';
 import type { Incident } from '../engine/set-report.ts';
 
 const ADDRESS = '127.0.0.1';
+const PORTS_FROM = 20_000;
+const PORTS_TO = 32_000;
 
 /** One server's engine, with its directory `files` as the only set, named `set`. */
 export interface Side {
@@ -157,10 +160,19 @@ async function side(
   return { files, setAside, identity, port, incidents, stateFile, engine: await begin(), begin };
 }
 
+/** None that the system gives to connections that go out: one of another test would take it between two uses. */
 async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  await Promise.all(servers.map((server) => new Promise<void>((done) => server.listen(0, ADDRESS, done))));
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))));
+  const ports: number[] = [];
+  while (ports.length < count) {
+    const port = randomInt(PORTS_FROM, PORTS_TO);
+    const server = createServer();
+    const isFree = await new Promise<boolean>((resolve) => {
+      server.once('error', () => resolve(false));
+      server.listen(port, ADDRESS, () => resolve(true));
+    });
+    if (!isFree) continue;
+    await new Promise((done) => server.close(done));
+    if (!ports.includes(port)) ports.push(port);
+  }
   return ports;
 }
