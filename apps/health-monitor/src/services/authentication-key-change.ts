@@ -4,6 +4,7 @@ import type { ServerRole } from '@understudy/ha-core';
 import { BusError } from '@understudy/messaging';
 import { type Clock, type Logger, writeFileAtomically } from '@understudy/platform';
 import { z } from 'zod';
+import { Turns } from '../domain/turns.ts';
 import {
   AttemptLimiter,
   type AuthenticationKeyStore,
@@ -49,8 +50,7 @@ export interface KeyChangeSurroundings {
  */
 export class AuthenticationKeyChange {
   private pending: Pending | null = null;
-  private working: Promise<unknown> = Promise.resolve();
-  private underWay = 0;
+  private readonly turns = new Turns();
   private isChanging = false;
   private timer: NodeJS.Timeout | undefined;
   private readonly limiter = new AttemptLimiter();
@@ -68,14 +68,14 @@ export class AuthenticationKeyChange {
     this.pending = await readPending(this.own.file, this.logger);
     const tryAgain = () => {
       // an answer may take longer to be missed: a stop would wait for all that had queued up
-      if (this.underWay === 0) void this.complete();
+      if (this.turns.isIdle) void this.complete();
     };
     this.timer = setInterval(tryAgain, TRY_AGAIN_MS).unref();
   }
 
   async stop(): Promise<void> {
     clearInterval(this.timer);
-    await this.working;
+    await this.turns.settled();
   }
 
   /**
@@ -159,17 +159,12 @@ export class AuthenticationKeyChange {
 
   /** Asks the peer to take what is offered, and follows it. Resolves with its refusal; null: it has taken it, or that is not known yet. */
   async complete(): Promise<{ code: string; message: string } | null> {
-    this.underWay += 1;
-    const attempt = this.working
-      .then(() => this.completeNow())
-      .finally(() => {
-        this.underWay -= 1;
+    return this.turns
+      .take(() => this.completeNow())
+      .catch((error: unknown) => {
+        this.logger.error('A change of the authentication key could not go on', { error });
+        return null;
       });
-    this.working = attempt.catch(() => undefined);
-    return attempt.catch((error: unknown) => {
-      this.logger.error('A change of the authentication key could not go on', { error });
-      return null;
-    });
   }
 
   private async completeNow(): Promise<{ code: string; message: string } | null> {

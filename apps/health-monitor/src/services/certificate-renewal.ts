@@ -14,6 +14,7 @@ import {
   removeRenewal,
   writeRenewal,
 } from '@understudy/platform';
+import { Turns } from '../domain/turns.ts';
 import type { PeerDoors } from '../ports/peer-doors.port.ts';
 
 const TRY_AGAIN_MS = 5000;
@@ -64,8 +65,7 @@ export interface RenewalState {
 export class CertificateRenewal {
   private pending: IdentityRenewal | null = null;
   private reason: string | null = null;
-  private working: Promise<unknown> = Promise.resolve();
-  private underWay = 0;
+  private readonly turns = new Turns();
   private timer: NodeJS.Timeout | undefined;
 
   constructor(
@@ -87,7 +87,7 @@ export class CertificateRenewal {
       );
     const tryAgain = () => {
       // an attempt may take longer: a stop would wait for all that had queued up
-      if (this.underWay === 0) void this.complete();
+      if (this.turns.isIdle) void this.complete();
     };
     this.timer = setInterval(tryAgain, TRY_AGAIN_MS).unref();
     tryAgain();
@@ -95,13 +95,13 @@ export class CertificateRenewal {
 
   async stop(): Promise<void> {
     clearInterval(this.timer);
-    await this.working;
+    await this.turns.settled();
   }
 
   /** Begins a renewal, or goes on with the one that is under way. Throws what the disk throws: then nothing has changed. */
   async renew(): Promise<RenewalState> {
     const { own } = this;
-    const begun = this.working.then(async () => {
+    await this.turns.take(async () => {
       if (this.pending !== null) return;
       const present = await readOwnIdentity(own.paths);
       if (present === null) throw new Error(`${own.paths.certificate} is missing`);
@@ -111,27 +111,21 @@ export class CertificateRenewal {
       await writeRenewal(own.paths, renewal);
       this.pending = renewal;
     });
-    this.working = begun.catch(() => undefined);
-    await begun;
     return this.complete();
   }
 
   /** Goes on as far as it can now. Never rejects. */
-  complete(): Promise<RenewalState> {
-    this.underWay += 1;
-    const attempt = this.working
-      .then(() => this.completeNow())
-      .finally(() => {
-        this.underWay -= 1;
-      });
-    this.working = attempt.catch((error: unknown) => {
-      const isSilent = error instanceof BusError && SILENT.includes(error.code);
-      const silence = `${this.own.peer()?.name ?? 'the other server'} does not answer`;
-      const reason = isSilent ? silence : error instanceof Error ? error.message : String(error);
-      if (reason !== this.reason) this.logger.warn('The renewal of the certificate could not go on', { error });
-      this.reason = reason;
-    });
-    return this.working.then(() => this.state);
+  async complete(): Promise<RenewalState> {
+    await this.turns.take(() => this.completeNow().catch((error: unknown) => this.couldNotGoOn(error)));
+    return this.state;
+  }
+
+  private couldNotGoOn(error: unknown): void {
+    const isSilent = error instanceof BusError && SILENT.includes(error.code);
+    const silence = `${this.own.peer()?.name ?? 'the other server'} does not answer`;
+    const reason = isSilent ? silence : error instanceof Error ? error.message : String(error);
+    if (reason !== this.reason) this.logger.warn('The renewal of the certificate could not go on', { error });
+    this.reason = reason;
   }
 
   get state(): RenewalState {

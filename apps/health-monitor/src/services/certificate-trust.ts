@@ -9,6 +9,7 @@ import {
   readCertificatePolicy,
   writeCertificatePolicy,
 } from '@understudy/platform';
+import { Turns } from '../domain/turns.ts';
 
 const GIVEN_MAX = 20;
 
@@ -34,7 +35,7 @@ export function hostOf({ address, ports }: Pick<PeerIdentity, 'address' | 'ports
  */
 export class CertificateTrust {
   private policy: CertificatePolicy = { mode: 'pinned', given: [] };
-  private turn: Promise<unknown> = Promise.resolve();
+  private readonly turns = new Turns();
 
   constructor(
     private readonly own: TrustSurroundings,
@@ -114,14 +115,12 @@ export class CertificateTrust {
 
   /** One change after another: two at a time would each begin with what was before both. Resolves with what was before. */
   private keep(change: (policy: CertificatePolicy) => CertificatePolicy): Promise<CertificatePolicy> {
-    const kept = this.turn.then(async () => {
+    return this.turns.take(async () => {
       const before = this.policy;
       const policy = change(before);
       await writeCertificatePolicy(this.own.paths, policy);
       this.policy = policy;
       return before;
     });
-    this.turn = kept.catch(() => undefined);
-    return kept;
   }
 }

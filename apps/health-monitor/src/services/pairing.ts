@@ -17,6 +17,7 @@ import {
   writeFileAtomically,
 } from '@understudy/platform';
 import { z } from 'zod';
+import { Turns } from '../domain/turns.ts';
 import type { ReplicationSource } from '../ports/replication-source.port.ts';
 import type { AuthenticationKeyStore, OwnHello, RegistrationClient, StretchedKey } from '../registration/index.ts';
 import { NO_VIRTUAL_ADDRESSES, type VirtualAddresses } from '../virtual-ip/index.ts';
@@ -52,7 +53,8 @@ export class Pairing implements RegistrationPort {
   private session: { pairId: string; key: StretchedKey } | null = null;
   private settings: PairSettings = NO_SETTINGS;
   private pinned: PeerIdentity | null = null;
-  private turn: Promise<unknown> = Promise.resolve();
+  /** Of changes of the pinned peer and its settings: a peer that is removed does not come back with a certificate that it was renewing. */
+  private readonly turns = new Turns();
   /** Called when the pinned peer has changed. */
   onChange: () => void = () => undefined;
 
@@ -93,7 +95,7 @@ export class Pairing implements RegistrationPort {
 
   /** Another virtual IP for the pair from now on. */
   noteVirtualIp({ ipv4, ipv6, change }: NotedVirtualIp): Promise<void> {
-    return this.inTurn(() =>
+    return this.turns.take(() =>
       this.saveSettings({ ...this.settings, virtualIp: { ipv4, ipv6 }, virtualIpChange: change }),
     );
   }
@@ -225,7 +227,7 @@ export class Pairing implements RegistrationPort {
 
   /** Pins the same peer with other certificates, durably. `change` gets the one that is pinned then; false: there is none, or it gave null. */
   repin(change: (peer: PeerIdentity) => PeerIdentity | null): Promise<boolean> {
-    return this.inTurn(async () => {
+    return this.turns.take(async () => {
       const peer = this.pinned && change(this.pinned);
       if (peer === null) return false;
       await this.file.write(peer);
@@ -237,7 +239,7 @@ export class Pairing implements RegistrationPort {
 
   /** Forgets the peer. */
   unpin(): Promise<void> {
-    return this.inTurn(async () => {
+    return this.turns.take(async () => {
       await this.file.remove();
       this.pinned = null;
       this.settings = { ...NO_SETTINGS, emailAddresses: this.settings.emailAddresses };
@@ -247,7 +249,7 @@ export class Pairing implements RegistrationPort {
 
   /** Whether an address list was changed; kept on this server. */
   changeEmailAddresses(emailAddresses: string[]): Promise<void> {
-    return this.inTurn(() => this.saveSettings({ ...this.settings, emailAddresses }));
+    return this.turns.take(() => this.saveSettings({ ...this.settings, emailAddresses }));
   }
 
   /** GET /api/v1/ha/configuration. */
@@ -268,19 +270,12 @@ export class Pairing implements RegistrationPort {
   }
 
   private pin(peer: PeerIdentity, settings: PairSettings): Promise<void> {
-    return this.inTurn(async () => {
+    return this.turns.take(async () => {
       await this.saveSettings(settings);
       await this.file.write(peer);
       this.pinned = peer;
       this.onChange();
     });
-  }
-
-  /** Changes of the pinned peer and its settings, one after another: a peer that is removed does not come back with a certificate that it was renewing. */
-  private inTurn<T>(change: () => Promise<T>): Promise<T> {
-    const changed = this.turn.then(change);
-    this.turn = changed.catch(() => undefined);
-    return changed;
   }
 
   private async undoDatabase(context: EffectContext, discardCopy: boolean): Promise<void> {

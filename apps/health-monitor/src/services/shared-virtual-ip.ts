@@ -1,6 +1,7 @@
 import { CompareVirtualIp, type NotedVirtualIp } from '@understudy/contracts';
 import { otherRole } from '@understudy/ha-core';
 import { type Bus, BusError } from '@understudy/messaging';
+import { Turns } from '../domain/turns.ts';
 import { listOf, type VirtualAddresses, type VirtualIpRequirements } from '../virtual-ip/index.ts';
 import type { HealthMonitorService } from './health-monitor.service.ts';
 import type { Pairing } from './pairing.ts';
@@ -17,7 +18,7 @@ const textOf = (addresses: VirtualAddresses) => listOf(addresses).join(' and ') 
 export class SharedVirtualIp {
   private timer: NodeJS.Timeout | undefined;
   private readonly said = new Map<string, string>();
-  private turn: Promise<unknown> = Promise.resolve();
+  private readonly turns = new Turns();
 
   constructor(
     private readonly monitor: HealthMonitorService,
@@ -54,9 +55,7 @@ export class SharedVirtualIp {
    */
   change(wanted: VirtualAddresses): Promise<void> {
     // one after another: two at a time would bear the same number, and one of them would be lost
-    const changed = this.turn.then(() => this.changeNow(wanted));
-    this.turn = changed.catch(() => undefined);
-    return changed;
+    return this.turns.take(() => this.changeNow(wanted));
   }
 
   private async changeNow(wanted: VirtualAddresses): Promise<void> {
