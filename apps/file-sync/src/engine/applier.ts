@@ -211,15 +211,19 @@ export class Applier {
   }
 
   /**
-   * Makes a change after which a file or link is no longer at its path. Where that is refused nothing is kept: the next run tries it again.
+   * Makes a change after which a file or link is no longer at its path. Where that is refused, or may not be any more, nothing is kept: the
+   * next run tries it again.
    * @param replacement content that takes its place: the same content is no loss
    */
   private async takeAway(path: RelativePath, stats: Stats, change: () => void, replacement?: string): Promise<void> {
     const takeBack = await this.keepUnlessAgreed(path, stats, replacement);
     try {
+      // a copy of a large file takes minutes
+      this.parts.mayChange();
       change();
     } catch (error) {
-      if (isRefused(error) && this.parts.tree.stat(path)?.ino === stats.ino) takeBack?.();
+      const isLeft = isRefused(error) || error instanceof DirectionLost;
+      if (isLeft && this.parts.tree.stat(path)?.ino === stats.ino) takeBack?.();
       throw error;
     }
   }
@@ -233,15 +237,7 @@ export class Applier {
     // a large file takes minutes to be read
     mayChange();
     if (content !== null && (content === inventory.agreed.get(path) || content === replacement)) return null;
-    const takeBack = await aside.keep(tree, path, pause);
-    try {
-      // so does its copy
-      mayChange();
-    } catch (error) {
-      takeBack();
-      throw error;
-    }
-    return takeBack;
+    return aside.keep(tree, path, pause);
   }
 
   /** What is at a path now; null: nothing. What cannot be read is no content that anything has. */

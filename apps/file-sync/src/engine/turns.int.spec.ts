@@ -16,17 +16,22 @@ afterEach(() => pair.close());
 const same = () => JSON.stringify(treeOf(pair.alpha.files)) === JSON.stringify(treeOf(pair.beta.files));
 const setOf = (side: 'alpha' | 'beta') => pair[side].engine.status().fileSets[0];
 
+/** System calls that tell before what stands at a path with this end is looked at. */
+function callsThatTell(end: string, tell: () => void): FileCalls {
+  const lstatSync = ((path: unknown, options: never) => {
+    if (String(path).endsWith(end)) tell();
+    return FILE_CALLS.lstatSync(path as string, options);
+  }) as FileCalls['lstatSync'];
+  return { ...FILE_CALLS, lstatSync };
+}
+
 describe('a run that the epoch ends', () => {
   it('before it has changed anything is made up for by the next one', async () => {
     let onJournal: (() => void) | null = null;
-    const lstatSync = ((path: unknown, options: never) => {
-      if (onJournal !== null && String(path).endsWith('/journal')) {
-        onJournal();
-        onJournal = null;
-      }
-      return FILE_CALLS.lstatSync(path as string, options);
-    }) as FileCalls['lstatSync'];
-    const calls: FileCalls = { ...FILE_CALLS, lstatSync };
+    const calls = callsThatTell('/journal', () => {
+      onJournal?.();
+      onJournal = null;
+    });
     pair = await PairOfEngines.open({ class: 'batch' }, { calls });
     const { alpha, beta } = pair;
     pair.direct('alpha', 1);
@@ -46,14 +51,11 @@ describe('a run that the epoch ends', () => {
 describe('a run in which this server is active for a moment', () => {
   it('leaves nothing behind that the next one takes for what the other server has', async () => {
     let onLook: (() => void) | null = null;
-    const lstatSync = ((path: unknown, options: never) => {
-      if (onLook !== null && String(path).endsWith('/by-hand')) {
-        onLook();
-        onLook = null;
-      }
-      return FILE_CALLS.lstatSync(path as string, options);
-    }) as FileCalls['lstatSync'];
-    pair = await PairOfEngines.open({ class: 'batch' }, { calls: { ...FILE_CALLS, lstatSync } });
+    const calls = callsThatTell('/by-hand', () => {
+      onLook?.();
+      onLook = null;
+    });
+    pair = await PairOfEngines.open({ class: 'batch' }, { calls });
     const { alpha, beta } = pair;
     mkdirSync(join(alpha.files, 'd'));
     writeFileSync(join(alpha.files, 'd/a'), 'one');
