@@ -91,8 +91,8 @@ describeOnStage('readiness checks before registration (needs root, ip and networ
   }, 90_000);
 
   it('open what is closed with --fix, for the primary only, and say what takes it back', async () => {
-    const nft = (...words: string[]) =>
-      execFileSync('ip', ['netns', 'exec', pair.stage.n2.namespace, 'nft', ...words], { encoding: 'utf8' });
+    const onSecondary = (...words: string[]) => ip(['netns', 'exec', pair.stage.n2.namespace, ...words]);
+    const nft = (...words: string[]) => onSecondary('nft', ...words);
     nft('add', 'table', 'inet', 'filter');
     nft('add', 'chain', 'inet', 'filter', 'input', '{ type filter hook input priority 0; policy drop; }');
     nft('add', 'rule', 'inet', 'filter', 'input', 'ct', 'state', 'established,related', 'accept');
@@ -117,7 +117,7 @@ describeOnStage('readiness checks before registration (needs root, ip and networ
 
       expect((await check({ fix: true })).report.firewall).toEqual([]);
       const undo = String(report.firewall?.[0]?.added[0]?.undo).split(' ');
-      execFileSync('ip', ['netns', 'exec', pair.stage.n2.namespace, ...undo]);
+      onSecondary(...undo);
       expect(nft('list', 'ruleset')).toBe(untouched);
     } finally {
       nft('flush', 'ruleset');

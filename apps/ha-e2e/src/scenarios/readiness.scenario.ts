@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -111,8 +110,7 @@ describeOnStage('readiness checks (needs root, ip and network namespaces)', () =
   }, 90_000);
 
   it('open a port of the other server that its firewall rejects, with --fix on the command line', async () => {
-    const nft = (...words: string[]) =>
-      execFileSync('ip', ['netns', 'exec', pair.stage.n1.namespace, 'nft', ...words], { encoding: 'utf8' });
+    const nft = (...words: string[]) => ip(['netns', 'exec', pair.stage.n1.namespace, 'nft', ...words]);
     nft('add', 'table', 'inet', 'filter');
     nft('add', 'chain', 'inet', 'filter', 'input', '{ type filter hook input priority 0; policy accept; }');
     nft('add', 'rule', 'inet', 'filter', 'input', 'tcp', 'dport', '5432', 'ct', 'state', 'new', 'reject');
