@@ -1,5 +1,6 @@
 import type { StatusView } from '@understudy/contracts';
 import { EffectError } from '@understudy/ha-runtime';
+import { Turns } from '../domain/turns.ts';
 import type { AddressAnnouncer, AddressHolder } from '../ports/address-holder.port.ts';
 import { listOf } from './subnet.ts';
 import type { VirtualIpSurroundings } from './surroundings.ts';
@@ -49,8 +50,7 @@ export class VirtualIp {
   /** How long the last addresses took to be put: a lifetime may begin that late. */
   private putMs = 0;
   private probing = new AbortController();
-  private tail: Promise<unknown> = Promise.resolve();
-  private isIdle = true;
+  private readonly turns = new Turns();
   private timer: NodeJS.Timeout | undefined;
 
   constructor(
@@ -64,7 +64,7 @@ export class VirtualIp {
     if (this.holder === null) return;
     if (this.reach === 'closed') this.reach = reach;
     const look = () => {
-      if (this.isIdle) void this.settle().catch(() => undefined);
+      if (this.turns.isIdle) void this.settle().catch(() => undefined);
     };
     this.timer = setInterval(look, TICK_MS);
     look();
@@ -140,8 +140,7 @@ export class VirtualIp {
   private settle(): Promise<void> {
     const { holder } = this;
     if (holder === null) return Promise.resolve();
-    this.isIdle = false;
-    const settled = this.tail.then(async () => {
+    return this.turns.take(async () => {
       const configured = listOf(this.surroundings.addresses());
       const wanted = this.reach === 'closed' ? [] : configured;
       const others = new Set([...configured, ...this.held.keys()].filter((address) => !wanted.includes(address)));
@@ -152,13 +151,6 @@ export class VirtualIp {
       const [failed] = (await Promise.allSettled(works)).filter((work) => work.status === 'rejected');
       if (failed) throw failed.reason;
     });
-    const tail: Promise<unknown> = settled
-      .catch(() => undefined)
-      .then(() => {
-        if (this.tail === tail) this.isIdle = true;
-      });
-    this.tail = tail;
-    return settled;
   }
 
   private async giveBack(holder: AddressHolder, address: string): Promise<void> {
