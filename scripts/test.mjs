@@ -5,7 +5,8 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 import { bootstrap, ROOT, runnable, runOrExplain, toolEnvironment } from './bootstrap.mjs';
 
 const MINUTE_MS = 60_000;
@@ -75,8 +76,25 @@ function count(name, file, status) {
   const failed = (report?.numFailedTests ?? 0) + (report?.numRuntimeErrorTestSuites ?? 0);
   totals.passed += report?.numPassedTests ?? 0;
   totals.failed += status !== 0 ? Math.max(failed, 1) : failed;
-  if (status !== 0 || failed > 0) failures.push(`${name} (${Math.max(failed, 1)})`);
+  if (status !== 0 || failed > 0) failures.push(`${name} (${Math.max(failed, 1)})`, ...failedTests(report));
   if (report?.numPendingTests) skip(`${report.numPendingTests} of the ${name}`);
+}
+
+/** What of a Jest report failed, and why: the output of a long run may be read by its end only. */
+function failedTests(report) {
+  const suites = report?.testResults ?? [];
+  return suites.flatMap(({ name, status, message, assertionResults }) => {
+    const tests = assertionResults.filter((test) => test.status === 'failed');
+    const file = relative(ROOT, name);
+    if (tests.length === 0) return status === 'failed' ? [`  ${file}: ${reason(message)}`] : [];
+    return tests.map(({ fullName, failureMessages }) => `  ${file}: ${fullName}: ${reason(failureMessages[0])}`);
+  });
+}
+
+/** The text of a failure without its stack, in one line. */
+function reason(text = '') {
+  const [words = ''] = stripVTControlCharacters(text).split(/\n\s+at /);
+  return words.trim().replace(/\s+/g, ' ').slice(0, 300);
 }
 
 async function check(name, command, words, limitMs) {

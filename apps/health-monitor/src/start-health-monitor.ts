@@ -50,7 +50,9 @@ import { SharedVirtualIp } from './services/shared-virtual-ip.ts';
 import { GatewayWatch, LeaseKeeper } from './services/witness.service.ts';
 import { StorageWatch } from './storage/storage-watch.ts';
 import {
+  listOf,
   NetworkInterface,
+  prefixOf,
   ReachableApplication,
   VirtualIp,
   VirtualIpRequirements,
@@ -141,7 +143,11 @@ export async function startHealthMonitor(env: ServiceEnvironment): Promise<Runni
         events.note({ severity: 'warning', code: 'removal-untold', message });
       }),
     makeWitness(env),
-    new ServingRight(servingNoteFile(paths.run), env.runId),
+    new ServingRight(
+      servingNoteFile(paths.run),
+      env.runId,
+      () => networkInterface && { interface: networkInterface.name, prefixes: listOf(pairing.virtualIp).map(prefixOf) },
+    ),
     virtualIp,
   );
   const limiter = new AttemptLimiter();

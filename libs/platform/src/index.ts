@@ -24,6 +24,7 @@ export * from './postgresql.ts';
 export * from './process-identity.ts';
 export * from './process-record.ts';
 export { redactText } from './redaction.ts';
+export * from './search-path.ts';
 export * from './secret.ts';
 export * from './service-environment.ts';
 export * from './serving-right.ts';

@@ -2,13 +2,18 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 
-const NoteSchema = z.object({ runId: z.string(), untilMs: z.number().nullable() });
+const NoteSchema = z.object({
+  runId: z.string(),
+  untilMs: z.number().nullable(),
+  virtualIp: z.object({ interface: z.string(), prefixes: z.array(z.string()) }).nullable(),
+});
 
 /**
- * Until when this server may serve, in milliseconds of this machine's monotonic clock; null: it does not serve, or may without limit.
+ * `untilMs`: until when this server may serve, in milliseconds of this machine's monotonic clock; null: it does not serve, or may without
+ * limit. `virtualIp`: what no client may reach it by when that has ended, as addresses with a prefix length; null: nothing.
  * The health monitor notes it, for whoever has to know when the health monitor hangs or is dead.
  */
-export type ServingNote = Pick<z.infer<typeof NoteSchema>, 'untilMs'>;
+export type ServingNote = Omit<z.infer<typeof NoteSchema>, 'runId'>;
 
 /** Where the note is, below the directory of the run-time files. */
 export function servingNoteFile(runDirectory: string): string {
@@ -16,8 +21,8 @@ export function servingNoteFile(runDirectory: string): string {
 }
 
 /** The content of a note. */
-export function formatServingNote(runId: string, { untilMs }: ServingNote): string {
-  return JSON.stringify({ runId, untilMs });
+export function formatServingNote(runId: string, { untilMs, virtualIp }: ServingNote): string {
+  return JSON.stringify({ runId, untilMs, virtualIp });
 }
 
 /** What is noted in the file; null when that is nothing, or of another run of the server. */
@@ -31,6 +36,6 @@ export function readServingNote(file: string, runId: string): ServingNote | null
 
 /** Null when it is of another run of the server, and so says nothing. Throws when it is no note. */
 export function parseServingNote(text: string, runId: string): ServingNote | null {
-  const note = NoteSchema.parse(JSON.parse(text));
-  return note.runId === runId ? { untilMs: note.untilMs } : null;
+  const { runId: ofRun, ...note } = NoteSchema.parse(JSON.parse(text));
+  return ofRun === runId ? note : null;
 }

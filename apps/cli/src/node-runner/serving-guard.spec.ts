@@ -33,7 +33,8 @@ afterEach(() => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-const note = (untilMs: number | null) => writeFileSync(join(directory, 'right'), formatServingNote('run', { untilMs }));
+const note = (untilMs: number | null) =>
+  writeFileSync(join(directory, 'right'), formatServingNote('run', { untilMs, virtualIp: null }));
 const isAlive = () => application.exitCode === null && application.signalCode === null;
 
 it('closes a server whose right has ended, and none that has one', async () => {

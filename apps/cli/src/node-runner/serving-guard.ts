@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises';
-import { type Clock, type Logger, parseServingNote, servingNoteFile } from '@understudy/platform';
+import { type Clock, type Logger, parseServingNote, type ServingNote, servingNoteFile } from '@understudy/platform';
 import { applicationProcesses } from './application-processes.ts';
 import { killAll, signalAll } from './kill-all.ts';
 import { ownPostmaster } from './own-postmaster.ts';
 import type { PreparedNode } from './preparation.ts';
+import { VirtualIpRemoval } from './virtual-ip-removal.ts';
 
 const LOOK_MS = 100;
 /** Who looks again only after that has stood still himself, and has to read first what was noted meanwhile. */
@@ -29,12 +30,13 @@ export function guardOf({ configuration, paths, runId }: PreparedNode, clock: Cl
 
 /**
  * Closes a server whose right to serve has ended and whose health monitor does not close it, because it hangs or is dead: ends the
- * application and PostgreSQL again and again until the health monitor is back and says that nothing is served, or that it may be.
+ * application and PostgreSQL, and takes the virtual IP away, again and again until the health monitor is back and says that nothing is served, or that it may be.
  * Decision: docs/decisions/0011-witness.md.
  */
 export class ServingGuard {
   private timer: NodeJS.Timeout | undefined;
-  private untilMs: number | null = null;
+  private note: ServingNote | null = null;
+  private readonly virtualIp = new VirtualIpRemoval();
   private reading = false;
   private isOver = false;
   private lookedAtMs: number | null = null;
@@ -65,7 +67,8 @@ export class ServingGuard {
     const nowMs = this.clock.nowMs();
     if (this.lookedAtMs !== null && nowMs - this.lookedAtMs > STANDSTILL_MS) this.judgesFromMs = nowMs + READ_MS;
     this.lookedAtMs = nowMs;
-    const isOver = nowMs >= this.judgesFromMs && this.untilMs !== null && nowMs > this.untilMs;
+    const untilMs = this.note?.untilMs ?? null;
+    const isOver = nowMs >= this.judgesFromMs && untilMs !== null && nowMs > untilMs;
     const isFirst = isOver && !this.isOver;
     if (isFirst)
       this.logger.error('The right to serve has ended and the health monitor has not closed this server: closing it');
@@ -76,7 +79,7 @@ export class ServingGuard {
   private async read(): Promise<void> {
     try {
       const note = await readFile(this.server.rightFile, 'utf8');
-      this.untilMs = parseServingNote(note, this.server.runId)?.untilMs ?? null;
+      this.note = parseServingNote(note, this.server.runId);
     } catch {
       // nothing was noted yet
     }
@@ -87,5 +90,6 @@ export class ServingGuard {
     killAll(applicationProcesses(this.server.dataDirectory));
     const postmaster = ownPostmaster(this.server.databaseDirectory);
     if (postmaster !== null) signalAll([postmaster], isFirst ? 'SIGINT' : 'SIGKILL');
+    this.virtualIp.remove(this.note?.virtualIp ?? null);
   }
 }

@@ -25,7 +25,7 @@ afterAll(async () => {
 /** As the health monitor does it: until when, from now. */
 function note({ paths, settings }: DatabaseServer, untilMs: number | null, runId = settings.runId): void {
   const until = untilMs === null ? null : new SystemClock().nowMs() + untilMs;
-  writeFileSync(servingNoteFile(paths.run), formatServingNote(runId, { untilMs: until }));
+  writeFileSync(servingNoteFile(paths.run), formatServingNote(runId, { untilMs: until, virtualIp: null }));
 }
 
 it('an active PostgreSQL that has died is not started again before the health monitor has a right to serve', async () => {

@@ -18,7 +18,7 @@ afterAll(() => {
 
 it('is noted on a full disk too: an old note would close a server that may serve', async () => {
   const file = join(directory, 'serving-right.json');
-  const right = new ServingRight(file, 'run');
+  const right = new ServingRight(file, 'run', () => null);
   right.note(1000);
   await reads(1000);
   expect(() => writeFileSync(join(directory, 'log'), 'x'.repeat(100_000))).toThrow('ENOSPC');

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { searchPath } from './search-path.ts';
+import { searchPath } from '@understudy/platform';
 
 /**
  * For each line of its input, tells every neighbour that an address is here now: a gratuitous ARP reply, or an unsolicited neighbour advertisement that overrides

@@ -3,10 +3,10 @@ import { createSocket } from 'node:dgram';
 import { isIP } from 'node:net';
 import { type NetworkInterfaceInfo, networkInterfaces } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
+import { searchPath } from '@understudy/platform';
 import type { AddressHolder } from '../ports/address-holder.port.ts';
 import { Announcer } from './announcement.ts';
-import { searchPath } from './search-path.ts';
-import { isSameAddress, lengthOf } from './subnet.ts';
+import { isSameAddress, prefixOf } from './subnet.ts';
 
 /** A command of iproute2 takes milliseconds; one that hangs must not hold up more than itself. */
 const COMMAND_LIMIT_MS = 2000;
@@ -31,13 +31,13 @@ export class NetworkInterface implements AddressHolder {
     // never preferred: connections that this server opens itself keep its own address. Duplicates were looked for already.
     const flags = isIP(address) === 6 ? ['nodad'] : [];
     const lifetime = ['valid_lft', String(seconds), 'preferred_lft', '0'];
-    await run('ip', ['address', 'replace', this.withLength(address), 'dev', this.name, ...lifetime, ...flags]);
+    await run('ip', ['address', 'replace', prefixOf(address), 'dev', this.name, ...lifetime, ...flags]);
   }
 
   async remove(address: string): Promise<void> {
     // a reset needs the address to be sent from
     await this.endSessions(address);
-    await run('ip', ['address', 'delete', this.withLength(address), 'dev', this.name]);
+    await run('ip', ['address', 'delete', prefixOf(address), 'dev', this.name]);
   }
 
   async neighbourWith(address: string, signal: AbortSignal): Promise<string | null> {
@@ -73,10 +73,6 @@ export class NetworkInterface implements AddressHolder {
         end();
       });
     });
-  }
-
-  private withLength(address: string): string {
-    return `${address}/${lengthOf(address)}`;
   }
 }
 

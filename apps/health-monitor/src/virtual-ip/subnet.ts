@@ -38,7 +38,7 @@ export function listOf({ ipv4, ipv6 }: VirtualAddresses): string[] {
 
 /** Whether two texts are the same address: IPv6 is written in many ways. */
 export function isSameAddress(one: string, other: string): boolean {
-  return isIP(one) !== 0 && isIP(one) === isIP(other) && contains(`${one}/${lengthOf(one)}`, other);
+  return isIP(one) !== 0 && isIP(one) === isIP(other) && contains(prefixOf(one), other);
 }
 
 /** The one way in which an address is kept: lower case and short, as the operating system tells it. */
@@ -49,6 +49,11 @@ export function canonical(address: string): string {
 /** Bits of an address of that family. */
 export function lengthOf(address: string): 32 | 128 {
   return isIP(address) === 6 ? 128 : 32;
+}
+
+/** The address alone, as a prefix: it does not make its neighbours reachable. */
+export function prefixOf(address: string): string {
+  return `${address}/${lengthOf(address)}`;
 }
 
 /** Why an address cannot be held on that network by either of two servers; null when it can. */

@@ -1,8 +1,8 @@
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { isIPv6 } from 'node:net';
 import { join } from 'node:path';
+import { searchPath } from '@understudy/platform';
 import type { AddressHolder } from '../ports/address-holder.port.ts';
-import { searchPath } from './search-path.ts';
 import { listOf, objectionTo, type VirtualAddresses } from './subnet.ts';
 
 const PROGRAMS = ['ip', 'ss', 'perl'];

@@ -17,7 +17,8 @@ const ANNOUNCE_EVERY_MS = 5000;
 const RELEASE_MARGIN_MS = 2000;
 /**
  * So late the kernel may be with an address whose lifetime has ended: it looks no sooner than 1 s after its last look, which any change
- * of any address causes (ADDRCONF_TIMER_FUZZ_MAX), and waits for a lock. How late it hears of a lifetime is measured.
+ * of any address causes (ADDRCONF_TIMER_FUZZ_MAX), and waits for a lock. How late it hears of a lifetime is measured. On an idle
+ * processor its look waits for the next thing that wakes it, which is bounded by nothing: the runner's guard removes the address then.
  */
 export const KERNEL_LATE_MS = 1200;
 

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { lookup } from 'node:dns/promises';
 import { userInfo } from 'node:os';
 import type { FirewallOutcome } from '@understudy/contracts';
+import { searchPath } from '@understudy/platform';
 import type { Firewall } from '../ports/firewall.port.ts';
 import { NotInstalled, type Rule, type Run, type Wanted } from './firewall-rule.ts';
 import { rulesOfIptables } from './iptables.ts';
@@ -71,7 +72,7 @@ export class PacketFilter implements Firewall {
 }
 
 function runProgram(program: string, parameters: readonly string[]): Promise<string> {
-  const env = { PATH: `${process.env.PATH ?? '/usr/bin:/bin'}:/usr/sbin:/sbin`, LC_ALL: 'C' };
+  const env = { PATH: searchPath(), LC_ALL: 'C' };
   const options = { env, timeout: COMMAND_MS, maxBuffer: 16 * 1024 * 1024 };
   return new Promise((resolve, reject) => {
     execFile(program, parameters, options, (error, stdout, stderr) => {
