@@ -328,6 +328,8 @@ describe('long work', () => {
     const wrong = { status: 422, code: 'invalid-input', detail: 'Invalid input: /fingerprint is not the SHA-256.' };
     answers = { 'POST /certificates/pins': [wrong] };
     expect((await run('cert', 'pin', 'abc')).err).toBe('Invalid input: the fingerprint is not the SHA-256.\n');
+    answers = { 'DELETE /certificates/pins/ab%3Acd': [{ fingerprint: 'abcd' }] };
+    expect((await run('cert', 'unpin', 'ab:cd')).out).toBe('The certificate abcd is no longer given beforehand.\n');
   });
 
   it('says what is wrong with a key file, and how to mend it', async () => {

@@ -297,6 +297,11 @@ function addCertificates(program: Command): void {
     .argument('<fingerprint>', 'SHA-256 that "cert list" shows on the other server as "this server"')
     .description('give the certificate of the other server beforehand, as mode pinned asks')
     .action(async (fingerprint, _, command) => (await load()).pinCertificate(all(command), fingerprint));
+  cert
+    .command('unpin')
+    .argument('<fingerprint>', 'as "cert list" shows it under "given beforehand"')
+    .description('take that back; the certificate that is pinned stays pinned')
+    .action(async (fingerprint, _, command) => (await load()).unpinCertificate(all(command), fingerprint));
 }
 
 function addPatch(program: Command): void {

@@ -317,6 +317,12 @@ export const PinCertificate = command(
   z.object({ fingerprint: Fingerprint }),
   z.object({ fingerprint: Fingerprint }),
 );
+/** Takes that back. What is pinned already stays pinned. Refused with `not-found`. */
+export const UnpinCertificate = command(
+  'unpin-certificate',
+  z.object({ fingerprint: z.string().max(300) }),
+  z.object({ fingerprint: Fingerprint }),
+);
 /** A server of the pair that has forgotten the other's certificate proves itself, under its own. Binary values are base64url. */
 export const RecognitionQuestionSchema = z.object({
   pairId: z.string().max(100),

@@ -3,6 +3,7 @@ import type { PeerIdentity } from '@understudy/contracts';
 import type { z } from 'zod';
 import { certificateFacts } from '../domain/certificate-facts.ts';
 import type * as inputs from '../domain/inputs.ts';
+import { fingerprintOf } from '../domain/inputs.ts';
 import { type CertificateSchema, ROUTES } from '../domain/routes.ts';
 import { CertificatesService } from '../services/certificates.service.ts';
 import { Checked } from './input.pipe.ts';
@@ -42,6 +43,11 @@ export class CertificatesController {
   @Serves(ROUTES.pinCertificate)
   pin(@Checked(ROUTES.pinCertificate) { fingerprint }: z.output<typeof inputs.PinCertificateInput>) {
     return this.certificates.pin(fingerprint);
+  }
+
+  @Serves(ROUTES.unpinCertificate)
+  unpin(@Param('fingerprint') fingerprint: string) {
+    return this.certificates.unpin(fingerprintOf(fingerprint));
   }
 
   @Serves(ROUTES.renewCertificate)

@@ -139,12 +139,17 @@ export const EventsInput = z.object({
 /** Body of PUT /certificates/mode. */
 export const CertificateModeInput = z.strictObject({ mode: CertificateModeSchema });
 
+/** A fingerprint as it is kept, from one that may have colons and capitals. */
+export function fingerprintOf(text: string): string {
+  return text.replaceAll(':', '').toLowerCase();
+}
+
 /** Body of POST /certificates/pins: SHA-256 of the certificate, with colons or without. */
 export const PinCertificateInput = z.strictObject({
   fingerprint: z
     .string()
     .max(200)
-    .transform((text) => text.replaceAll(':', '').toLowerCase())
+    .transform(fingerprintOf)
     .pipe(
       z
         .string()

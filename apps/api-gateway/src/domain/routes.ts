@@ -27,6 +27,7 @@ import {
   StatusViewSchema,
   TicketOrderSchema,
   TicketSchema,
+  UnpinCertificate,
 } from '@understudy/contracts';
 import { z } from 'zod';
 import * as inputs from './inputs.ts';
@@ -375,6 +376,16 @@ export const ROUTES = {
     status: 200,
     reply: named('CertificatePinned', PinCertificate.reply),
     problems: [422],
+  },
+  unpinCertificate: {
+    ...session,
+    method: 'DELETE',
+    path: `${API}/certificates/pins/:fingerprint`,
+    tag: 'Certificates',
+    summary: 'Take back a certificate that was given beforehand; what is pinned stays pinned',
+    status: 200,
+    reply: named('CertificateUnpinned', UnpinCertificate.reply),
+    problems: [404],
   },
   renewCertificate: {
     ...session,

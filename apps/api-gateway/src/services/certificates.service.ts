@@ -1,5 +1,11 @@
 import { Injectable } from '@nestjs/common';
-import { ForgetCertificate, PinCertificate, RenewCertificate, SetCertificateMode } from '@understudy/contracts';
+import {
+  ForgetCertificate,
+  PinCertificate,
+  RenewCertificate,
+  SetCertificateMode,
+  UnpinCertificate,
+} from '@understudy/contracts';
 import { LocalFiles } from '../ports/local-files.port.ts';
 import { HealthMonitorService } from './health-monitor.service.ts';
 
@@ -43,6 +49,11 @@ export class CertificatesService {
   /** Gives a certificate beforehand. */
   pin(fingerprint: string) {
     return this.healthMonitor.ask(PinCertificate, { fingerprint });
+  }
+
+  /** Takes that back. */
+  unpin(fingerprint: string) {
+    return this.healthMonitor.ask(UnpinCertificate, { fingerprint });
   }
 
   /** Trusts the pinned certificate of the peer no more. @param host null: whatever the peer is called */

@@ -96,3 +96,12 @@ export async function pinCertificate(options: GlobalOptions, fingerprint: string
       `The certificate ${answer.fingerprint} may become that of the other server, when it proves the authentication key.`,
     );
 }
+
+/** `cert unpin FINGERPRINT`. */
+export async function unpinCertificate(options: GlobalOptions, given: string): Promise<void> {
+  const answer = await withClient(options, (client) =>
+    client.ask<{ fingerprint: string }>('DELETE', `/certificates/pins/${encodeURIComponent(given)}`),
+  );
+  if (options.json) sayJson(answer);
+  else say(`The certificate ${answer.fingerprint} is no longer given beforehand.`);
+}

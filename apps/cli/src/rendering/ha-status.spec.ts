@@ -35,6 +35,13 @@ describe('ha status', () => {
     );
   });
 
+  it('names the maintenance that is under way, and its end', () => {
+    const maintenance = { until: '2026-11-30T13:00:00.000Z', minutes: 30, reason: 'disks' };
+    expect(haStatusLine({ ...secondary, maintenance })).toMatch(
+      /\[Failover Type\] Manual \[Maintenance\] until 2026-11-30T13:00:00.000Z: disks$/,
+    );
+  });
+
   it('leaves the peer out when there is none', () => {
     expect(haStatusLine({ ...secondary, peer: null, state: 'HA Not Configured' })).toBe(
       '[Role] Secondary [State] HA Not Configured [Failover Type] Manual',

@@ -1,13 +1,15 @@
 import type { ProcessView, StatusView } from '@understudy/contracts';
+import { inOneLine } from './output.ts';
 
-/** The line of `ha status`. Without a peer its bracket is left out. Spec: "Check HA Status and Overall Health". */
-export function haStatusLine({ node, peer, state, failoverType }: StatusView): string {
+/** The line of `ha status`. Without a peer or maintenance their brackets are left out. Spec: "Check HA Status and Overall Health". */
+export function haStatusLine({ node, peer, state, failoverType, maintenance }: StatusView): string {
   const peerTitle = node.homeRole === 'primary' ? 'Secondary Server' : 'Primary Server';
   return [
     `[Role] ${capital(node.homeRole)}`,
     ...(peer ? [`[${peerTitle}] ${peer.name}(${peer.address})`] : []),
     `[State] ${state}`,
     `[Failover Type] ${capital(failoverType)}`,
+    ...(maintenance ? [`[Maintenance] until ${maintenance.until}: ${inOneLine(maintenance.reason)}`] : []),
   ].join(' ');
 }
 

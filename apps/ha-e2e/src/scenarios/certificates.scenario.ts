@@ -266,6 +266,8 @@ scenariosOnRealPair(
         const list = await primary.command('cert', 'list');
         expect(list.output).toContain(`given beforehand: SHA-256 ${fingerprint}`);
         await pair.inSync({ withinMs: 60_000 });
+        expect((await primary.command('cert', 'unpin', fingerprint)).code).toBe(0);
+        expect((await primary.command('cert', 'list')).output).not.toContain('given beforehand');
         expect((await primary.command('cert', 'mode', 'trust-on-first-use')).code).toBe(0);
         await knowEachOther(pair, RENEWED);
       },

@@ -7,6 +7,7 @@ import {
   type RecognitionQuestion,
   RenewCertificate,
   SetCertificateMode,
+  UnpinCertificate,
 } from '@understudy/contracts';
 import type { z } from 'zod';
 import { orRefusal } from '../registration/index.ts';
@@ -46,6 +47,12 @@ export class CertificatesController {
     return { fingerprint };
   }
 
+  @MessagePattern(UnpinCertificate.subject)
+  async unpin(@Payload() { fingerprint }: z.output<typeof UnpinCertificate.data>) {
+    await this.trust.takeBack(fingerprint);
+    return { fingerprint };
+  }
+
   @MessagePattern(RecogniseCommand.subject)
   async recognise(@Payload() question: RecognitionQuestion) {
     return orRefusal(await this.recognition.asked(question));
@@ -53,4 +60,11 @@ export class CertificatesController {
 }
 
 /** What this controller answers. */
-export const CERTIFICATES = [RenewCertificate, ForgetCertificate, SetCertificateMode, PinCertificate, RecogniseCommand];
+export const CERTIFICATES = [
+  RenewCertificate,
+  ForgetCertificate,
+  SetCertificateMode,
+  PinCertificate,
+  UnpinCertificate,
+  RecogniseCommand,
+];

@@ -22,6 +22,10 @@ it('what operators say at the same time counts all of it', async () => {
     expect(await readCertificatePolicy(paths)).toEqual({ mode: 'pinned', given: ['a', 'b'] });
     expect([trust.objection('a'), trust.objection('b')]).toEqual([null, null]);
     expect(trust.objection('c')).toContain('"understudy cert pin c"');
+    await trust.takeBack('a');
+    await expect(trust.takeBack('a')).rejects.toThrow('a was not given beforehand');
+    expect(trust.objection('a')).toContain('"understudy cert pin a"');
+    expect(await readCertificatePolicy(paths)).toEqual({ mode: 'pinned', given: ['b'] });
   } finally {
     rmSync(paths.dataDirectory, { recursive: true });
   }

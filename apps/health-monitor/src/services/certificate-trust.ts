@@ -77,6 +77,17 @@ export class CertificateTrust {
     );
   }
 
+  /** The operator takes that back; what is pinned stays pinned. Throws `BusError` `not-found`. */
+  async takeBack(fingerprint: string): Promise<void> {
+    const { given } = await this.keep((policy) => ({
+      ...policy,
+      given: policy.given.filter((known) => known !== fingerprint),
+    }));
+    if (!given.includes(fingerprint))
+      throw new BusError('not-found', `${fingerprint} was not given beforehand: see "understudy cert list".`);
+    this.own.tell('info', `The certificate ${fingerprint} is no longer given beforehand.`);
+  }
+
   /**
    * The pinned certificate of the peer is trusted no more; the pair stays. Resolves with what happens next, for people. Throws `BusError`:
    * `not-found` (nothing of that name is pinned), `not-allowed` (the peer is connected under it, or may be: it is not known yet).

@@ -21,15 +21,15 @@ function noted(): { runId: string; untilMs: number | null } | undefined {
 async function reads(untilMs: number | null): Promise<void> {
   for (const endMs = performance.now() + 5000; performance.now() < endMs && noted()?.untilMs !== untilMs; )
     await new Promise((resolve) => setTimeout(resolve, 5));
-  expect(noted()).toEqual({ runId: 'run', untilMs });
+  expect(noted()).toEqual({ runId: 'run', untilMs, virtualIp: null });
 }
 
 it('the last word is what stays, however quickly one follows the other, and the next manager of the run finds it', async () => {
-  const right = new ServingRight(file, 'run');
+  const right = new ServingRight(file, 'run', () => null);
   for (const untilMs of [1, 2, 3, null, 4, null]) right.note(untilMs);
   await reads(null);
   right.note(7000);
   await reads(7000);
-  expect(new ServingRight(file, 'run').untilMs).toBe(7000);
-  expect(new ServingRight(file, 'another').untilMs).toBe(0);
+  expect(new ServingRight(file, 'run', () => null).untilMs).toBe(7000);
+  expect(new ServingRight(file, 'another', () => null).untilMs).toBe(0);
 });
