@@ -17,6 +17,7 @@ import {
   SetCertificateMode,
   StartReadinessChecks,
   StatusQuery,
+  UnpinCertificate,
   VerifyAuthenticationKey,
 } from '@understudy/contracts';
 import { BusError, type Unsubscribe } from '@understudy/messaging';
@@ -156,7 +157,7 @@ describe('long work', () => {
     await ready();
     const answer = stage.ask('POST', `${API}/ha/forced-failover`);
     await until('the order is taken', () => orders === 1);
-    stage.replaceBus();
+    await stage.replaceBus();
     await until('the bus is away', () => !stage.bus.connected);
     goOn.resolve();
     expect(await answer).toMatchObject({ status: 202, json: { operationId: 'op-1' } });
@@ -219,6 +220,7 @@ describe('long work', () => {
       return { host: '10.77.0.2_8082', fingerprint, next: 'It has to prove itself.' };
     });
     play(PinCertificate, ({ fingerprint: given }) => ({ fingerprint: given }));
+    play(UnpinCertificate, ({ fingerprint: given }) => ({ fingerprint: given }));
     play(SetCertificateMode, ({ mode }) => ({ mode }));
     await ready();
     const path = `${API}/certificates`;
@@ -231,6 +233,7 @@ describe('long work', () => {
     expect(asked).toEqual(['10.77.0.2_8082', null, 'gamma']);
     const shown = fingerprint.toUpperCase().replace(/(..)(?=.)/g, '$1:');
     expect((await stage.ask('POST', `${path}/pins`, { body: { fingerprint: shown } })).json).toEqual({ fingerprint });
+    expect((await stage.ask('DELETE', `${path}/pins/${shown}`)).json).toEqual({ fingerprint });
     expect((await stage.ask('POST', `${path}/pins`, { body: { fingerprint: 'ab' } })).json.errors[0]).toMatchObject({
       pointer: '/fingerprint',
     });
@@ -357,7 +360,7 @@ describe('what needs no login', () => {
     await ready();
     const askedAtMs = performance.now();
     const { status, json } = await stage.ask('GET', '/health?pair=p', { token: null });
-    expect(performance.now() - askedAtMs).toBeLessThan(1000);
+    expect(performance.now() - askedAtMs).toBeLessThan(4000);
     expect({ status, decides: json.decides }).toEqual({ status: 200, decides: false });
   });
 

@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { connect as connectTcp, createServer } from 'node:net';
+import { connect as connectTcp } from 'node:net';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { connect } from '@nats-io/transport-node';
 import { Controller, type INestApplicationContext, Module } from '@nestjs/common';
 import { EventPattern, MessagePattern, Payload } from '@nestjs/microservices';
 import { defineEvent, defineRequest } from '@understudy/contracts';
-import { Secret, SILENT_LOGGER } from '@understudy/platform';
+import { freePort, Secret, SILENT_LOGGER } from '@understudy/platform';
 import { z } from 'zod';
 import { Bus } from './bus.ts';
 import { createBusApplication } from './bus-application.ts';
@@ -103,15 +103,6 @@ function accepts(at: number): Promise<boolean> {
     const socket = connectTcp(at, '127.0.0.1');
     socket.on('connect', () => resolve(socket.destroy() !== undefined));
     socket.on('error', () => resolve(false));
-  });
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const listener = createServer().listen(0, '127.0.0.1', () => {
-      const { port: free } = listener.address() as { port: number };
-      listener.close(() => resolve(free));
-    });
   });
 }
 

@@ -36,7 +36,7 @@ describe('how full a file system is', () => {
     process.env.PATH = PATH;
     const again = performance.now();
     await expect(fileSystemUsage(directory, 10_000)).rejects.toThrow(/does not answer$/);
-    expect(performance.now() - again).toBeLessThan(200);
+    expect(performance.now() - again).toBeLessThan(5000);
     await sleep(2500);
     expect((await fileSystemUsage(directory, 10_000)).sizeBytes).toBeGreaterThan(0);
   });

@@ -28,5 +28,6 @@ export * from './search-path.ts';
 export * from './secret.ts';
 export * from './service-environment.ts';
 export * from './serving-right.ts';
+export { freePort, freePorts } from './testing/free-ports.ts';
 export * from './version.ts';
 export * from './write-file-atomically.ts';

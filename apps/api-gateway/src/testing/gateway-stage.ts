@@ -1,15 +1,17 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import type { IncomingHttpHeaders } from 'node:http';
 import { request } from 'node:https';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Bus, type RunningService } from '@understudy/messaging';
 import {
   ensureOwnIdentity,
+  freePorts,
   loadConfiguration,
   makeServiceEnvironment,
   NodePaths,
@@ -106,8 +108,13 @@ export class GatewayStage {
   }
 
   /** Another bus in place of the present one, as when the peer changes. */
-  replaceBus(): void {
-    this.children[0]?.kill('SIGKILL');
+  async replaceBus(): Promise<void> {
+    const [present] = this.children;
+    if (present) {
+      const ended = once(present, 'exit');
+      present.kill('SIGKILL');
+      await ended;
+    }
     this.children[0] = startBus(this.busPort);
   }
 
@@ -191,14 +198,6 @@ export async function until(what: string, holds: () => boolean): Promise<void> {
 
 function startBus(port: number): ChildProcess {
   return spawn('nats-server', ['-a', ADDRESS, '-p', String(port), '--user', 'u', '--pass', 'p'], { stdio: 'ignore' });
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  await Promise.all(servers.map((server) => new Promise<void>((done) => server.listen(0, ADDRESS, done))));
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))));
-  return ports;
 }
 
 async function listens(port: number): Promise<void> {

@@ -1,5 +1,4 @@
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -7,6 +6,7 @@ import type { DatabaseFacts, DatabaseTask, DatabaseTaskResult, PeerIdentity } fr
 import {
   ensureOwnIdentity,
   findPostgresqlBinDirectory,
+  freePort,
   NodePaths,
   SILENT_LOGGER,
   SystemClock,
@@ -192,16 +192,4 @@ export async function until(condition: () => Promise<boolean>, limitMs = 20_000)
     if (await condition()) return;
     if (performance.now() > end) throw new Error(`not within ${limitMs} ms`);
   }
-}
-
-/** A TCP port that is free on an address. */
-export function freePort(address: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, address, () => {
-      const bound = server.address();
-      server.close(() => resolve(typeof bound === 'object' && bound ? bound.port : 0));
-    });
-  });
 }

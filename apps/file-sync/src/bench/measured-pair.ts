@@ -1,8 +1,9 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { freePort } from '@understudy/platform';
 import { MeasuredSide } from './measured-side.ts';
-import { CountingRelay, freePort } from './relay.ts';
+import { CountingRelay } from './relay.ts';
 
 /** What a measured piece of work has cost. */
 export interface Cost {

@@ -6,8 +6,8 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
 import { createServer, request } from 'node:https';
+import { freePort } from '@understudy/platform';
 import { ADDRESS } from './measured-side.ts';
-import { freePort } from './relay.ts';
 
 const READ_BYTES = 256 * 1024;
 

@@ -42,13 +42,3 @@ export class CountingRelay {
     }
   }
 }
-
-/** A port of the loopback address that nobody listens on just now. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, ADDRESS);
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}

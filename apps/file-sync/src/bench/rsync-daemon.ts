@@ -5,8 +5,9 @@ import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { freePort } from '@understudy/platform';
 import { ADDRESS } from './measured-side.ts';
-import { CountingRelay, freePort } from './relay.ts';
+import { CountingRelay } from './relay.ts';
 
 const START_LIMIT_MS = 5000;
 

@@ -1,18 +1,20 @@
-import { randomInt } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { PeerIdentity } from '@understudy/contracts';
-import { ensureOwnIdentity, type FileSetConfiguration, NodePaths, type OwnIdentity } from '@understudy/platform';
+import {
+  ensureOwnIdentity,
+  type FileSetConfiguration,
+  freePorts,
+  NodePaths,
+  type OwnIdentity,
+} from '@understudy/platform';
 import type { Direction } from '../domain/direction.ts';
 import { type EngineSeams, FileSyncEngine } from '../engine/engine.ts';
 import type { Incident } from '../engine/set-report.ts';
 
 const ADDRESS = '127.0.0.1';
-const PORTS_FROM = 20_000;
-const PORTS_TO = 32_000;
 
 /** One server's engine, with its directory `files` as the only set, named `set`. */
 export interface Side {
@@ -158,21 +160,4 @@ async function side(
     );
   const stateFile = join(paths.fileSync, 'set.jsonl');
   return { files, setAside, identity, port, incidents, stateFile, engine: await begin(), begin };
-}
-
-/** None that the system gives to connections that go out: one of another test would take it between two uses. */
-async function freePorts(count: number): Promise<number[]> {
-  const ports: number[] = [];
-  while (ports.length < count) {
-    const port = randomInt(PORTS_FROM, PORTS_TO);
-    const server = createServer();
-    const isFree = await new Promise<boolean>((resolve) => {
-      server.once('error', () => resolve(false));
-      server.listen(port, ADDRESS, () => resolve(true));
-    });
-    if (!isFree) continue;
-    await new Promise((done) => server.close(done));
-    if (!ports.includes(port)) ports.push(port);
-  }
-  return ports;
 }

@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { createServer as createTlsServer } from 'node:tls';
 import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { PeerIdentity } from '@understudy/contracts';
-import { makeIdentity, type OwnIdentity } from '@understudy/platform';
+import { freePorts, makeIdentity, type OwnIdentity } from '@understudy/platform';
 import { PeerDoorsAdapter } from './peer-doors.adapter.ts';
 
 const ADDRESS = '127.0.0.1';
@@ -93,7 +93,7 @@ async function natsLeafPort({ key, cert, ca }: { key: string; cert: string; ca: 
     writeFileSync(join(directory, name), content, { mode: 0o600 });
     return JSON.stringify(join(directory, name));
   };
-  const [client, leaf] = [await freePort(), await freePort()];
+  const [client = 0, leaf = 0] = await freePorts(2, ADDRESS);
   const own = file('own.pem', cert + key);
   const tls = `cert_file: ${own}, key_file: ${own}, ca_file: ${file('peer.pem', ca.join(''))}, verify: true`;
   const text = `listen: "${ADDRESS}:${client}"\nleafnodes { listen: "${ADDRESS}:${leaf}", tls { ${tls} } }`;
@@ -105,14 +105,6 @@ async function natsLeafPort({ key, cert, ca }: { key: string; cert: string; ca: 
   );
   for (let attempt = 0; attempt < 100 && !(await listens(leaf)); attempt++) await delay(50);
   return leaf;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, ADDRESS, resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 function listens(port: number): Promise<boolean> {
