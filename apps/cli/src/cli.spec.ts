@@ -332,6 +332,11 @@ describe('long work', () => {
     expect((await run('cert', 'unpin', 'ab:cd')).out).toBe('The certificate abcd is no longer given beforehand.\n');
   });
 
+  it('helps with a command of a command', async () => {
+    expect((await run('help', 'ha', 'register')).out).toMatch(/^Usage: understudy ha register/);
+    expect(await run('help', 'ha', 'regster')).toMatchObject({ code: 2, err: "error: unknown command 'ha regster'\n" });
+  });
+
   it('says what is wrong with a key file, and how to mend it', async () => {
     answers = { 'GET /ha/status': [STATUS] };
     const register = (file: string) => run('ha', 'register', '--secondary', 'x', '--authentication-key-file', file);

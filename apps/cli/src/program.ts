@@ -94,7 +94,7 @@ export function buildProgram(setExitCode: (code: number) => void): Command {
     .option('--insecure', 'with --url: trust whoever answers')
     .option('--login-key-file <file>', 'with --url: file with the authentication key to sign in with')
     .configureHelp({ showGlobalOptions: true })
-    .helpCommand(true)
+    .helpCommand(false)
     .exitOverride();
   addStatus(program);
   addHa(program);
@@ -105,7 +105,25 @@ export function buildProgram(setExitCode: (code: number) => void): Command {
   addCertificates(program);
   addPatch(program);
   addLogs(program);
+  addHelp(program);
   return program;
+}
+
+/** Also of a command of a command: the library's own takes one word. */
+function addHelp(program: Command): void {
+  program
+    .command('help')
+    .argument('[command...]')
+    .description('display help for command')
+    .action((words: string[]) => {
+      let command = program;
+      for (const word of words) {
+        command =
+          command.commands.find((candidate) => candidate.name() === word) ??
+          command.error(`error: unknown command '${words.join(' ')}'`);
+      }
+      command.help();
+    });
 }
 
 function addStatus(program: Command): void {

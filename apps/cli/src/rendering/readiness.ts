@@ -8,7 +8,10 @@ const WORDS: Readonly<Record<ReadinessStatus, string>> = {
 };
 const WIDTH = Math.max(...Object.values(WORDS).map(({ length }) => length));
 
-/** The checklist for people: a line for each check, and below it what is wrong, what it leads to, what to do, what has changed. */
+/**
+ * The checklist for people: a line for each check, and below it what is wrong, what it leads to, what to do, what has changed. What is not
+ * checked for the same reason as the line above it does not repeat it.
+ */
 export function readinessLines({ checks, overall, comparedWith, durationMs, firewall }: ReadinessReport): string[] {
   const counts = Object.entries(WORDS).flatMap(([status, word]) => {
     const count = checks.filter((line) => line.status === status).length;
@@ -16,7 +19,7 @@ export function readinessLines({ checks, overall, comparedWith, durationMs, fire
   });
   const compared = comparedWith === null ? '' : `, compared with the run of ${comparedWith}`;
   return [
-    ...checks.flatMap(linesOf),
+    ...checks.flatMap((line, index) => linesOf(line, checks[index - 1])),
     ...(firewall === undefined ? [] : firewallLines(firewall)),
     `[Readiness] ${WORDS[overall]}: ${counts.join(', ')} (${(durationMs / 1000).toFixed(1)} s${compared})`,
   ];
@@ -38,11 +41,14 @@ function firewallLines(changes: NonNullable<ReadinessReport['firewall']>): strin
     : lines;
 }
 
-function linesOf(line: ReadinessCheck): string[] {
+function linesOf(line: ReadinessCheck, before: ReadinessCheck | undefined): string[] {
   const { name, status, reason, impact, recommendation, primary, secondary, previous } = line;
+  // a server that does not answer, or is not registered, leaves most of the list unchecked for one and the same reason
+  const isRepeated = status === 'not-checked' && before?.status === status && before.reason === reason;
   const values = `primary: ${primary ?? '-'}; secondary: ${secondary ?? '-'}`;
   const changed = previous !== null && previous.status !== status ? [`was: ${WORDS[previous.status]}`] : [];
-  const trouble = status === 'passed' ? [] : [reason, `impact: ${impact}`, `recommendation: ${recommendation}`];
+  const isSaid = status === 'passed' || isRepeated;
+  const trouble = isSaid ? [] : [reason, `impact: ${impact}`, `recommendation: ${recommendation}`];
   const indent = ' '.repeat(WIDTH + 2);
   return [
     `${WORDS[status].padEnd(WIDTH)}  ${name}`,
