@@ -5,7 +5,11 @@ import { z } from 'zod';
 const NoteSchema = z.object({
   runId: z.string(),
   untilMs: z.number().nullable(),
-  virtualIp: z.object({ interface: z.string(), prefixes: z.array(z.string()) }).nullable(),
+  // one of an earlier release does not have it, and its end counts all the same
+  virtualIp: z
+    .object({ interface: z.string(), prefixes: z.array(z.string()) })
+    .nullable()
+    .default(null),
 });
 
 /**

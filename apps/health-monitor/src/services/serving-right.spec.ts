@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from '@jest/globals';
@@ -32,4 +32,9 @@ it('the last word is what stays, however quickly one follows the other, and the 
   await reads(7000);
   expect(new ServingRight(file, 'run', () => null).untilMs).toBe(7000);
   expect(new ServingRight(file, 'another', () => null).untilMs).toBe(0);
+});
+
+it('what a manager of an earlier release has noted counts', () => {
+  writeFileSync(file, JSON.stringify({ runId: 'run', untilMs: 8000 }));
+  expect(new ServingRight(file, 'run', () => null).untilMs).toBe(8000);
 });
