@@ -332,6 +332,12 @@ describe('long work', () => {
     expect((await run('cert', 'unpin', 'ab:cd')).out).toBe('The certificate abcd is no longer given beforehand.\n');
   });
 
+  it('does not take a word that a script has lost for the peer, whatever it is called', async () => {
+    answers = { 'DELETE /certificates/': [{ host: 'alpha' }], 'DELETE /certificates/pins/': [{ fingerprint: 'ab' }] };
+    for (const command of ['forget', 'unpin'])
+      expect(await run('cert', command, '')).toMatchObject({ code: 2, err: expect.stringContaining('it is empty') });
+  });
+
   it('helps with a command of a command', async () => {
     expect((await run('help', 'ha', 'register')).out).toMatch(/^Usage: understudy ha register/);
     expect(await run('help', 'ha', 'regster')).toMatchObject({ code: 2, err: "error: unknown command 'ha regster'\n" });

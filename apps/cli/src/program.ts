@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { Argument, Command, CommanderError, Option } from 'commander';
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { CliError, EXIT } from './cli-error.ts';
 import { sayJson } from './rendering/output.ts';
 
@@ -297,7 +297,7 @@ function addCertificates(program: Command): void {
     .action(async (_, command) => (await load()).renewCertificate(all(command)));
   cert
     .command('forget')
-    .argument('<host>', 'as "cert list" names it, or address or name of the peer')
+    .argument('<host>', 'as "cert list" names it, or address or name of the peer', named)
     .description('trust the pinned certificate of the peer no more: it has to prove itself anew')
     .action(async (host, _, command) => (await load()).forgetCertificate(all(command), host));
   cert
@@ -317,9 +317,15 @@ function addCertificates(program: Command): void {
     .action(async (fingerprint, _, command) => (await load()).pinCertificate(all(command), fingerprint));
   cert
     .command('unpin')
-    .argument('<fingerprint>', 'as "cert list" shows it under "given beforehand"')
+    .argument('<fingerprint>', 'as "cert list" shows it under "given beforehand"', named)
     .description('take that back; the certificate that is pinned stays pinned')
     .action(async (fingerprint, _, command) => (await load()).unpinCertificate(all(command), fingerprint));
+}
+
+/** Without a name the path of a request is that of something else: a script may have lost the word. */
+function named(word: string): string {
+  if (word === '') throw new InvalidArgumentError('it is empty.');
+  return word;
 }
 
 function addPatch(program: Command): void {
