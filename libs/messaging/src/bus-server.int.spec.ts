@@ -70,17 +70,17 @@ afterAll(async () => {
 });
 
 it('controllers answer requests, checked before they are called', async () => {
-  expect(await bus.request(Double, { value: 4 }, { timeoutMs: 1000 })).toEqual({ value: 8 });
+  expect(await bus.request(Double, { value: 4 }, { timeoutMs: 5000 })).toEqual({ value: 8 });
   const stranger = await connect({ servers: `127.0.0.1:${port}`, user: 'app', pass: 'secret' });
-  const answer = await stranger.request(Double.subject, '{"value":"x"}', { timeout: 1000 });
+  const answer = await stranger.request(Double.subject, '{"value":"x"}', { timeout: 5000 });
   expect(answer.json()).toMatchObject({ ok: false, error: { code: 'invalid-message' } });
   await stranger.close();
 });
 
 it('what a controller throws reaches who asked', async () => {
-  const refused = bus.request(Refused, { value: 4 }, { timeoutMs: 1000 });
+  const refused = bus.request(Refused, { value: 4 }, { timeoutMs: 5000 });
   await expect(refused).rejects.toMatchObject({ code: 'stale-epoch', retryable: true, message: 'epoch 3 is below 4' });
-  await expect(bus.request(Broken, { value: 4 }, { timeoutMs: 1000 })).rejects.toMatchObject({ code: 'internal' });
+  await expect(bus.request(Broken, { value: 4 }, { timeoutMs: 5000 })).rejects.toMatchObject({ code: 'internal' });
 });
 
 it('controllers hear events', async () => {
@@ -95,7 +95,7 @@ it('a pattern that no message defines is refused at start', async () => {
 
 it('a closed application answers no more', async () => {
   await application.close();
-  await expect(bus.request(Double, { value: 4 }, { timeoutMs: 1000 })).rejects.toMatchObject({ code: 'no-responder' });
+  await expect(bus.request(Double, { value: 4 }, { timeoutMs: 5000 })).rejects.toMatchObject({ code: 'no-responder' });
 });
 
 function accepts(at: number): Promise<boolean> {

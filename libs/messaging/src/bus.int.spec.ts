@@ -70,11 +70,11 @@ afterAll(async () => {
 
 describe('a request', () => {
   it('brings back the checked answer', async () => {
-    expect(await bus.request(Double, { value: 21 }, { timeoutMs: 1000 })).toEqual({ value: 42 });
+    expect(await bus.request(Double, { value: 21 }, { timeoutMs: 5000 })).toEqual({ value: 42 });
   });
 
   it('throws what the responder said', async () => {
-    expect(await failureOf(bus.request(Refused, { value: 1 }, { timeoutMs: 1000 }))).toMatchObject({
+    expect(await failureOf(bus.request(Refused, { value: 1 }, { timeoutMs: 5000 }))).toMatchObject({
       code: 'stale-epoch',
       message: 'epoch 3 is below 4',
       retryable: false,
@@ -82,7 +82,7 @@ describe('a request', () => {
   });
 
   it('reports the responder’s own fault as internal', async () => {
-    expect(await failureOf(bus.request(Broken, { value: 1 }, { timeoutMs: 1000 }))).toMatchObject({ code: 'internal' });
+    expect(await failureOf(bus.request(Broken, { value: 1 }, { timeoutMs: 5000 }))).toMatchObject({ code: 'internal' });
   });
 
   it('fails at once when nobody answers', async () => {
@@ -105,18 +105,18 @@ describe('a request', () => {
 
   it('is refused here when its data is wrong', async () => {
     const wrong = { value: 'x' } as unknown as { value: number };
-    expect(await failureOf(bus.request(Double, wrong, { timeoutMs: 1000 }))).toMatchObject({ code: 'invalid-message' });
+    expect(await failureOf(bus.request(Double, wrong, { timeoutMs: 5000 }))).toMatchObject({ code: 'invalid-message' });
   });
 
   it('is answered with invalid-message and the field when a stranger sends wrong data', async () => {
     const stranger = await connect({ servers: `127.0.0.1:${port}`, user: 'app', pass: 'secret' });
     const before = bus.counters.invalidMessages;
-    const answer = await stranger.request(Double.subject, '{"value":"x"}', { timeout: 1000 });
+    const answer = await stranger.request(Double.subject, '{"value":"x"}', { timeout: 5000 });
     expect(answer.json()).toMatchObject({
       ok: false,
       error: { code: 'invalid-message', fields: [{ pointer: '/value' }] },
     });
-    const noJson = await stranger.request(Double.subject, '{', { timeout: 1000 });
+    const noJson = await stranger.request(Double.subject, '{', { timeout: 5000 });
     expect(noJson.json()).toMatchObject({ ok: false, error: { code: 'invalid-message' } });
     expect(bus.counters.invalidMessages).toBe(before + 2);
     await stranger.close();
@@ -124,8 +124,8 @@ describe('a request', () => {
 
   it('of the pair is answered by the server it is addressed to', async () => {
     bus.handle(Greet, ({ value }) => ({ value: value + 1 }));
-    expect(await bus.request(Greet, { value: 1 }, { timeoutMs: 1000, role: 'primary' })).toEqual({ value: 2 });
-    expect(await failureOf(bus.request(Greet, { value: 1 }, { timeoutMs: 1000 }))).toMatchObject({
+    expect(await bus.request(Greet, { value: 1 }, { timeoutMs: 5000, role: 'primary' })).toEqual({ value: 2 });
+    expect(await failureOf(bus.request(Greet, { value: 1 }, { timeoutMs: 5000 }))).toMatchObject({
       code: 'no-responder',
     });
   });
@@ -158,9 +158,9 @@ describe('a bus that fails', () => {
     bus.subscribe(Ticked, ({ count }) => void heard.push(count));
     const never = defineRequest({ ...Double, service: 'heartbeat', name: 'under-way' });
     bus.handle(never, () => new Promise(() => undefined));
-    await bus.flush(1000);
+    await bus.flush(5000);
     const underWay = failureOf(bus.request(never, { value: 1 }, { timeoutMs: 30_000 }));
-    await bus.flush(1000);
+    await bus.flush(5000);
     await killServer();
     expect(await underWay).toMatchObject({ code: 'bus-disconnected' });
     expect(bus.connected).toBe(false);
@@ -172,7 +172,7 @@ describe('a bus that fails', () => {
     expect(bus.publish(Ticked, { count: 7 })).toBe(false);
     server = await startServer();
     await until(() => bus.connected);
-    expect(await bus.request(Double, { value: 4 }, { timeoutMs: 1000 })).toEqual({ value: 8 });
+    expect(await bus.request(Double, { value: 4 }, { timeoutMs: 5000 })).toEqual({ value: 8 });
     bus.publish(Ticked, { count: 8 });
     await until(() => heard.length > 0);
     expect(heard).toEqual([8]);
@@ -199,7 +199,7 @@ describe('a bus that fails', () => {
     server = await startServer();
     await until(() => bus.connected);
     const answer = send(1, repeated);
-    await bus.flush(1000);
+    await bus.flush(5000);
     goOn.resolve();
     expect(await answer).toEqual({ value: 2 });
     expect(await send(1, repeated)).toEqual({ value: 2 });
@@ -229,7 +229,7 @@ describe('a bus that fails', () => {
       server.kill('SIGCONT');
     }
     await until(() => bus.connected);
-    expect(await bus.request(Double, { value: 4 }, { timeoutMs: 1000 })).toEqual({ value: 8 });
+    expect(await bus.request(Double, { value: 4 }, { timeoutMs: 5000 })).toEqual({ value: 8 });
   }, 30_000);
 });
 

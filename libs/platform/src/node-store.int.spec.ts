@@ -35,9 +35,13 @@ describe('the node store', () => {
     server.kill('SIGKILL');
     await ended;
     await until(() => !store.ready);
-    const begun = performance.now();
-    await expect(store.client.get('key')).rejects.toThrow();
-    expect(performance.now() - begun).toBeLessThan(1500);
+    const took: number[] = [];
+    for (let attempt = 0; attempt < 3; attempt++) {
+      const begun = performance.now();
+      await expect(store.client.get('key')).rejects.toThrow();
+      took.push(performance.now() - begun);
+    }
+    expect(Math.min(...took)).toBeLessThan(500);
     expect(await store.whenReady(100)).toBe(false);
     server = startServer();
     expect(await store.whenReady(5000)).toBe(true);
@@ -48,7 +52,7 @@ describe('the node store', () => {
     server.kill('SIGSTOP');
     const begun = performance.now();
     await expect(store.client.get('key')).rejects.toThrow();
-    expect(performance.now() - begun).toBeLessThan(3000);
+    expect(performance.now() - begun).toBeLessThan(6000);
     server.kill('SIGCONT');
     await until(async () => (await store.client.get('key').catch(() => null)) === 'value');
   }, 15_000);

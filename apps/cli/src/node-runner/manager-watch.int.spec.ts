@@ -15,13 +15,13 @@ const clock = new SystemClock();
 const directory = mkdtempSync(join(tmpdir(), 'manager-'));
 const peerFile = join(directory, 'peer.json');
 const trouble = join(directory, 'trouble');
-/** Answers as a service does; what the file says it does beforehand: nothing for ever, or much for 4 s after its start has finished. */
+/** Answers as a service does; what the file says it does beforehand: nothing for ever, or much for 6 s after its start has finished. */
 const MANAGER = `
 const { existsSync, readFileSync } = require('node:fs');
 const trouble = existsSync(process.argv[1]) ? readFileSync(process.argv[1], 'utf8') : '';
 process.on('message', () => process.send({ type: 'pong' }));
 if (trouble !== 'never ready') process.send({ type: 'ready' });
-if (trouble === 'busy') setTimeout(() => { for (const end = Date.now() + 4000; Date.now() < end;); }, 700);
+if (trouble === 'busy') setTimeout(() => { for (const end = Date.now() + 6000; Date.now() < end;); }, 700);
 `;
 let child: SupervisedChild;
 let watch: ManagerWatch;

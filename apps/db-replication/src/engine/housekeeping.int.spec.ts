@@ -75,12 +75,14 @@ it('a service that ends waits for its look at PostgreSQL, and asks nothing after
   const closed = () => {
     isClosed = true;
   };
+  const stoppedAtMs = performance.now();
   process.kill(postmasterPid, 'SIGSTOP');
   try {
     await delay(1200); // a look has begun
     const closing = b.engine.close({ shutdown: false }).then(closed);
-    await delay(500);
-    expect(isClosed).toBe(false);
+    await delay(300);
+    // after 2 s it ends by itself
+    if (performance.now() - stoppedAtMs < 1900) expect(isClosed).toBe(false);
     process.kill(postmasterPid, 'SIGCONT');
     await closing;
   } finally {

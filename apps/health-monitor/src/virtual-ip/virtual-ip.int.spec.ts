@@ -18,6 +18,8 @@ const OTHERS = ['198.18.77.3/24', 'fd77:198:18::3/64'];
 const OF_NEIGHBOUR = ['198.18.77.2/24', 'fd77:198:18::2/64'];
 /** The kernel drops addresses under the lock that the end of a network namespace takes too: the tests before this one have many. */
 const NAMESPACES_GO_MS = 2000;
+/** So long a busy machine may hold everything up. */
+const STANDSTILL_MS = 2000;
 /** Of so many lifetimes one at least ends while nothing else has that lock. */
 const LIFETIMES = 5;
 const clock = new SystemClock();
@@ -102,7 +104,7 @@ function canMakeNamespaces(): boolean {
   }
 
   async function until(what: string, withinMs: number, holds: () => boolean): Promise<void> {
-    const endMs = clock.nowMs() + withinMs;
+    const endMs = clock.nowMs() + withinMs + STANDSTILL_MS;
     for (let lookedAtMs = clock.nowMs(); !holds(); lookedAtMs = clock.nowMs()) {
       if (lookedAtMs > endMs) throw new Error(`${what}: not within ${withinMs} ms`);
       await delay(20);
@@ -147,17 +149,18 @@ function canMakeNamespaces(): boolean {
   });
 
   it('outlives its manager by its lifetime only, and as long as it is renewed', async () => {
-    const virtualIp = virtualIpOf(2);
+    const virtualIp = virtualIpOf(4);
     await virtualIp.claim(1);
     virtualIp.start('open');
-    await delay(3500);
+    await delay(5500);
     expect(held()).toEqual(listOf(ADDRESSES));
+    expect(told).not.toContain('warning virtual-ip-lost');
     virtualIp.stop();
-    await until('the kernel drops it', 3000 + NAMESPACES_GO_MS, () => held().length === 0);
+    await until('the kernel drops it', 5000 + NAMESPACES_GO_MS, () => held().length === 0);
   });
 
   it.each([
-    ['', 0, 6000],
+    ['', 0, 9000],
     // it is started three times for a claim, and more often on the way to one that ends with the right
     [', though the program that puts it starts late', 0.9, 12_000],
   ])(
@@ -167,7 +170,7 @@ function canMakeNamespaces(): boolean {
       process.env.PATH = `${lateIp(lateSeconds)}:${PATH}`;
       try {
         mayServeUntilMs = clock.nowMs() + rightMs;
-        const virtualIp = virtualIpOf(10);
+        const virtualIp = virtualIpOf(20);
         await virtualIp.claim(1);
         expect(held()).toEqual(listOf(ADDRESSES));
         virtualIp.start('open');
@@ -198,7 +201,7 @@ function canMakeNamespaces(): boolean {
   });
 
   it('is never put for longer than the right to serve lasts, less what the kernel may be late', async () => {
-    mayServeUntilMs = clock.nowMs() + 5000;
+    mayServeUntilMs = clock.nowMs() + 8000;
     // of one that was put too late on a busy machine the one that is put after it counts, or its removal
     const ends = new Map<string, number>();
     const { put, remove } = NetworkInterface.prototype;
@@ -212,7 +215,7 @@ function canMakeNamespaces(): boolean {
         ends.delete(address);
       }),
     ];
-    const virtualIp = virtualIpOf(10);
+    const virtualIp = virtualIpOf(20);
     await virtualIp.claim(1);
     expect(ends.size).toBe(2);
     virtualIp.start('open');
@@ -238,7 +241,7 @@ function canMakeNamespaces(): boolean {
   });
 
   it('is claimed ahead of the opening, which does not wait for it then, and goes again when that fails', async () => {
-    const virtualIp = virtualIpOf();
+    const virtualIp = virtualIpOf(10);
     virtualIp.start('closed');
     virtualIp.claimAhead(1);
     await until('it is held', 2000, () => held().length === 2);

@@ -42,8 +42,10 @@ function runner({ without = [] as string[], as = [] as string[] } = {}): Run {
 
 /** Whether a connection opens from that address of the other side. */
 function reaches(port: number, { from = PEER, to = SERVER } = {}): boolean {
+  // it waits in two steps: after a standstill of the machine it hears of the connection between them
   const script = `const s = require('node:net').connect({ host: '${to}', port: ${port}, localAddress: '${from}' });
-    s.on('connect', () => process.exit(0)); s.on('error', () => process.exit(1)); setTimeout(() => process.exit(1), 400);`;
+    s.on('connect', () => process.exit(0)); s.on('error', () => process.exit(1));
+    setTimeout(() => setTimeout(() => process.exit(1), 100), 300);`;
   return spawnSync('ip', ['netns', 'exec', outside, process.execPath, '-e', script]).status === 0;
 }
 
