@@ -38,7 +38,7 @@ afterAll(async () => {
 
 it('all eight services of a primary live in one process and serve alone', async () => {
   const answers = await Promise.all(
-    SERVICE_NAMES.map((name) => bus.request(healthQueryOf(name), {}, { timeoutMs: 2000 })),
+    SERVICE_NAMES.map((name) => bus.request(healthQueryOf(name), {}, { timeoutMs: 5000 })),
   );
   expect(new Set(answers.map(({ pid }) => pid))).toEqual(new Set([servicesPid()]));
   expect(answers.map(({ service }) => service)).toEqual([...SERVICE_NAMES]);

@@ -189,9 +189,9 @@ export class GatewayStage {
 
 /** Waits until `holds` says so; rejects with `what` after 5 s. */
 export async function until(what: string, holds: () => boolean): Promise<void> {
-  const deadline = performance.now() + 5_000;
+  const deadline = performance.now() + 15_000;
   while (!holds()) {
-    if (performance.now() > deadline) throw new Error(`not within 5 s: ${what}`);
+    if (performance.now() > deadline) throw new Error(`not within 15 s: ${what}`);
     await sleep(10);
   }
 }

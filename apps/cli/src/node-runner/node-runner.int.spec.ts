@@ -351,7 +351,7 @@ describe('two servers that have pinned each other', () => {
     const [here, there] = [await alpha.bus(), await beta.bus()];
     there.handle(PairGreet, () => ({ by: 'beta' }));
     there.handle(LocalGreet, () => ({ by: 'beta' }));
-    const ask = () => here.request(PairGreet, {}, { timeoutMs: 1000 });
+    const ask = () => here.request(PairGreet, {}, { timeoutMs: 3000 });
     await until(
       () =>
         ask().then(
@@ -361,7 +361,7 @@ describe('two servers that have pinned each other', () => {
       15_000,
     );
     expect(await ask()).toEqual({ by: 'beta' });
-    await expect(here.request(LocalGreet, {}, { timeoutMs: 1000 })).rejects.toMatchObject({ code: 'no-responder' });
+    await expect(here.request(LocalGreet, {}, { timeoutMs: 3000 })).rejects.toMatchObject({ code: 'no-responder' });
 
     process.kill(beta.pidOf('nats-server'), 'SIGKILL');
     await until(

@@ -17,7 +17,7 @@ beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'witness-'));
   port = await freePort();
   startWitness();
-  store = new NatsLeaseStore({ servers: [`nats://127.0.0.1:${port}`] }, 1000);
+  store = new NatsLeaseStore({ servers: [`nats://127.0.0.1:${port}`] }, 4000);
 });
 
 afterEach(async () => {

@@ -69,7 +69,7 @@ describe('meeting for readiness checks, over HTTPS', () => {
 
   async function meet(port: number, authenticationKey = KEY) {
     const bearers = new Bearers(clock);
-    const client = new MeetingClient(new HttpsRegistrationTransport(2000), bearers);
+    const client = new MeetingClient(new HttpsRegistrationTransport(5000), bearers);
     const target = { address: '127.0.0.1', port };
     const result = await client.meet({ ...target, authenticationKey, self: facts('alpha', 'primary', alpha) });
     return { result, bearers };

@@ -128,7 +128,7 @@ describe('registration over HTTPS', () => {
     port: number,
     overrides: Partial<OwnHello> = {},
     authenticationKey = KEY,
-    transport: RegistrationTransport = new HttpsRegistrationTransport(2000),
+    transport: RegistrationTransport = new HttpsRegistrationTransport(5000),
   ) =>
     new RegistrationClient(transport).register({
       address: '127.0.0.1',
@@ -190,7 +190,7 @@ describe('registration over HTTPS', () => {
     const peer = secondary();
     const port = await serve(beta, peer.post);
     const objection = (fingerprint: string) => (fingerprint === beta.fingerprint ? 'not given' : null);
-    const client = new RegistrationClient(new HttpsRegistrationTransport(2000), objection);
+    const client = new RegistrationClient(new HttpsRegistrationTransport(5000), objection);
     const result = await client.register({ address: '127.0.0.1', port, authenticationKey: KEY, hello: hello() });
     expect(result).toEqual({ ok: false, refusal: { code: 'untrusted-certificate', message: 'not given' } });
     expect(peer.accepted).toEqual([]);
@@ -240,10 +240,10 @@ describe('registration over HTTPS', () => {
       const result = await peer.post(path, body);
       return path.endsWith('prove') ? await new Promise(() => undefined) : result;
     };
-    const result = await register(await serve(beta, lossy), {}, KEY, new HttpsRegistrationTransport(500));
+    const result = await register(await serve(beta, lossy), {}, KEY, new HttpsRegistrationTransport(4000));
     expect(result.ok ? 'accepted' : result.refusal).toEqual({
       code: 'timeout',
-      message: expect.stringMatching(/^127.0.0.1:\d+ did not answer within 0.5 s, though connections open: /),
+      message: expect.stringMatching(/^127.0.0.1:\d+ did not answer within 4 s, though connections open: /),
     });
     expect(peer.abandoned).toEqual(['pair-1']);
   });
@@ -330,7 +330,7 @@ describe('registration over HTTPS', () => {
       'nobody answers',
       async () => await listen(() => undefined),
       'timeout',
-      /did not answer within 2 s, though .* MTU/,
+      /did not answer within 5 s, though .* MTU/,
     ],
   ])('says so in one sentence when %s', async (_, target, code, message) => {
     const result = await register(await target());

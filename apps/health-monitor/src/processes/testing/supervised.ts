@@ -78,7 +78,7 @@ export function runsAnew(supervisor: ProcessSupervisor, former: number | null): 
 }
 
 /** Waits for a condition, at most `limitMs`. */
-export async function until(condition: () => boolean | Promise<boolean>, limitMs = 5000): Promise<void> {
+export async function until(condition: () => boolean | Promise<boolean>, limitMs = 15_000): Promise<void> {
   const endMs = performance.now() + limitMs;
   while (!(await condition())) {
     if (performance.now() > endMs) throw new Error(`not within ${limitMs} ms: ${condition}`);
