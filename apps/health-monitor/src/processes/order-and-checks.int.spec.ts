@@ -29,7 +29,7 @@ const said = () => (existsSync(file('said')) ? readFileSync(file('said'), 'utf8'
 /** Says when it starts, when it does its work, 0.3 s later, and when it stops. */
 function process_(name: string, more: Partial<ProcessConfiguration> = {}): Partial<ProcessConfiguration> {
   const say = (word: string) => `echo ${word} ${name} >> ${file('said')}`;
-  const script = `trap '${say('stops')}; exit 0' TERM; ${say('starts')}; sleep 0.3; touch ${file(name)}; ${say('works')}; while :; do sleep 0.05; done`;
+  const script = `trap '${say('stops')}; exit 0' TERM; ${say('starts')}; sleep 0.3; ${say('works')}; touch ${file(name)}; while :; do sleep 0.05; done`;
   const healthCheck = {
     exec: ['/usr/bin/test', '-e', file(name)],
     intervalSeconds: 0.1,

@@ -325,6 +325,7 @@ describe('the application’s processes', () => {
     const stubborn = `trap '' TERM; echo $$ > ${file('pid')}; while :; do sleep 0.1; done`;
     const supervisor = supervise(process_(stubborn, { stopSeconds: 60 }));
     await supervisor.startAll(1, NEVER);
+    await until(() => existsSync(file('pid')));
     const stop = supervisor.stopAll();
     await delay(200);
     expect(members()).not.toEqual([]);
