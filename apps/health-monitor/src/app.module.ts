@@ -42,18 +42,7 @@ export const ANSWERED = [...ORDERS, ...QUERIES, ...REGISTRATION, ...MEETINGS, ..
 /** The health-monitor service. */
 @Module({})
 export class AppModule {
-  static of({
-    monitor,
-    pairing,
-    keys,
-    keyChange,
-    responder,
-    meetings,
-    maintenance,
-    requirements,
-    certificates,
-    sharedVirtualIp,
-  }: HealthMonitorParts): DynamicModule {
+  static of(parts: HealthMonitorParts): DynamicModule {
     return {
       module: AppModule,
       controllers: [
@@ -64,20 +53,20 @@ export class AppModule {
         CertificatesController,
       ],
       providers: [
-        { provide: HealthMonitorService, useValue: monitor },
-        { provide: Pairing, useValue: pairing },
-        { provide: AuthenticationKeyStore, useValue: keys },
-        { provide: AuthenticationKeyChange, useValue: keyChange },
-        { provide: RegistrationResponder, useValue: responder },
-        { provide: MeetingClient, useValue: meetings.client },
-        { provide: MeetingResponder, useValue: meetings.responder },
-        { provide: Bearers, useValue: meetings.bearers },
-        { provide: MaintenanceService, useValue: maintenance },
-        { provide: VirtualIpRequirements, useValue: requirements },
-        { provide: CertificateRenewal, useValue: certificates.renewal },
-        { provide: CertificateTrust, useValue: certificates.trust },
-        { provide: PeerRecognition, useValue: certificates.recognition },
-        { provide: SharedVirtualIp, useValue: sharedVirtualIp },
+        { provide: HealthMonitorService, useValue: parts.monitor },
+        { provide: Pairing, useValue: parts.pairing },
+        { provide: AuthenticationKeyStore, useValue: parts.keys },
+        { provide: AuthenticationKeyChange, useValue: parts.keyChange },
+        { provide: RegistrationResponder, useValue: parts.responder },
+        { provide: MeetingClient, useValue: parts.meetings.client },
+        { provide: MeetingResponder, useValue: parts.meetings.responder },
+        { provide: Bearers, useValue: parts.meetings.bearers },
+        { provide: MaintenanceService, useValue: parts.maintenance },
+        { provide: VirtualIpRequirements, useValue: parts.requirements },
+        { provide: CertificateRenewal, useValue: parts.certificates.renewal },
+        { provide: CertificateTrust, useValue: parts.certificates.trust },
+        { provide: PeerRecognition, useValue: parts.certificates.recognition },
+        { provide: SharedVirtualIp, useValue: parts.sharedVirtualIp },
       ],
     };
   }
