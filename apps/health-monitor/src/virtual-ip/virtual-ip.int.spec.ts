@@ -162,7 +162,7 @@ function canMakeNamespaces(): boolean {
   it.each([
     ['', 0, 9000],
     // it is started three times for a claim, and more often on the way to one that ends with the right
-    [', though the program that puts it starts late', 0.9, 12_000],
+    [', though the program that puts it starts late', 0.9, 15_000],
   ])(
     'never lasts longer than the right to serve, and is not claimed without it%s',
     async (_, lateSeconds, rightMs) => {
@@ -172,8 +172,9 @@ function canMakeNamespaces(): boolean {
         mayServeUntilMs = clock.nowMs() + rightMs;
         const virtualIp = virtualIpOf(20);
         await virtualIp.claim(1);
-        expect(held()).toEqual(listOf(ADDRESSES));
         virtualIp.start('open');
+        // a program that takes too long on a busy machine is ended, and begun again
+        await until('it is held', 5000, () => held().length === 2);
         const endMs = mayServeUntilMs + NAMESPACES_GO_MS;
         await until('the kernel drops it', endMs - clock.nowMs(), () => held().length === 0);
         mayServeUntilMs = 0;
