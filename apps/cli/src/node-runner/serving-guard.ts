@@ -85,11 +85,14 @@ export class ServingGuard {
     }
   }
 
-  /** What was acknowledged shall reach a standby that is still connected: PostgreSQL gets the time of one look for a fast shutdown. */
+  /**
+   * What was acknowledged shall reach a standby that is still connected: PostgreSQL gets the time of one look for a fast shutdown, which
+   * also tells the clients of the virtual IP.
+   */
   private close(isFirst: boolean): void {
     killAll(applicationProcesses(this.server.dataDirectory));
     const postmaster = ownPostmaster(this.server.databaseDirectory);
     if (postmaster !== null) signalAll([postmaster], isFirst ? 'SIGINT' : 'SIGKILL');
-    this.virtualIp.remove(this.note?.virtualIp ?? null);
+    if (!isFirst) this.virtualIp.remove(this.note?.virtualIp ?? null);
   }
 }
