@@ -40,6 +40,7 @@ import { type ServiceEnvironment, wordLastsMs } from '@understudy/platform';
 import { at, Meter, placeOf } from '@understudy/telemetry';
 import { eventOf } from '../domain/event-text.ts';
 import { Repetition } from '../domain/repetition.ts';
+import { Silence } from '../domain/silence.ts';
 import { ownStatus, peerView, refusalOf, statusView, type ViewContext } from '../domain/views.ts';
 import type { ApplicationProcesses } from '../ports/application-processes.port.ts';
 import type { VirtualIp } from '../virtual-ip/index.ts';
@@ -94,6 +95,7 @@ export class HealthMonitorService {
   private isWitnessReachable: boolean | null = null;
   /** Ticks since the peer was heard of last. */
   private silentTicks = 0;
+  private readonly silence: Silence;
   /** What it was told last of the commits of the active server, or tells of its own. */
   private lastWord = '';
   private readonly said = new Repetition();
@@ -116,6 +118,7 @@ export class HealthMonitorService {
   ) {
     const { configuration, clock } = env;
     this.operations = new Operations(clock);
+    this.silence = new Silence(configuration.heartbeat.intervalSeconds * 1000);
     this.doubt = keeper.record.doubt;
     this.trace = new SwitchTrace(clock, env.logger, keeper.record);
     this.host = new HaHost(
@@ -306,6 +309,7 @@ export class HealthMonitorService {
 
   private listen(): void {
     const { bus } = this;
+    const { clock } = this.env;
     const fact = (event: Parameters<HealthMonitorService['submit']>[0]) =>
       void this.submit(event).catch(() => undefined);
     bus.subscribe(PeerHeard, ({ status, roundTripMs, sentAtMs, missedBeats }) => {
@@ -313,15 +317,22 @@ export class HealthMonitorService {
       this.meter.record('understudy.heartbeat.round_trip', roundTripMs / 1000);
       this.countMissed(missedBeats);
       this.silentTicks = 0;
+      this.silence.ended();
       const heard = { status: peerView(status), ...(sentAtMs === undefined ? {} : { sentAtMs }) };
       at(placeOf(status.trace), () => fact({ type: 'peer-heard', ...heard }));
     });
-    bus.subscribe(PeerLost, ({ missedBeats }) => {
+    bus.subscribe(PeerLost, ({ silentMs, missedBeats }) => {
       this.countMissed(missedBeats);
-      fact({ type: 'peer-lost' });
+      if (!this.silence.isConfirmed(silentMs, clock.nowMs())) fact({ type: 'peer-lost' });
     });
-    bus.subscribe(PeerConfirmedLost, () => fact({ type: 'peer-confirmed-lost' }));
-    bus.subscribe(PeerAnsweredProbe, () => fact({ type: 'peer-answered-probe' }));
+    bus.subscribe(PeerConfirmedLost, ({ silentMs }) => {
+      this.silence.confirmed(silentMs, clock.nowMs());
+      fact({ type: 'peer-confirmed-lost' });
+    });
+    bus.subscribe(PeerAnsweredProbe, () => {
+      this.silence.ended();
+      fact({ type: 'peer-answered-probe' });
+    });
     bus.subscribe(PeerDissolvedPair, ({ pairId, replaced = false }) =>
       fact({ type: 'pair-dissolved', pairId, replaced }),
     );
