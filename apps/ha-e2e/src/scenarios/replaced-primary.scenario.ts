@@ -3,13 +3,11 @@ import { join } from 'node:path';
 import { expect } from '@jest/globals';
 import { monotonicMs, until } from '../real-pair/deadline.ts';
 import { UnderstudyServer } from '../real-pair/understudy-server.ts';
+import { beyondAsynchronous } from '../writer/write-log.ts';
 import { scenariosOnRealPair } from './scenario.ts';
 
 const ORDER = { method: 'PUT', withinMs: 60_000 } as const;
 const REFUSAL = { withinMs: 10_000 };
-
-/** What was acknowledged in this time before its host died may not have left a primary that replicates asynchronously. */
-const ON_ITS_WAY_MS = 1000;
 
 scenariosOnRealPair('a primary whose machine is lost', {}, (scenario) => {
   // Spec: "How to Replace the Primary Server".
@@ -70,7 +68,7 @@ scenariosOnRealPair('a primary whose machine is lost', {}, (scenario) => {
       await pair.inSync({ withinMs: 60_000 });
       await pair.conformsTo('FB-1');
       const { lost } = await pair.finish(writer, primary);
-      expect(lost.filter(({ atMs }) => atMs < diedMs - ON_ITS_WAY_MS || atMs > takenOverMs)).toEqual([]);
+      expect(beyondAsynchronous(lost, { diedMs, takenOverMs })).toEqual([]);
     },
   );
 

@@ -6,6 +6,17 @@ export interface Acknowledgement {
   readonly host: string;
 }
 
+/** What was acknowledged in this time before its host died may not have left a primary that replicates asynchronously. */
+const ON_ITS_WAY_MS = 1000;
+
+/** Of lost rows those that an asynchronous primary may not lose with its host. @param takenOverMs when the other server served */
+export function beyondAsynchronous(
+  lost: readonly Acknowledgement[],
+  { diedMs, takenOverMs }: { readonly diedMs: number; readonly takenOverMs: number },
+): Acknowledgement[] {
+  return lost.filter(({ atMs }) => atMs < diedMs - ON_ITS_WAY_MS || atMs > takenOverMs);
+}
+
 /** A time without acknowledged writes: from the acknowledgement before it to the one after it. */
 export interface Outage {
   readonly lastMs: number;
