@@ -2,8 +2,7 @@ import { Controller, Param } from '@nestjs/common';
 import type { PeerIdentity } from '@understudy/contracts';
 import type { z } from 'zod';
 import { certificateFacts } from '../domain/certificate-facts.ts';
-import type * as inputs from '../domain/inputs.ts';
-import { fingerprintOf } from '../domain/inputs.ts';
+import * as inputs from '../domain/inputs.ts';
 import { type CertificateSchema, ROUTES } from '../domain/routes.ts';
 import { CertificatesService } from '../services/certificates.service.ts';
 import { Checked } from './input.pipe.ts';
@@ -47,7 +46,7 @@ export class CertificatesController {
 
   @Serves(ROUTES.unpinCertificate)
   unpin(@Param('fingerprint') fingerprint: string) {
-    return this.certificates.unpin(fingerprintOf(fingerprint));
+    return this.certificates.unpin(inputs.fingerprintOf(fingerprint));
   }
 
   @Serves(ROUTES.renewCertificate)

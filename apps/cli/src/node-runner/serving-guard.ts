@@ -30,13 +30,14 @@ export function guardOf({ configuration, paths, runId }: PreparedNode, clock: Cl
 
 /**
  * Closes a server whose right to serve has ended and whose health monitor does not close it, because it hangs or is dead: ends the
- * application and PostgreSQL, and takes the virtual IP away, again and again until the health monitor is back and says that nothing is served, or that it may be.
+ * application and PostgreSQL, and takes the virtual IP away, again and again until the health monitor is back and says that nothing is
+ * served, or that it may be.
  * Decision: docs/decisions/0011-witness.md.
  */
 export class ServingGuard {
   private timer: NodeJS.Timeout | undefined;
   private note: ServingNote | null = null;
-  private readonly virtualIp = new VirtualIpRemoval();
+  private readonly removal = new VirtualIpRemoval();
   private reading = false;
   private isOver = false;
   private lookedAtMs: number | null = null;
@@ -93,6 +94,7 @@ export class ServingGuard {
     killAll(applicationProcesses(this.server.dataDirectory));
     const postmaster = ownPostmaster(this.server.databaseDirectory);
     if (postmaster !== null) signalAll([postmaster], isFirst ? 'SIGINT' : 'SIGKILL');
-    if (!isFirst) this.virtualIp.remove(this.note?.virtualIp ?? null);
+    const virtualIp = this.note?.virtualIp ?? null;
+    if (!isFirst && virtualIp !== null) this.removal.remove(virtualIp);
   }
 }

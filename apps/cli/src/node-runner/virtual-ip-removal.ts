@@ -12,11 +12,10 @@ export class VirtualIpRemoval {
   private readonly underWay = new Set<string>();
 
   /** Asks for it without waiting; what cannot be removed is tried again with the next call. */
-  remove(virtualIp: ServingNote['virtualIp']): void {
-    const carried = networkInterfaces()[virtualIp?.interface ?? ''] ?? [];
+  remove(virtualIp: NonNullable<ServingNote['virtualIp']>): void {
+    const carried = networkInterfaces()[virtualIp.interface] ?? [];
     for (const { cidr } of carried) {
-      if (virtualIp === null || cidr === null || !virtualIp.prefixes.includes(cidr) || this.underWay.has(cidr))
-        continue;
+      if (cidr === null || !virtualIp.prefixes.includes(cidr) || this.underWay.has(cidr)) continue;
       this.underWay.add(cidr);
       const options = {
         timeout: COMMAND_LIMIT_MS,

@@ -79,12 +79,11 @@ export class CertificateTrust {
 
   /** The operator takes that back; what is pinned stays pinned. Throws `BusError` `not-found`. */
   async takeBack(fingerprint: string): Promise<void> {
-    const { given } = await this.keep((policy) => ({
-      ...policy,
-      given: policy.given.filter((known) => known !== fingerprint),
-    }));
-    if (!given.includes(fingerprint))
-      throw new BusError('not-found', `${fingerprint} was not given beforehand: see "understudy cert list".`);
+    await this.keep(({ mode, given }) => {
+      if (!given.includes(fingerprint))
+        throw new BusError('not-found', `${fingerprint} was not given beforehand: see "understudy cert list".`);
+      return { mode, given: given.filter((known) => known !== fingerprint) };
+    });
     this.own.tell('info', `The certificate ${fingerprint} is no longer given beforehand.`);
   }
 

@@ -11,14 +11,14 @@ import {
 const NOTE_BYTES = 512;
 
 /**
- * Until when this server may serve, and its virtual IP, as a file beside its other run-time files: for the next manager of this run, and for the runner,
- * which closes the server when its manager does not. On this machine's monotonic clock. Written without waiting: a disk that hangs
- * must not hold up a decision. Written also when the disk is full: an old note would say that the right has ended.
+ * Until when this server may serve, and its virtual IP, as a file beside its other run-time files: for the next manager of this run, and
+ * for the runner, which closes the server when its manager does not. On this machine's monotonic clock. Written without waiting: a disk
+ * that hangs must not hold up a decision. Written also when the disk is full: an old note would say that the right has ended.
  */
 export class ServingRight {
   /** What an earlier manager of this run has noted; 0: nothing. */
   readonly untilMs: number;
-  private noted: string | undefined;
+  private noted = '';
   private writing: Promise<void> | null = null;
 
   constructor(
@@ -40,9 +40,8 @@ export class ServingRight {
   }
 
   private async write(): Promise<void> {
-    for (let written: string | undefined; written !== this.noted; ) {
-      written = this.noted;
-      const note = written ?? '';
+    for (let note = ''; note !== this.noted; ) {
+      note = this.noted;
       // never half a note; that it survives a power loss is not needed
       await writeFile(`${this.file}.new`, note, { mode: 0o600 })
         .then(() => rename(`${this.file}.new`, this.file))

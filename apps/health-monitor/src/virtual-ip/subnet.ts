@@ -47,7 +47,7 @@ export function canonical(address: string): string {
 }
 
 /** Bits of an address of that family. */
-export function lengthOf(address: string): 32 | 128 {
+function lengthOf(address: string): 32 | 128 {
   return isIP(address) === 6 ? 128 : 32;
 }
 
@@ -91,7 +91,7 @@ function contains(cidr: string, address: string): boolean {
 /** Neither the subnet's own address nor, in IPv4, its broadcast address; two hosts on a point-to-point link need neither. */
 function isHostAddress(address: string, cidr: string): boolean {
   const length = Number(cidr.split('/')[1]);
-  if (isIP(address) === 6) return !contains(`${address}/${lengthOf(address)}`, subnetRouterAddress(cidr));
+  if (isIP(address) === 6) return !contains(prefixOf(address), subnetRouterAddress(cidr));
   if (length >= 31) return true;
   const mask = 0xffffffff >>> length;
   const host = (address.split('.').reduce((bits, octet) => bits * 256 + Number(octet), 0) & mask) >>> 0;
